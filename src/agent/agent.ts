@@ -1,0 +1,31 @@
+import type { JsonValue } from "../event/event.ts";
+
+/**
+ * Which agent a box starts, opaque to the kernel: only a provider's boxd reads it.
+ */
+export interface AgentProfile {
+  /** For people, and for `iteration.agentRunName` where a spec has no name of its own. */
+  readonly name: string;
+  /** The name of a preset (`repair`), or any command that speaks ACP over stdio. Default `repair`. */
+  readonly agent?: string | AgentCommand;
+  readonly model?: string;
+  readonly mode?: string;
+  readonly mcpServers?: readonly JsonValue[];
+  readonly metadata?: { readonly [name: string]: JsonValue };
+}
+
+export interface AgentCommand {
+  /** Program and arguments, as they are named inside the box. */
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What an agent remembers, as it says itself. */
+export interface SessionInfo {
+  /** The conversation's id, the lineage's own. */
+  readonly id: string;
+  /** The agent's id of the same conversation. */
+  readonly agentSessionId?: string;
+  /** Turns that were ended in it, where known. */
+  readonly turns?: number;
+}

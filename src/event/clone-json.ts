@@ -1,0 +1,55 @@
+import { ValidationError } from "../errors.ts";
+import type { JsonValue } from "./event.ts";
+
+/** Deeper values are refused: no reader should need a stack of that size. */
+export const MAX_JSON_DEPTH = 256;
+
+/**
+ * A copy of `value` as JSON would give it back: properties that are `undefined` are left out, `toJSON` is honoured.
+ * The copy shares nothing with the value, so what is stored cannot change afterwards.
+ *
+ * @throws ValidationError `event_not_json` for what JSON cannot say: BigInt, functions, symbols, NaN and the infinities,
+ *   cycles, and anything nested deeper than {@link MAX_JSON_DEPTH}
+ */
+export function cloneJson(value: unknown): JsonValue {
+  return clone(value, "", 0);
+}
+
+function refuse(path: string, what: string): never {
+  throw new ValidationError("event_not_json", `An event must be JSON, but ${path === "" ? "it" : `its field ${path}`} ${what}.`);
+}
+
+function clone(value: unknown, path: string, depth: number): JsonValue {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) ? value : refuse(path, `is ${value}`);
+    case "object":
+      return value === null ? null : cloneObject(value, path, depth);
+    default:
+      return refuse(path, `is of type ${typeof value}`);
+  }
+}
+
+function cloneObject(source: object, path: string, depth: number): JsonValue {
+  // A cycle is a value of endless depth, so one limit catches both without a set of visited objects.
+  if (depth >= MAX_JSON_DEPTH) refuse(path.slice(0, 80), `is nested deeper than ${MAX_JSON_DEPTH} levels, or refers to itself`);
+  if (Array.isArray(source)) {
+    return source.map((item, index) => (item === undefined ? null : clone(item, `${path}[${index}]`, depth + 1)));
+  }
+  if (typeof (source as { toJSON?: unknown }).toJSON === "function") {
+    return clone((source as { toJSON(): unknown }).toJSON(), path, depth + 1);
+  }
+  const copy: Record<string, JsonValue> = {};
+  for (const key of Object.keys(source)) {
+    const item = (source as Record<string, unknown>)[key];
+    if (item === undefined) continue;
+    const cloned = clone(item, path === "" ? key : `${path}.${key}`, depth + 1);
+    // An assignment to `__proto__` would set the prototype and lose the field.
+    if (key === "__proto__") Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true });
+    else copy[key] = cloned;
+  }
+  return copy;
+}

@@ -1,0 +1,38 @@
+import { AbortError, isAbortError } from "../errors.ts";
+
+/** The signal's reason as an AbortError; a reason that is one already is kept. */
+export function toAbortError(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Error && isAbortError(reason)) return reason;
+  if (reason instanceof Error) return new AbortError(`The work was aborted: ${reason.message}`, { cause: reason });
+  if (typeof reason === "string" && reason !== "") return new AbortError(`The work was aborted: ${reason}`);
+  return new AbortError();
+}
+
+/** Throws the signal's AbortError if it has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw toAbortError(signal);
+}
+
+/**
+ * Runs `listener` once when the signal fires, at once if it has fired already.
+ * Returns the function that takes the listener off again.
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    listener();
+    return () => {};
+  }
+  signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
+}
+
+/** Settles as `promise` does, or rejects with the signal's AbortError as soon as it fires; the promise itself goes on. */
+export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const off = onAbort(signal, () => reject(toAbortError(signal)));
+    promise.then(resolve, reject).finally(off);
+  });
+}
