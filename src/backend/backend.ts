@@ -20,6 +20,8 @@ export interface Backend {
   stream(input: BackendInput, context: BackendContext): AsyncIterable<EventBody | BoxEvent>;
   /** @param reason `completed`, `failed`, `aborted`, … as in `final.status` */
   stop?(session: Session, reason: string): Promise<void>;
+  /** The turn's events up to `through` are stored, every character of them (B5). What it throws is ignored: it is asked again with the next batch. */
+  acknowledge?(turnId: string, through: number): Promise<void>;
 }
 
 /** What should be done. */
@@ -40,9 +42,4 @@ export interface BackendContext {
   readonly resumeToken?: string;
   /** Everything that the session held before this run, oldest first. */
   history(): AsyncIterable<StoredEvent>;
-  /**
-   * Called by the stream after a durable append of events that carry a turn, with the highest place that is wholly stored.
-   * A backend over a box sets it to acknowledge them there (B5).
-   */
-  onStored?: (turnId: string, through: number) => void;
 }
