@@ -1,0 +1,118 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { BoxEvent } from "../event.ts";
+import { createRedactor } from "./redactor.ts";
+
+const KEY = "hunter2-hunter2-hunter2";
+
+function textOf(events: readonly BoxEvent[], type: "text.delta" | "reasoning.delta" = "text.delta"): string {
+  return events.map((event) => (event.type === type ? event.text : "")).join("");
+}
+
+function redactChunks(chunks: readonly string[], secrets: readonly string[] = [KEY]): BoxEvent[] {
+  const run = createRedactor({ secrets }).begin();
+  return [...chunks.flatMap((text) => run.push({ type: "text.delta", text })), ...run.flush()];
+}
+
+/** The text cut at the given places. */
+function cutAt(text: string, cuts: readonly number[]): string[] {
+  const places = [0, ...cuts.map((cut) => cut % (text.length + 1)).sort((a, b) => a - b), text.length];
+  return places.slice(1).map((place, index) => text.slice(places[index], place));
+}
+
+const SHAPED = [
+  `sk-${"aB3d".repeat(8)}`,
+  `ghp_${"a1B2".repeat(9)}`,
+  "AKIAIOSFODNN7EXAMPLE",
+  `eyJ${"hbGciOiJIUzI1NiJ9".repeat(2)}.${"eyJzdWIiOiIxMjM0NTY3ODkw".repeat(2)}.sig_part-x`,
+  "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA75\nabc+/=\n-----END RSA PRIVATE KEY-----",
+];
+
+describe("redactor", () => {
+  it("L9: replaces a known secret, an environment secret and known shapes by a named marker", () => {
+    const run = createRedactor({ secrets: [{ name: "MY_KEY", value: KEY }], env: { OPENAI_API_KEY: "0123456789", HOME: "/home/somebody" } }).begin();
+    const events = [
+      ...run.push({ type: "text.delta", text: `a ${KEY} b 0123456789 c AKIAIOSFODNN7EXAMPLE d /home/somebody e` }),
+      ...run.flush(),
+    ];
+    expect(textOf(events)).toBe("a [redacted:MY_KEY] b [redacted:OPENAI_API_KEY] c [redacted:aws-access-key] d /home/somebody e");
+  });
+
+  it("L9: ignores environment values shorter than eight characters and names that do not look like a secret", () => {
+    const run = createRedactor({ env: { API_KEY: "short", EDITOR: "visual-editor" } }).begin();
+    expect(textOf([...run.push({ type: "text.delta", text: "short visual-editor" }), ...run.flush()])).toBe("short visual-editor");
+  });
+
+  it("L9: catches a secret that is split over deltas at any places", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(KEY, ...SHAPED), fc.array(fc.nat(400), { maxLength: 12 }), (secret, cuts) => {
+        const whole = `before ${secret} after.`;
+        const text = textOf(redactChunks(cutAt(whole, cuts)));
+        expect(text).toMatch(/^before \[redacted:[a-z-]+\] after\.$/);
+      }),
+    );
+  });
+
+  it("L9: gives every text back unchanged that holds no secret, however it is cut", () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), fc.array(fc.nat(200), { maxLength: 8 }), (text, cuts) => {
+        fc.pre(!text.includes(KEY));
+        expect(textOf(redactChunks(cutAt(text, cuts)))).toBe(text);
+      }),
+    );
+  });
+
+  it("L9: holds back only the tail that could begin a secret", () => {
+    const run = createRedactor({ secrets: [KEY] }).begin();
+    expect(textOf(run.push({ type: "text.delta", text: "hello hunter2-hun" }))).toBe("hello ");
+    expect(textOf(run.push({ type: "text.delta", text: "gry" }))).toBe("hunter2-hungry");
+  });
+
+  it("L9: lets the tail go, in order, before an event of another type", () => {
+    const run = createRedactor({ secrets: [KEY] }).begin();
+    expect(run.push({ type: "text.delta", text: "hunter2" })).toEqual([]);
+    const events = run.push({ type: "tool.started", toolCallId: "1", toolName: "sh", args: { [KEY]: [`x${KEY}`] } });
+    expect(events).toEqual([
+      { type: "text.delta", text: "hunter2" },
+      { type: "tool.started", toolCallId: "1", toolName: "sh", args: { "[redacted:secret]": ["x[redacted:secret]"] } },
+    ]);
+  });
+
+  it("L9: never touches the type and the turn", () => {
+    const run = createRedactor({ secrets: ["custom-turn"] }).begin();
+    const turn = { id: "custom-turn", seq: 1 };
+    expect(run.push({ type: "custom", name: "custom-turn", data: null, turn })).toEqual([
+      { type: "custom", name: "[redacted:secret]", data: null, turn },
+    ]);
+  });
+
+  it("L9: catches a secret that stands inside JSON inside a string", () => {
+    const secret = 'pass"word\nwith lines';
+    const run = createRedactor({ secrets: [secret] }).begin();
+    const [event] = run.push({ type: "custom", name: "x", data: JSON.stringify({ a: secret }) });
+    expect(event).toEqual({ type: "custom", name: "x", data: '{"a":"[redacted:secret]"}' });
+  });
+
+  it("L9: swallows a private key that never ends, and goes on after a token that is too long", () => {
+    const text = textOf(redactChunks([`x -----BEGIN PRIVATE KEY-----\n`, "QUJD\n".repeat(5000), "QUJDREVG\n".repeat(10)]));
+    expect(text).toBe("x [redacted:long-secret]");
+    const token = textOf(redactChunks([`y sk-${"a".repeat(20_000)}`, "aaaa", "a! done"]));
+    expect(token).toBe("y [redacted:long-secret]! done");
+  });
+
+  it("B5: says how far into a turn the stored text reaches, so that the rest can be asked for again", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(60), { maxLength: 10 }), fc.nat(20), (cuts, stopAfter) => {
+        const whole = `one ${KEY.slice(0, 12)} two ${KEY.slice(0, 9)}`;
+        const chunks = cutAt(whole, cuts).filter((chunk) => chunk !== "");
+        const deltas = chunks.map((text, index): BoxEvent => ({ type: "text.delta", text, turn: { id: "t", seq: index + 1 } }));
+        const run = createRedactor({ secrets: [KEY] }).begin();
+        const stored = [...deltas.flatMap((delta) => run.push(delta)), ...run.flush()].slice(0, stopAfter);
+        const mark = stored.at(-1)?.turn;
+        const next = mark === undefined ? 1 : mark.offset === undefined ? mark.seq + 1 : mark.seq;
+        const rest = chunks.slice(next - 1).map((text, index) => (index === 0 ? text.slice(mark?.offset ?? 0) : text));
+        expect(textOf(stored) + rest.join("")).toBe(whole);
+      }),
+    );
+  });
+});

@@ -1,0 +1,101 @@
+import type { BoxEvent, JsonValue } from "../event.ts";
+import type { Delta } from "./delta-tail.ts";
+import { DeltaTail, isDelta } from "./delta-tail.ts";
+import type { KnownSecret } from "./secret-matcher.ts";
+import { SecretMatcher } from "./secret-matcher.ts";
+
+/**
+ * Takes secrets out of events before they are stored (L9). One redactor serves many runs; each run gets a redaction
+ * of its own, for what a delta's end holds back belongs to that run alone.
+ */
+export interface Redactor {
+  begin(): Redaction;
+}
+
+/** The redaction of one run. */
+export interface Redaction {
+  /** The bodies that can be stored now, in order; a delta whose end could begin a secret gives that end with a later call. */
+  push(body: BoxEvent): BoxEvent[];
+  /** What is still held back. */
+  flush(): BoxEvent[];
+}
+
+export interface RedactorOptions {
+  /** Values that must never be stored, such as the keys that a run was given. Shorter than 4 characters are ignored. */
+  readonly secrets?: readonly (string | KnownSecret)[];
+  /** Environment to take secrets from: values of at least 8 characters whose names look like one. Default: none. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|AUTH|PRIVATE)/i;
+const MIN_SECRET = 4;
+const MIN_ENV_SECRET = 8;
+
+function collectSecrets({ secrets = [], env = {} }: RedactorOptions): KnownSecret[] {
+  const found = new Map<string, KnownSecret>();
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && value.length >= MIN_ENV_SECRET && SECRET_NAME.test(name)) found.set(value, { name, value });
+  }
+  for (const secret of secrets) {
+    const known = typeof secret === "string" ? { name: "secret", value: secret } : secret;
+    if (known.value.length >= MIN_SECRET && !found.has(known.value)) found.set(known.value, known);
+  }
+  return [...found.values()];
+}
+
+/**
+ * The built-in redactor: the secrets that it is given, the environment's, and well-known shapes of tokens and private keys.
+ * A marker names what stood there: `[redacted:OPENAI_API_KEY]`.
+ *
+ * @stable
+ */
+export function createRedactor(options: RedactorOptions = {}): Redactor {
+  const matcher = new SecretMatcher(collectSecrets(options));
+  return { begin: () => new RunRedaction(matcher) };
+}
+
+class RunRedaction implements Redaction {
+  readonly #matcher: SecretMatcher;
+  readonly #tail: DeltaTail;
+
+  constructor(matcher: SecretMatcher) {
+    this.#matcher = matcher;
+    this.#tail = new DeltaTail(matcher);
+  }
+
+  push(body: BoxEvent): BoxEvent[] {
+    if (!isDelta(body)) return [...this.flush(), redactStrings(body, this.#matcher)];
+    const delta: Delta = body;
+    if (this.#tail.takes(delta)) return this.#tail.push(delta);
+    return [...this.flush(), ...this.#tail.push(delta)];
+  }
+
+  flush(): BoxEvent[] {
+    return this.#tail.flush();
+  }
+}
+
+/** A copy with every string, and every key inside the body's values, redacted; the type, the turn and our own ids stay. */
+function redactStrings(body: BoxEvent, matcher: SecretMatcher): BoxEvent {
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(body)) {
+    copy[key] = key === "type" || key === "turn" ? value : redactValue(value as JsonValue, matcher);
+  }
+  return copy as unknown as BoxEvent;
+}
+
+function redactValue(value: JsonValue, matcher: SecretMatcher): JsonValue {
+  if (typeof value === "string") return matcher.replace(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: JsonValue) => redactValue(item, matcher));
+  const copy: Record<string, JsonValue> = {};
+  for (const [key, item] of Object.entries(value)) {
+    Object.defineProperty(copy, matcher.replace(key), {
+      value: redactValue(item as JsonValue, matcher),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return copy;
+}
