@@ -1,11 +1,23 @@
 import { defineConfig } from "vitest/config";
 
+const timeouts = { testTimeout: 30_000, hookTimeout: 30_000 };
+
 // Tests run on what `tsc` built: worker threads, boxd and the CLI are then the files that a user gets.
+// Those that cross folders stand in test/ and import the package by its name, as a user does.
 export default defineConfig({
   test: {
-    include: ["dist/**/*.test.js"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
     maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...timeouts,
+          name: "unit",
+          include: ["dist/**/*.test.js", "test/**/*.test.ts"],
+          exclude: ["test/{crash,e2e,package}/**"],
+        },
+      },
+      { test: { ...timeouts, name: "crash", include: ["test/crash/**/*.test.ts"], testTimeout: 600_000 } },
+      { test: { ...timeouts, name: "e2e", include: ["test/{e2e,package}/**/*.test.ts"], testTimeout: 600_000 } },
+    ],
   },
 });

@@ -1,4 +1,13 @@
-// Removes dist/ so that a deleted source file leaves no compiled test behind.
-import { rmSync } from "node:fs";
+// Removes from dist/ what no source file stands behind any more, so that a deleted source leaves no compiled file.
+// What is up to date stays: an incremental build then takes a second, and a build does not pull files from under a running test.
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
-rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
+const DIST = "dist";
+const files = existsSync(DIST) ? readdirSync(DIST, { recursive: true, withFileTypes: true }) : [];
+for (const file of files) {
+  const match = file.isFile() && /^(.*?)\.(d\.ts|js)(\.map)?$/.exec(join(file.parentPath, file.name));
+  if (match && !existsSync(`${match[1].replace(/^dist/, "src")}.ts`)) rmSync(match[0]);
+}
+// tsc believes its record of what it wrote; without the files the record must go too.
+if (!existsSync(join(DIST, "errors.js"))) rmSync(join(DIST, ".tsbuildinfo"), { force: true });

@@ -1,0 +1,183 @@
+/**
+ * The direction of imports:
+ *
+ *   errors, internal → event → ports → stream, lineage → loop → runtime
+ *   adapters (store/*, sandbox/*, agent/*, backend/*) know what is left of them, and never a sibling
+ *   server, client, cli, inspector, testing sit on top
+ *
+ * A port is a file that lies directly in src/store, src/sandbox, src/agent or src/backend; an adapter is a folder in one of them.
+ * Tests may import anything: they stand outside these rules, and nothing may import them.
+ */
+import { builtinModules } from "node:module";
+
+const TEST = "[.]test[.]ts$";
+const LEAF = "^src/(errors[.]ts$|internal/)";
+const EVENT = "^src/event/";
+const PORT = "^src/(store|sandbox|agent|backend)/[^/]+[.]ts$";
+const ADAPTER = "^src/(store|sandbox|agent|backend|telemetry)/[^/]+/";
+const TOP = "^src/(server|client|cli|inspector|testing)/";
+
+/** A layer may import only what is named. */
+const layer = (name, comment, path, allowed) => ({
+  name,
+  comment,
+  severity: "error",
+  from: { path, pathNot: TEST },
+  to: { path: "^src/", pathNot: [path, ...allowed] },
+});
+
+/** Third-party packages and the one folder that may import each: replacing one is then a change in one place. */
+const PACKAGE_HOMES = {
+  "@agentclientprotocol/sdk": "src/agent/acp/",
+  acorn: "src/agent/repair/",
+  "acorn-walk": "src/agent/repair/",
+  "cli-table3": "src/cli/",
+  commander: "src/cli/",
+  diff: "src/sandbox/boxd/",
+  execa: "src/internal/",
+  "fast-check": "src/testing/",
+  libsql: "src/store/sqlite/",
+  "log-update": "src/cli/",
+  picocolors: "src/cli/",
+  vitest: "src/testing/",
+  zod: "src/event/",
+};
+
+const packagesAtHome = Object.entries(PACKAGE_HOMES).map(([name, home]) => ({
+  name: `only-${home.slice(4, -1).replaceAll("/", "-")}-imports-${name.replace(/^@/, "").replaceAll("/", "-")}`,
+  comment: `${name} is imported in ${home} alone, so that replacing it is a change in one folder.`,
+  severity: "error",
+  from: { path: "^src/", pathNot: [`^${home}`, TEST] },
+  to: { path: `(^|/)node_modules/${name}/` },
+}));
+
+export default {
+  forbidden: [
+    // A cycle means that two files are one thing, or that a type lives in the wrong one; types count.
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+
+    // ── layers ──
+    // The leaves are known to all and know nobody, so that they can be understood alone.
+    layer("leaves-know-nobody", "errors and internal import nothing of the rest.", LEAF, []),
+    // The vocabulary is shared with browsers and with readers of the log that run no agent.
+    layer("event-knows-leaves", "event/ imports errors and internal only.", EVENT, [LEAF]),
+    // A port is what adapters and kernel agree on: it may speak of events and of the other ports, not of who implements it.
+    layer("ports-know-events", "A port imports leaves, events and ports, never an adapter.", PORT, [LEAF, EVENT]),
+    // The stream works over any backend and any store; the memory store is its default.
+    layer("stream-knows-ports", "stream/ imports leaves, events, ports and the memory store.", "^src/stream/", [
+      LEAF, EVENT, PORT, "^src/store/memory/",
+    ]),
+    // Lineage is about boxes: it owns them whoever streams in them.
+    layer("lineage-knows-ports", "lineage/ imports leaves, events and ports.", "^src/lineage/", [LEAF, EVENT, PORT]),
+    // The kernel puts stream and lineage together; which sandbox, agent or database is behind them it cannot say.
+    layer("loop-knows-stream-and-lineage", "loop/ imports what is left of it and the memory store.", "^src/loop/", [
+      LEAF, EVENT, PORT, "^src/(stream|lineage)/", "^src/store/memory/",
+    ]),
+    // The runtime is given its ports, so it serves every adapter.
+    layer("runtime-knows-loop", "runtime/ imports what is left of it and the memory store.", "^src/runtime/", [
+      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/store/memory/",
+    ]),
+    // The root is the kernel and its vocabulary: importing `skein` loads no database binding, no sandbox and no agent.
+    layer("root-is-light", "src/index.ts imports no adapter but the memory store, and nothing that sits on top.", "^src/index[.]ts$", [
+      LEAF, EVENT, PORT, "^src/(stream|lineage|loop|runtime)/", "^src/store/memory/",
+    ]),
+
+    // ── adapters ──
+    // An adapter depends on its port, not on who uses it; otherwise it could not be used alone.
+    {
+      name: "adapters-know-ports",
+      comment: "An adapter imports leaves, events, ports and itself; not the stream, the loop or what sits on top.",
+      severity: "error",
+      from: { path: ADAPTER, pathNot: TEST },
+      to: { path: "^src/(stream|lineage|loop|runtime|server|client|cli|inspector|testing|index[.]ts)" },
+    },
+    // Two adapters that know each other are one. The two doors: agent/acp owns the ACP SDK for both of its sides,
+    // and sandbox/boxd is what every provider under sandbox/ starts in its boxes.
+    {
+      name: "adapters-know-no-sibling",
+      comment: "An adapter imports no other adapter, except agent/acp and, from sandbox/*, sandbox/boxd.",
+      severity: "error",
+      from: { path: "^src/(store|sandbox|agent|backend|telemetry)/([^/]+)/", pathNot: TEST },
+      to: { path: ADAPTER, pathNot: ["^src/$1/$2/", "^src/agent/acp/", "^src/sandbox/boxd/"] },
+    },
+    // The door to boxd is for providers: an agent or a backend that knew boxd would know what kind of box it is in.
+    {
+      name: "boxd-is-for-sandboxes",
+      comment: "Only sandbox/*, and what sits on top, import sandbox/boxd.",
+      severity: "error",
+      from: { path: "^src/(store|agent|backend|telemetry)/", pathNot: TEST },
+      to: { path: "^src/sandbox/boxd/" },
+    },
+    // The door to ACP is for what speaks it: agents that we write, and boxd, which starts agents.
+    {
+      name: "acp-is-for-agents-and-boxd",
+      comment: "agent/acp is imported by agent/*, sandbox/boxd and what sits on top.",
+      severity: "error",
+      from: { path: "^src/(store|backend|telemetry|sandbox/(?!boxd/))", pathNot: TEST },
+      to: { path: "^src/agent/acp/" },
+    },
+    // What sits on top is used by people and programs, not by the layers below.
+    {
+      name: "nothing-imports-the-top",
+      comment: "server, client, cli, inspector and testing are imported by nobody below them, nor by each other (server and cli may serve the inspector).",
+      severity: "error",
+      from: { path: "^src/([^/]+)/", pathNot: TEST },
+      to: { path: TOP, pathNot: ["^src/$1/", "^src/inspector/"] },
+    },
+    // The kernel never knows which sandbox technology is behind a box, nor which agent is in it; a path that names one would say so.
+    {
+      name: "kernel-names-no-provider",
+      comment: "stream, lineage, loop and runtime import nothing of a provider, a named agent or a database.",
+      severity: "error",
+      from: { path: "^src/(stream|lineage|loop|runtime)/", pathNot: TEST },
+      to: { path: "(podman|bubblewrap|docker|criu|libsql|sqlite|postgres|agentclientprotocol|boxd|repair)" },
+    },
+
+    // ── the outside ──
+    // The fold of a log runs in a browser, so neither it nor anything that it reaches may need Node.
+    {
+      name: "event-is-browser-safe",
+      comment: "Nothing that event/ reaches imports a module of Node.",
+      severity: "error",
+      from: { path: EVENT, pathNot: TEST },
+      to: { path: `^(node:)?(${builtinModules.join("|")})$`, reachable: true },
+    },
+    // One place knows how a process is started and how its whole group is ended.
+    {
+      name: "one-door-to-child-process",
+      comment: "node:child_process is imported by internal/spawn-process.ts alone.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/internal/spawn-process[.]ts$", TEST] },
+      to: { path: "^(node:)?child_process$" },
+    },
+    // Threads are for the database alone: everything else is I/O, which one thread serves.
+    {
+      name: "threads-only-under-sqlite",
+      comment: "node:worker_threads is imported in store/sqlite alone.",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/store/sqlite/", TEST] },
+      to: { path: "^(node:)?worker_threads$" },
+    },
+    // A package that is used but not declared works here and fails at the user's.
+    {
+      name: "declared-dependencies",
+      comment: "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers.",
+      severity: "error",
+      from: { path: "^src/", pathNot: [TEST, "^src/testing/"] },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
+    },
+    // An import that leads nowhere is found here and not by a user.
+    { name: "imports-resolve", severity: "error", from: {}, to: { couldNotResolve: true } },
+    // A test is the end of the line: what two tests share is a file of its own.
+    { name: "nothing-imports-tests", severity: "error", from: {}, to: { path: TEST } },
+    ...packagesAtHome,
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    moduleSystems: ["es6"],
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "types"], extensions: [".ts", ".js", ".mjs"] },
+    skipAnalysisNotInRules: true,
+  },
+};
