@@ -2,11 +2,15 @@ import { defineConfig } from "vitest/config";
 
 const timeouts = { testTimeout: 30_000, hookTimeout: 30_000 };
 
+// A file that counts are read from afterwards.
+const report = process.env["SKEIN_TEST_REPORT"];
+
 // Tests run on what `tsc` built: worker threads, boxd and the CLI are then the files that a user gets.
 // Those that cross folders stand in test/ and import the package by its name, as a user does.
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     projects: [
       {
         test: {
