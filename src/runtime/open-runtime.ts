@@ -1,0 +1,68 @@
+import { join, resolve } from "node:path";
+import { StoreError } from "../errors.ts";
+import type { LocalSandboxClient } from "../sandbox/local/index.ts";
+import { openLocalSandbox } from "../sandbox/local/index.ts";
+import { openMemoryStore } from "../store/memory/index.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { openSqliteStore } from "../store/sqlite/index.ts";
+import { BOXES_FOLDER, createDataDirectory, DATABASE_FILE, hasBoxes, inspectDataDirectory } from "./data-directory.ts";
+
+export interface OpenRuntimeOptions {
+  /** The data directory, such as `.skein`. */
+  readonly directory: string;
+  /** Default false. Nothing is written, recovered or swept then. */
+  readonly readOnly?: boolean;
+  /** Default true: the directory is made where it is missing. False: a missing one reads as empty, and stays missing. */
+  readonly create?: boolean;
+  /** What boxes of this runtime demand, as in `openLocalSandbox`. Default `auto`. */
+  readonly containment?: "auto" | "require" | "none";
+}
+
+/** A store and a sandbox over one data directory. */
+export interface Runtime extends AsyncDisposable {
+  readonly directory: string;
+  readonly store: SessionStore;
+  /** The local sandbox, opened by the first call: most commands never need one. */
+  openSandbox(): Promise<LocalSandboxClient>;
+  /** Removes the boxes that a dead owner left (B3). @returns the ids of those that went */
+  sweepBoxes(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a data directory. For writing, that closes the runs whose process died (L7), because the store does so when it opens.
+ *
+ * @throws StoreError `store_foreign`, `store_newer`, `store_corrupt`, `store_failed`, and `store_read_only` where boxes are asked of a runtime for reading
+ */
+export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime> {
+  const directory = resolve(options.directory);
+  const { readOnly = false, create = true } = options;
+  const state = await inspectDataDirectory(directory);
+  const exists = state === "ours" || (create && !readOnly);
+  if (exists && state !== "ours") await createDataDirectory(directory);
+  const store = exists ? await openSqliteStore(join(directory, DATABASE_FILE), { readOnly }) : await openMemoryStore();
+  let sandbox: Promise<LocalSandboxClient> | undefined;
+
+  const openSandbox = (): Promise<LocalSandboxClient> => {
+    if (readOnly || !exists) {
+      return Promise.reject(new StoreError("store_read_only", `The data directory ${directory} was opened for reading only, so no box can be made in it.`));
+    }
+    sandbox ??= openLocalSandbox({
+      directory: join(directory, BOXES_FOLDER),
+      ...(options.containment === undefined ? {} : { containment: options.containment }),
+    });
+    return sandbox;
+  };
+
+  return {
+    directory,
+    store,
+    openSandbox,
+    async sweepBoxes() {
+      if (readOnly || !exists || !(await hasBoxes(directory))) return [];
+      return (await openSandbox()).sweep();
+    },
+    close: () => store.close(),
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+}
