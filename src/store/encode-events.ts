@@ -1,0 +1,112 @@
+import { ValidationError } from "../errors.ts";
+import type { JsonValue, StoredEvent, TurnMark } from "../event/event.ts";
+import { parseEventBody } from "../event/parse-event.ts";
+import { createId } from "../internal/ids.ts";
+import { findDigests } from "./blob-digest.ts";
+import { foldRunState } from "./run-state.ts";
+import type { RunState } from "./run-state.ts";
+import type { AppendBody } from "./session-store.ts";
+
+/** The largest event that the embedded stores take, in bytes of its JSON. */
+export const MAX_EVENT_BYTES = 64 * 1024 * 1024;
+
+/** Where an append begins. */
+export interface AppendPosition {
+  readonly sessionId: string;
+  readonly lastSeq: number;
+  readonly state: RunState;
+  readonly at: number;
+  /** The id for a run that begins in this append. */
+  readonly runId?: string;
+}
+
+/** An append, ready to be stored: each line is the JSON of the event beside it. */
+export interface EncodedEvents {
+  readonly events: StoredEvent[];
+  readonly lines: string[];
+  readonly state: RunState;
+  /** Blobs that the events refer to. */
+  readonly digests: readonly string[];
+}
+
+/**
+ * Gives bodies their envelope. The event equals `JSON.parse` of its line and shares nothing with the body that came in,
+ * so what is delivered now and what is read later cannot differ (L4). Either all bodies are fit to be stored, or it throws.
+ *
+ * @throws ValidationError `event_not_json`, `event_invalid`, `event_too_large`, `run_unknown`
+ */
+export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosition): EncodedEvents {
+  const { sessionId, at } = position;
+  const events: StoredEvent[] = [];
+  const lines: string[] = [];
+  const digests: string[] = [];
+  let { lastSeq: seq, state } = position;
+  let newRunId = position.runId;
+  for (const body of bodies) {
+    const { turn, ...rest } = isPlainDelta(body) ? body : parseBody(body);
+    const isStart = rest.type === "run.started";
+    const runId = isStart ? (newRunId ?? createId("run")) : state.lastRunId;
+    if (isStart) newRunId = undefined;
+    if (runId === undefined) {
+      throw new ValidationError("run_unknown", `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${rest.type}.`);
+    }
+    seq += 1;
+    const event = (turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }) as StoredEvent;
+    const line = JSON.stringify(event);
+    refuseTooLarge(line, event.type);
+    if (line.includes('"sha256:')) digests.push(...findDigests(line));
+    state = foldRunState(state, event);
+    events.push(event);
+    lines.push(line);
+  }
+  return { events, lines, state, digests };
+}
+
+/** Deltas are nearly all events; one without extras needs neither a schema nor a deep copy. */
+function isPlainDelta(body: AppendBody): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  if ((body.type !== "text.delta" && body.type !== "reasoning.delta") || typeof body.text !== "string") return false;
+  for (const key in body) if (key !== "type" && key !== "text") return false;
+  return true;
+}
+
+function parseBody(value: unknown): AppendBody {
+  const body = settleZeros(parseEventBody(value) as unknown as JsonValue) as unknown as AppendBody & Record<string, unknown>;
+  if (body.turn !== undefined) refuseBadTurn(body.turn);
+  // An event that was read elsewhere may be appended as it is: its old place is not its new one.
+  const { seq: _seq, at: _at, sessionId: _sessionId, runId: _runId, ...rest } = body;
+  return rest as AppendBody;
+}
+
+function refuseBadTurn(turn: Partial<TurnMark>): void {
+  if (typeof turn !== "object" || turn === null || typeof turn.id !== "string" || !Number.isInteger(turn.seq)) {
+    throw new ValidationError("event_invalid", "The turn of an event needs an id and a whole number as seq.");
+  }
+}
+
+/** JSON has no -0: what is delivered must not have one either. Works in place, on the copy that parsing made. */
+function settleZeros(value: JsonValue): JsonValue {
+  if (typeof value === "number") return value + 0;
+  if (typeof value !== "object" || value === null) return value;
+  const fields = value as Record<string, JsonValue>;
+  for (const key of Object.keys(fields)) {
+    const field = fields[key] as JsonValue;
+    if (typeof field === "object" ? field !== null : Object.is(field, -0)) {
+      const settled = settleZeros(field);
+      if (key !== "__proto__" && settled !== field) fields[key] = settled;
+      else if (settled === 0) Object.defineProperty(fields, key, { value: 0, enumerable: true, configurable: true, writable: true });
+    }
+  }
+  return value;
+}
+
+function refuseTooLarge(line: string, type: string): void {
+  // A UTF-16 unit is at most three bytes of UTF-8: most lines are known to be small without counting.
+  if (line.length * 3 <= MAX_EVENT_BYTES) return;
+  const bytes = Buffer.byteLength(line);
+  if (bytes <= MAX_EVENT_BYTES) return;
+  throw new ValidationError(
+    "event_too_large",
+    `A ${type} event has ${bytes} bytes of JSON, the store takes ${MAX_EVENT_BYTES}; store the large part with putBlob and refer to it.`,
+  );
+}

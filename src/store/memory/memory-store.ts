@@ -1,0 +1,230 @@
+import { hostname } from "node:os";
+import type { BlobRef, StoredEvent } from "../../event/event.ts";
+import { createId } from "../../internal/ids.ts";
+import { checkDigest, createBlobRef } from "../blob-digest.ts";
+import { ChangeSignal } from "../change-signal.ts";
+import { MAX_EVENT_BYTES } from "../encode-events.ts";
+import { checkForkRange, findForkPoint } from "../fork-position.ts";
+import { InterruptedRun } from "../interrupted-run.ts";
+import type { InterruptionReason } from "../interrupted-run.ts";
+import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
+import type {
+  NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
+  SessionWriter, StoreCapabilities, TailOptions,
+} from "../session-store.ts";
+import { blobMissing, sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed } from "../store-faults.ts";
+import { tailLog } from "../tail-log.ts";
+import { MemorySession } from "./memory-session.ts";
+import { MemoryWriter } from "./memory-writer.ts";
+
+const PAGE = 256;
+
+/** A store that lives as long as its process; for tests, and for runs that nobody will ask about. */
+export class MemoryStore implements SessionStore {
+  readonly capabilities: StoreCapabilities = {
+    name: "memory", persistence: "memory", multiProcess: false, durability: "none", readOnly: false, maxEventBytes: MAX_EVENT_BYTES,
+  };
+  readonly #sessions = new Map<string, MemorySession>();
+  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #changes = new ChangeSignal();
+  readonly #closed = new AbortController();
+  readonly #leaseMs: number;
+
+  constructor(leaseMs: number) {
+    checkLeaseMs(leaseMs);
+    this.#leaseMs = leaseMs;
+  }
+
+  async create(about: NewSession): Promise<Session> {
+    this.#refuseClosed();
+    checkNewSession(about);
+    if (this.#sessions.has(about.id)) throw sessionExists(about.id);
+    return this.#add(new MemorySession(about, Date.now())).toSession();
+  }
+
+  async get(sessionId: string): Promise<Session | undefined> {
+    this.#refuseClosed();
+    return this.#sessions.get(sessionId)?.toSession();
+  }
+
+  async list(filter: SessionFilter = {}): Promise<Session[]> {
+    this.#refuseClosed();
+    return takeLimit(this.#match(filter), filter.limit);
+  }
+
+  async openWriter(sessionId: string, options: OpenWriterOptions = {}): Promise<SessionWriter> {
+    const session = this.#find(sessionId);
+    const leaseMs = options.leaseMs ?? this.#leaseMs;
+    checkLeaseMs(leaseMs);
+    const older = session.writer;
+    if (older !== undefined && options.takeOver === false) throw sessionBusy(sessionId, older.owner);
+    const writer = this.#replaceWriter(session, leaseMs, options.owner ?? `${hostname()}:${process.pid}`);
+    if (session.state.openRun !== undefined) this.#closeRun(session, writer, older === undefined ? "lease_over" : "taken_over");
+    return writer;
+  }
+
+  async *read(sessionId: string, options: ReadOptions = {}): AsyncGenerator<StoredEvent> {
+    const session = this.#find(sessionId);
+    const { after = 0, limit = Number.POSITIVE_INFINITY } = options;
+    checkAfter(after);
+    const end = Math.min(session.lastSeq, after + limit);
+    for (let seq = after; seq < end; seq += PAGE) yield* session.readEvents(seq, Math.min(PAGE, end - seq));
+  }
+
+  tail(sessionId: string, options: TailOptions = {}): AsyncIterable<StoredEvent> {
+    checkAfter(options.after ?? 0);
+    const source = {
+      readPage: async (id: string, after: number) => this.#find(id).readEvents(after, PAGE),
+      load: async (id: string) => this.#find(id).toSession(),
+      changes: this.#changes,
+      closed: this.#closed.signal,
+    };
+    return tailLog(source, sessionId, options);
+  }
+
+  async fork(sessionId: string, { atSeq }: { readonly atSeq: number }): Promise<Session> {
+    const parent = this.#find(sessionId);
+    checkForkRange(sessionId, atSeq, parent.lastSeq);
+    const point = await findForkPoint(sessionId, atSeq, this.read(sessionId));
+    this.#refuseClosed();
+    // The parent may have been deleted while its log was read.
+    if (this.#sessions.get(sessionId) !== parent) throw sessionUnknown(sessionId);
+    const about = { id: createId("session"), kind: parent.about.kind, labels: parent.about.labels ?? {} };
+    const child = this.#add(new MemorySession(about, Date.now(), { session: parent, atSeq }));
+    child.state = point.state;
+    for (const digest of parent.digests) child.digests.add(digest);
+    if (point.openRun !== undefined) {
+      const writer = this.#replaceWriter(child, this.#leaseMs, "fork");
+      void writer.append([point.openRun.toFinal("forked")]);
+      writer.end("writer");
+    }
+    return child.toSession();
+  }
+
+  async recover(): Promise<RecoveredRun[]> {
+    this.#refuseClosed();
+    const closed: RecoveredRun[] = [];
+    for (const session of this.#sessions.values()) {
+      const { openRun } = session.state;
+      if (openRun === undefined || session.writer !== undefined) continue;
+      const writer = this.#replaceWriter(session, this.#leaseMs, "recovery");
+      this.#closeRun(session, writer, "lease_over");
+      writer.end("writer");
+      closed.push({ sessionId: session.about.id, runId: openRun.runId, reason: "lease_over" });
+    }
+    return closed;
+  }
+
+  async delete(sessionId: string): Promise<void> {
+    const session = this.#find(sessionId);
+    if (session.writer !== undefined) throw sessionBusy(sessionId, session.writer.owner);
+    const users = this.#usersOf(session);
+    if (users.length > 0) throw sessionInUse(sessionId, users);
+    this.#remove(session);
+  }
+
+  async prune(filter: PruneFilter, options: { readonly dryRun?: boolean } = {}): Promise<PruneReport> {
+    this.#refuseClosed();
+    const dryRun = options.dryRun ?? false;
+    const gone = new Set<string>();
+    const pruned: { id: string; events: number }[] = [];
+    const named = takeLimit(this.#match(filter), filter.limit);
+    // Whatever is younger goes first, so that a session can follow those that referred to it.
+    for (let progress = true; progress; ) {
+      progress = false;
+      for (const { id, lastSeq } of named) {
+        const session = this.#sessions.get(id);
+        if (session === undefined || gone.has(id) || session.writer !== undefined) continue;
+        if (this.#usersOf(session).some((user) => !gone.has(user))) continue;
+        gone.add(id);
+        pruned.push({ id, events: lastSeq - (session.origin?.atSeq ?? 0) });
+        progress = true;
+        if (!dryRun) this.#remove(session);
+      }
+    }
+    const kept = named.filter(({ id }) => !gone.has(id)).map(({ id, writer }) => ({
+      id, reason: writer === undefined ? "other sessions refer to it" : `it is being written by ${writer.owner}`,
+    }));
+    return { sessions: pruned, kept, events: pruned.reduce((sum, { events }) => sum + events, 0), dryRun };
+  }
+
+  async putBlob(bytes: Uint8Array): Promise<BlobRef> {
+    this.#refuseClosed();
+    const ref = createBlobRef(bytes);
+    if (!this.#blobs.has(ref.digest)) this.#blobs.set(ref.digest, Uint8Array.from(bytes));
+    return ref;
+  }
+
+  async getBlob(ref: BlobRef): Promise<Uint8Array> {
+    this.#refuseClosed();
+    const digest = checkDigest(ref);
+    const blob = this.#blobs.get(digest);
+    if (blob === undefined) throw blobMissing(digest);
+    return Uint8Array.from(blob);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    for (const session of this.#sessions.values()) session.writer?.end("store");
+    this.#closed.abort(storeClosed());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed.signal.aborted) throw storeClosed();
+  }
+
+  #find(sessionId: string): MemorySession {
+    this.#refuseClosed();
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined) throw sessionUnknown(sessionId);
+    return session;
+  }
+
+  #add(session: MemorySession): MemorySession {
+    this.#sessions.set(session.about.id, session);
+    return session;
+  }
+
+  #match(filter: SessionFilter & PruneFilter): Session[] {
+    const now = Date.now();
+    const sessions = Array.from(this.#sessions.values(), (session) => session.toSession());
+    return sessions.filter((session) => isMatch(session, filter, now)).sort(compareNewestFirst);
+  }
+
+  #replaceWriter(session: MemorySession, leaseMs: number, owner: string): MemoryWriter {
+    session.epoch += 1;
+    session.writer?.fence();
+    const onAppend = (): void => this.#changes.notify(session.about.id);
+    session.writer = new MemoryWriter(session, { owner, leaseMs, onAppend });
+    return session.writer;
+  }
+
+  #closeRun(session: MemorySession, writer: MemoryWriter, reason: InterruptionReason): void {
+    const run = new InterruptedRun();
+    const from = (session.state.openRun?.startedSeq ?? 1) - 1;
+    for (let seq = from; seq < session.lastSeq; seq += PAGE) for (const event of session.readEvents(seq, PAGE)) run.add(event);
+    // An append in memory has happened when it returns its promise.
+    void writer.append([run.toFinal(reason)]);
+  }
+
+  #usersOf(session: MemorySession): string[] {
+    const users: string[] = [];
+    for (const other of this.#sessions.values()) {
+      if (other.about.parentId === session.about.id || other.origin?.session === session) users.push(other.about.id);
+    }
+    return users;
+  }
+
+  #remove(session: MemorySession): void {
+    this.#sessions.delete(session.about.id);
+    for (const digest of session.digests) {
+      const isUsed = Array.from(this.#sessions.values()).some((other) => other.digests.has(digest));
+      if (!isUsed) this.#blobs.delete(digest);
+    }
+  }
+}

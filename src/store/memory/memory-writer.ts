@@ -1,0 +1,77 @@
+import type { StoredEvent } from "../../event/event.ts";
+import type { AppendBody, SessionWriter } from "../session-store.ts";
+import { fenced, storeClosed, writerClosed } from "../store-faults.ts";
+import { encodeEvents } from "../encode-events.ts";
+import type { MemorySession } from "./memory-session.ts";
+
+export interface MemoryWriterOptions {
+  readonly owner: string;
+  readonly leaseMs: number;
+  readonly onAppend: () => void;
+}
+
+/** The one live writer of a session in memory. Its process is its lease: it lives until it is closed or taken over. */
+export class MemoryWriter implements SessionWriter {
+  readonly epoch: number;
+  readonly owner: string;
+  readonly #session: MemorySession;
+  readonly #options: MemoryWriterOptions;
+  readonly #lost = new AbortController();
+  #closed: "writer" | "store" | undefined;
+
+  constructor(session: MemorySession, options: MemoryWriterOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.epoch = session.epoch;
+    this.owner = options.owner;
+  }
+
+  get sessionId(): string {
+    return this.#session.about.id;
+  }
+
+  get lastSeq(): number {
+    return this.#session.lastSeq;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  leaseUntil(): number {
+    return Date.now() + this.#options.leaseMs;
+  }
+
+  async append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+    const session = this.#session;
+    if (this.#closed !== undefined) throw this.#closed === "store" ? storeClosed() : writerClosed(this.sessionId);
+    if (session.epoch !== this.epoch) throw fenced(this.sessionId, this.epoch);
+    const at = Date.now();
+    const encoded = encodeEvents(bodies, { ...options, sessionId: this.sessionId, lastSeq: session.lastSeq, state: session.state, at });
+    if (encoded.lines.length === 0) return [];
+    session.addLines(encoded.lines);
+    session.state = encoded.state;
+    session.updatedAt = at;
+    for (const digest of encoded.digests) session.digests.add(digest);
+    this.#options.onAppend();
+    return encoded.events;
+  }
+
+  /** Another writer was opened. */
+  fence(): void {
+    this.#lost.abort(fenced(this.sessionId, this.epoch));
+  }
+
+  async close(): Promise<void> {
+    this.end("writer");
+  }
+
+  end(by: "writer" | "store"): void {
+    this.#closed ??= by;
+    if (this.#session.writer === this) this.#session.writer = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,37 @@
+import { ValidationError } from "../errors.ts";
+import type { NewSession } from "./session-store.ts";
+
+const MAX_LENGTH = 256;
+
+/** @throws ValidationError `invalid_option` for names that a database, a URL or a terminal would not give back unchanged */
+export function checkNewSession(session: NewSession): void {
+  checkName("id", session.id);
+  checkName("kind", session.kind);
+  if (session.parentId !== undefined) checkName("parentId", session.parentId);
+  for (const [name, value] of Object.entries(session.labels ?? {})) {
+    checkName("label", name);
+    if (typeof value !== "string") throw new ValidationError("invalid_option", `The label ${JSON.stringify(name)} of a session must be a string.`);
+  }
+}
+
+function checkName(what: string, value: string): void {
+  const fit = typeof value === "string" && value.length > 0 && value.length <= MAX_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value);
+  if (!fit) {
+    throw new ValidationError(
+      "invalid_option",
+      `The ${what} of a session is 1 to ${MAX_LENGTH} characters without control characters, not ${JSON.stringify(value) ?? String(value)}.`,
+    );
+  }
+}
+
+/** @throws ValidationError `invalid_option` for a position that no log has */
+export function checkAfter(after: number): void {
+  if (Number.isInteger(after) && after >= 0) return;
+  throw new ValidationError("invalid_option", `A position to read after is a whole number of at least 0, not ${String(after)}.`);
+}
+
+/** @throws ValidationError `invalid_option` */
+export function checkLeaseMs(leaseMs: number): void {
+  if (Number.isFinite(leaseMs) && leaseMs >= 1) return;
+  throw new ValidationError("invalid_option", `leaseMs is a number of milliseconds of at least 1, not ${String(leaseMs)}.`);
+}
