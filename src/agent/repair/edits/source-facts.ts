@@ -1,0 +1,86 @@
+import type { AnyNode, Site } from "./syntax-tree.ts";
+import { boundNames, isFunction } from "./syntax-tree.ts";
+
+interface Binding {
+  readonly name: string;
+  /** From where on the name can be used. */
+  readonly from: number;
+  /** The scope that it is bound in. */
+  readonly scope: { readonly start: number; readonly end: number };
+}
+
+/** What one source file says about its own names: the material that plausible replacements are taken from. */
+export interface SourceFacts {
+  /** Functions and methods that are `async`, here or in another file of the package. */
+  readonly asyncNames: ReadonlySet<string>;
+  /** Parameter names by function or method name. */
+  readonly parameters: ReadonlyMap<string, readonly string[]>;
+  /** Property names by the text of the object that they are taken from. */
+  readonly properties: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly allProperties: ReadonlySet<string>;
+  readonly strings: ReadonlySet<string>;
+  readonly numbers: ReadonlySet<number>;
+  /** Parameters and local variables that can be named at `offset`; what is declared at the top level is left out. */
+  localsAt(offset: number): string[];
+}
+
+/** Reads the facts of one file; `elsewhere` are those of the package's other files. */
+export function readSourceFacts(sites: readonly Site[], elsewhere: readonly SourceFacts[] = []): SourceFacts {
+  const asyncNames = new Set(elsewhere.flatMap((facts) => [...facts.asyncNames]));
+  const parameters = new Map(elsewhere.flatMap((facts) => [...facts.parameters]));
+  const properties = new Map<string, Set<string>>();
+  const allProperties = new Set<string>();
+  const strings = new Set<string>();
+  const numbers = new Set<number>();
+  const bindings: Binding[] = [];
+  for (const site of sites) {
+    const { node, source, parent } = site;
+    if (isFunction(node)) {
+      const names = node.params.map((param) => boundNames(param as AnyNode)[0] ?? "");
+      for (const name of node.params.flatMap((param) => boundNames(param as AnyNode))) {
+        bindings.push({ name, from: node.start, scope: node });
+      }
+      const name = nameOfFunction(node, parent);
+      if (name !== undefined) {
+        parameters.set(name, names);
+        if (node.async) asyncNames.add(name);
+      }
+    } else if (node.type === "VariableDeclarator") {
+      const scope = site.ancestors.findLast((ancestor) => /^(BlockStatement|For|StaticBlock|Program)/.test(ancestor.type));
+      if (scope && scope.type !== "Program") {
+        for (const name of boundNames(node.id as AnyNode)) bindings.push({ name, from: node.end, scope });
+      }
+    } else if (node.type === "MemberExpression" && !node.computed && node.property.type === "Identifier") {
+      const object = source.slice(node.object.start, node.object.end);
+      allProperties.add(node.property.name);
+      properties.set(object, (properties.get(object) ?? new Set()).add(node.property.name));
+    } else if (node.type === "Property" && !node.computed && node.key.type === "Identifier") {
+      allProperties.add(node.key.name);
+    } else if (node.type === "Literal") {
+      if (typeof node.value === "string" && node.value.length <= 24) strings.add(node.value);
+      if (typeof node.value === "number") numbers.add(node.value);
+    }
+  }
+  return {
+    asyncNames,
+    parameters,
+    properties,
+    allProperties,
+    strings,
+    numbers,
+    localsAt: (offset) => [
+      ...new Set(
+        bindings
+          .filter(({ from, scope }) => from <= offset && scope.start <= offset && offset < scope.end)
+          .map(({ name }) => name),
+      ),
+    ],
+  };
+}
+
+function nameOfFunction(node: AnyNode, parent: AnyNode | undefined): string | undefined {
+  if (isFunction(node) && node.id) return node.id.name;
+  if (parent?.type === "VariableDeclarator" && parent.id.type === "Identifier") return parent.id.name;
+  const named = parent?.type === "MethodDefinition" || parent?.type === "Property" || parent?.type === "PropertyDefinition";
+  return named && parent.key.type === "Identifier" ? parent.key.name : undefined;
+}

@@ -1,0 +1,216 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { applyEdit, type Edit, toEditTitle } from "./edits/edit.ts";
+import { generateEdits, isReadable } from "./edits/generate-edits.ts";
+import { toKindWeights } from "./locate/failure-hints.ts";
+import { listSources } from "./locate/list-sources.ts";
+import { type FailingFile, locateFailures } from "./locate/locate-failures.ts";
+import { rankEdits, type RankedEdit } from "./locate/rank-edits.ts";
+import { toSuspicion } from "./locate/suspicion.ts";
+import { measureTry, toTimeLimit, type TryResult } from "./measure-try.ts";
+import { openTargetPackage, type TargetPackage } from "./measure/target-package.ts";
+import { isAllPassing, type TestReport, toScore } from "./measure/test-report.ts";
+import { runTestSuite, type TestRun } from "./measure/test-runner.ts";
+import type { RepairLimits } from "./repair-limits.ts";
+import { EditJournal, toProgramState } from "./session/edit-journal.ts";
+import type { MemoryFolder, RepairMemory } from "./session/repair-memory.ts";
+import { describeEnd, type RepairOutcome, type TurnEnd } from "./turn-end.ts";
+import type { TurnNarrator } from "./turn-narrator.ts";
+
+export interface RepairTurn {
+  readonly root: string;
+  readonly memory: RepairMemory;
+  readonly folder: MemoryFolder;
+  readonly limits: RepairLimits;
+  readonly narrator: TurnNarrator;
+  readonly signal: AbortSignal;
+  readonly prompt: string;
+}
+
+/**
+ * One turn: run the tests, find the code that the failing ones execute, and try small edits of it, the likeliest first,
+ * until the tests pass, the turn's budget is used up or nothing is left to try. Whatever ends it, the workspace holds
+ * the best program so far, and the memory everything that was tried.
+ */
+export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
+  const { narrator, memory } = turn;
+  const journal = new EditJournal(turn.root, turn.folder, memory);
+  const triesBefore = memory.tries.length;
+  const finish = async (outcome: RepairOutcome, report: TestReport | undefined, reason: string): Promise<TurnEnd> => {
+    const end: TurnEnd = { outcome, report, reason, turnTries: memory.tries.length - triesBefore, cancelled: turn.signal.aborted };
+    await narrator.step(4);
+    await narrator.say(describeEnd(end, memory));
+    return end;
+  };
+
+  const recovered = await journal.recover();
+  if (recovered) await narrator.think(`An earlier try was interrupted; ${recovered.file} is as it was before it.\n`);
+
+  const opened = await openTargetPackage(turn.root, process.env);
+  if (!opened.ok) return finish("no-tests", undefined, opened.reason);
+  const { target } = opened;
+
+  await narrator.step(0);
+  const first = await runWholeSuite(turn, target);
+  if (first.ended !== "by-itself") return finish("could-not-repair", undefined, describeUnusable(first, turn.limits));
+  memory.startedWith ??= { passed: first.report.passed, failed: first.report.failed };
+  const progress = (): RepairOutcome => (memory.tries.some((one) => one.outcome === "kept") ? "improved" : "could-not-repair");
+  if (isAllPassing(first.report)) {
+    return finish(progress() === "improved" ? "repaired" : "nothing-to-repair", first.report, "every test passes");
+  }
+
+  let report = first.report;
+  let spentMs = 0;
+  const seed = turn.limits.seed === undefined ? freshSeed() : `${turn.limits.seed}|${memory.turns}`;
+  for (;;) {
+    const search = await findCandidates(turn, target, report, seed);
+    if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
+    if (search.candidates.length === 0) return finish(progress(), report, search.reason);
+    let kept = false;
+    await narrator.step(2);
+    for (const { edit } of search.candidates) {
+      if (memory.tries.length - triesBefore >= turn.limits.tries) return finish(progress(), report, "this turn's tries are used up");
+      if (spentMs >= turn.limits.seconds * 1000) return finish(progress(), report, "this turn's time is used up");
+      if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
+      const result = await tryEdit(turn, journal, target, search, edit, report, first.durationMs);
+      if (result === "unreadable") continue;
+      spentMs += result.durationMs;
+      if (result.ended === "aborted") return finish(progress(), report, "it was cancelled");
+      if (!result.better) continue;
+      kept = true;
+      report = result.report;
+      break;
+    }
+    if (isAllPassing(report)) return finish("repaired", report, "every test passes");
+    if (!kept) return finish(progress(), report, "nothing is left to try");
+  }
+}
+
+interface Search {
+  readonly sources: ReadonlyMap<string, string>;
+  readonly failingFiles: readonly FailingFile[];
+  readonly candidates: readonly RankedEdit[];
+  readonly tried: ReadonlySet<string>;
+  readonly reason: string;
+}
+
+async function runWholeSuite(turn: RepairTurn, target: TargetPackage): Promise<TestRun> {
+  const end = await turn.narrator.tool(`run the tests of ${target.name}`, "execute");
+  const run = await runTestSuite(target, toRunOptions(turn));
+  await end({
+    text: run.ended === "by-itself" ? toScore(run.report) : describeUnusable(run, turn.limits),
+    failed: run.ended !== "by-itself",
+    ...(run.ended === "by-itself" ? { output: { passed: run.report.passed, failed: run.report.failed } } : {}),
+  });
+  return run;
+}
+
+async function findCandidates(turn: RepairTurn, target: TargetPackage, report: TestReport, seed: string): Promise<Search> {
+  const { memory, narrator } = turn;
+  await narrator.step(1);
+  const end = await narrator.tool("see which code the failing tests execute", "search");
+  const located = await locateFailures(target, report, toRunOptions(turn));
+  const sources = await listSources(turn.root);
+  const { edits, unreadable } = generateEdits(sources);
+  const failures = located.failingFiles.length > 0 ? located.failingFiles.flatMap((file) => file.report.failures) : report.failures;
+  const ranked = rankEdits({
+    edits,
+    suspicion: toSuspicion(located.spectrum, sources),
+    hints: toKindWeights(failures),
+    triedBefore: new Set(memory.tries.map((one) => one.key)),
+    namedFiles: new Set([...sources.keys()].filter((file) => turn.prompt.includes(file))),
+    seed,
+  });
+  const tried = toTriedStates(memory);
+  const candidates = ranked.filter(({ edit }) => !tried.has(toProgramState(withEdit(sources, edit))));
+  const places = [...new Set(candidates.slice(0, 12).map(({ edit }) => `${edit.file}:${edit.line}`))];
+  await end({ text: `${candidates.length} edits to try, in ${new Set(candidates.map(({ edit }) => edit.file)).size} files` });
+  if (candidates.length > 0) {
+    const tests = failures.slice(0, 5).map((failure) => `“${failure.name}”`);
+    await narrator.think(`Failing: ${tests.join(", ")}${failures.length > 5 ? ", …" : ""}. Most suspicious: ${places.slice(0, 6).join(", ")}.\n`);
+  }
+  const broken = [...unreadable].map(([file, reason]) => `${file} cannot be parsed: ${reason}`);
+  const reason =
+    broken.length > 0
+      ? broken.join("; ")
+      : sources.size === 0
+        ? "there is no JavaScript source here apart from the tests"
+        : ranked.length > 0
+          ? "everything that I know how to try was tried"
+          : "the failing tests execute no code that I can edit";
+  return { sources, failingFiles: located.failingFiles, candidates, tried, reason };
+}
+
+async function tryEdit(
+  turn: RepairTurn,
+  journal: EditJournal,
+  target: TargetPackage,
+  search: Search,
+  edit: Edit,
+  report: TestReport,
+  suiteMs: number,
+): Promise<TryResult | "unreadable"> {
+  const { memory, narrator } = turn;
+  const source = search.sources.get(edit.file) as string;
+  if (!isReadable(source, edit)) return "unreadable";
+  const edited = applyEdit(source, edit);
+  const state = toProgramState(withEdit(search.sources, edit));
+  const number = memory.tries.length + 1;
+  const isAgain = memory.tries.some((one) => one.key === edit.key);
+  const title = toEditTitle(edit, source) + (isAgain ? "  (again, on a program that has changed since)" : "");
+  const path = join(turn.root, edit.file);
+  const end = await narrator.tool(`try ${number}: ${title}`, "edit", { path, line: edit.line });
+  await journal.begin({ number, file: edit.file, line: edit.line, title, key: edit.key, state, original: source }, edited);
+  const result = await measureTry(target, report, search.failingFiles, {
+    ...toRunOptions(turn),
+    timeoutMs: Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(suiteMs)),
+    suiteTimeoutMs: Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(suiteMs)),
+  });
+  if (result.ended === "aborted") {
+    await journal.undo();
+    await end({ text: "cancelled, and taken back", failed: true });
+    return result;
+  }
+  const counts = { passed: result.report.passed, failed: result.report.failed };
+  const outcome = result.better ? "kept" : result.ended === "timed-out" ? "timed-out" : "no-better";
+  await journal.end(outcome === "timed-out" ? { outcome } : { outcome, ...counts });
+  await end({
+    text: outcome === "timed-out" ? "the tests do not end any more" : `${toScore(result.report)}${result.better ? ": kept" : ""}`,
+    ...(result.better ? { diff: { path, oldText: source, newText: edited } } : {}),
+    output: { outcome, ...(outcome === "timed-out" ? {} : counts) },
+  });
+  return result;
+}
+
+/** Programs that are not tested again. One interrupted try may be chance, the second is the edit's doing. */
+function toTriedStates(memory: RepairMemory): Set<string> {
+  const interrupted = memory.tries.filter((one) => one.outcome === "interrupted").map((one) => one.state);
+  const ended = memory.tries.filter((one) => one.outcome !== "interrupted").map((one) => one.state);
+  return new Set([...ended, ...interrupted.filter((state, index) => interrupted.indexOf(state) !== index)]);
+}
+
+function withEdit(sources: ReadonlyMap<string, string>, edit: Edit): Map<string, string> {
+  return new Map(sources).set(edit.file, applyEdit(sources.get(edit.file) as string, edit));
+}
+
+function toRunOptions(turn: RepairTurn): { timeoutMs: number; maxOutputBytes: number; signal: AbortSignal } {
+  return { timeoutMs: turn.limits.commandSeconds * 1000, maxOutputBytes: turn.limits.outputBytes, signal: turn.signal };
+}
+
+function describeUnusable(run: TestRun, limits: RepairLimits): string {
+  switch (run.ended) {
+    case "timed-out":
+      return `the tests did not end within ${limits.commandSeconds} seconds`;
+    case "too-much-output":
+      return `the tests print more than ${Math.round(limits.outputBytes / 1024 / 1024)} MB`;
+    case "aborted":
+      return "it was cancelled";
+    default:
+      return "the test command cannot be started";
+  }
+}
+
+/** Time is mixed in: processes that were forked with their memory share the state of their random generators. */
+function freshSeed(): string {
+  return `${randomBytes(12).toString("hex")}${process.hrtime.bigint()}${Date.now()}`;
+}

@@ -1,0 +1,84 @@
+import { mkdir, open, readdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+
+/** One edit that was tested, and what came of it. */
+export interface TryRecord {
+  readonly number: number;
+  readonly file: string;
+  readonly line: number;
+  readonly title: string;
+  /** {@link Edit.key}: the same edit of the same line. */
+  readonly key: string;
+  /** Names the whole program with the edit in it: no program is ever tested twice. */
+  readonly state: string;
+  readonly outcome: "kept" | "no-better" | "timed-out" | "interrupted";
+  readonly passed?: number;
+  readonly failed?: number;
+}
+
+/** A try that has begun: what must be put back if its end is never written. */
+export interface PendingTry extends Omit<TryRecord, "outcome" | "passed" | "failed"> {
+  readonly original: string;
+}
+
+/** Everything that one session knows. Paths in it are relative to the package, for a copy of it lives elsewhere. */
+export interface RepairMemory {
+  readonly version: 1;
+  readonly sessionId: string;
+  readonly createdAt: number;
+  updatedAt: number;
+  turns: number;
+  readonly messages: { readonly role: "user" | "agent"; readonly text: string }[];
+  readonly tries: TryRecord[];
+  /** The result of the tests before the first edit. */
+  startedWith?: { readonly passed: number; readonly failed: number };
+  pending?: PendingTry;
+}
+
+/** Session ids are file names; anything that could lead elsewhere is unknown. */
+const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+
+/** The sessions of one home directory, a file each. */
+export class MemoryFolder {
+  readonly #folder: string;
+
+  constructor(home: string) {
+    this.#folder = join(home, ".skein-repair");
+  }
+
+  create(sessionId: string): RepairMemory {
+    const now = Date.now();
+    return { version: 1, sessionId, createdAt: now, updatedAt: now, turns: 0, messages: [], tries: [] };
+  }
+
+  /** Undefined where there is no such session, or its file is not ours. */
+  async load(sessionId: string): Promise<RepairMemory | undefined> {
+    if (!SESSION_ID.test(sessionId)) return undefined;
+    try {
+      const memory = JSON.parse(await readFile(join(this.#folder, `${sessionId}.json`), "utf8")) as RepairMemory;
+      return memory.version === 1 && memory.sessionId === sessionId ? memory : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async list(): Promise<RepairMemory[]> {
+    const names = await readdir(this.#folder).catch(() => []);
+    const memories = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => this.load(name.slice(0, -5))));
+    return memories.filter((memory) => memory !== undefined).toSorted((one, other) => other.updatedAt - one.updatedAt);
+  }
+
+  /** Written beside its place and moved there: a kill leaves the old memory or the new one, never a half. */
+  async save(memory: RepairMemory): Promise<void> {
+    memory.updatedAt = Date.now();
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const path = join(this.#folder, `${memory.sessionId}.json`);
+    const file = await open(`${path}.${process.pid}.new`, "w", 0o600);
+    try {
+      await file.writeFile(JSON.stringify(memory));
+    } finally {
+      await file.close();
+    }
+    await rename(`${path}.${process.pid}.new`, path);
+  }
+}
