@@ -1,0 +1,2 @@
+export function lawTests(): Map<string, Set<string>>;
+export function withLawTests(page: string): string;
