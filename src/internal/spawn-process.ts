@@ -1,6 +1,5 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { execa } from "execa";
 import { onAbort } from "./abort.ts";
 
 /** What a finished command left behind. A failing command is a result, never an exception. */
@@ -50,6 +49,8 @@ export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): void
 export async function runProcess(command: readonly string[], options: RunProcessOptions = {}): Promise<ProcessResult> {
   const [file, ...args] = command as [string, ...string[]];
   const startedAt = performance.now();
+  // Loaded on first use: it takes longer to load than boxd needs to start, and boxd may never run a command.
+  const { execa } = await import("execa");
   const child = execa(file, args, {
     reject: false,
     detached: true,

@@ -1,0 +1,172 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { BackendEventBody } from "../../event/event.ts";
+import { SkeinError } from "../../errors.ts";
+import { resolveAgent } from "../presets.ts";
+import type { AcpAgent, AcpAgentOptions } from "./acp-client-side.ts";
+import { openAcpAgent } from "./acp-client-side.ts";
+
+let folder: string;
+let agent: AcpAgent | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "skein-acp-"));
+});
+
+afterEach(async () => {
+  await agent?.close();
+  agent = undefined;
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function open(options: Partial<AcpAgentOptions> = {}): Promise<AcpAgent> {
+  const { command } = resolveAgent({ name: "scripted", agent: "scripted" });
+  agent = await openAcpAgent({ command, env: { PATH: process.env["PATH"] ?? "", HOME: folder }, cwd: folder, ...options });
+  return agent;
+}
+
+/** One prompt: its events, and how it ended. */
+async function prompt(target: AcpAgent, sessionId: string, text: string, signal?: AbortSignal): Promise<{ events: BackendEventBody[]; error?: SkeinError; stopReason?: string }> {
+  const events: BackendEventBody[] = [];
+  try {
+    const end = await target.prompt(sessionId, text, { onEvent: (event) => events.push(event), ...(signal === undefined ? {} : { signal }) });
+    return { events, stopReason: end.stopReason };
+  } catch (error) {
+    if (!SkeinError.is(error)) throw error;
+    return { events, error };
+  }
+}
+
+const said = (events: readonly BackendEventBody[]): string => events.map((event) => (event.type === "text.delta" ? event.text : "")).join("");
+
+describe("an agent over ACP", () => {
+  it("maps text, reasoning, tools, plans, cost and the unknown to events", async () => {
+    const target = await open();
+    const sessionId = await target.newSession();
+    const first = await prompt(target, sessionId, "say hello\nthink hm\ntool a\nplan\nunknown\ncost 0.5\nmeta best");
+    expect(first.stopReason).toBe("end_turn");
+    expect(first.events).toEqual([
+      { type: "text.delta", text: "hello" },
+      { type: "reasoning.delta", text: "hm" },
+      { type: "tool.started", toolCallId: "a", toolName: "Run it", title: "Run it", kind: "execute", args: { command: "a" } },
+      {
+        type: "tool.ended",
+        toolCallId: "a",
+        toolName: "Run it",
+        status: "completed",
+        result: { content: [{ type: "content", content: { type: "text", text: "last" } }] },
+      },
+      { type: "plan.updated", entries: [{ content: "look", priority: "high", status: "completed" }] },
+      { type: "custom", name: "acp.hologram", data: { sessionUpdate: "hologram", data: { depth: 3 } } },
+      { type: "usage.reported", costUsd: 0.5 },
+      { type: "custom", name: "acp.usage_update", data: { sessionUpdate: "usage_update", used: 10, size: 100, cost: { amount: 0.5, currency: "USD" } } },
+      { type: "custom", name: "agent.turn_meta", data: { word: "best" } },
+    ]);
+    const second = await prompt(target, sessionId, "cost 0.75");
+    expect(second.events).toContainEqual({ type: "usage.reported", costUsd: 0.25 });
+  });
+
+  it("answers a permission by policy, with both events, and an unknown request with -32601", async () => {
+    const target = await open();
+    const { events } = await prompt(target, await target.newSession(), "permission delete it\nask fs/read_text_file\nask no/such");
+    expect(events.slice(0, 2)).toEqual([
+      expect.objectContaining({ type: "permission.requested", requestId: "permission-1", title: "delete it" }),
+      { type: "permission.answered", requestId: "permission-1", optionId: "yes", by: "policy:allow" },
+    ]);
+    expect(said(events)).toBe('{"outcome":"selected","optionId":"yes"}-32601-32601');
+  });
+
+  it("denies where the policy says so", async () => {
+    const target = await open({ permissions: "deny" });
+    const { events } = await prompt(target, await target.newSession(), "permission delete it");
+    expect(events[1]).toMatchObject({ optionId: "no", by: "policy:deny" });
+  });
+
+  it("ends a tool that never ended as interrupted", async () => {
+    const target = await open();
+    const { events } = await prompt(target, await target.newSession(), "tool a open\nsay bye");
+    expect(events.at(-1)).toMatchObject({ type: "tool.ended", toolCallId: "a", status: "interrupted" });
+  });
+
+  it("suppresses the replay of a loaded conversation and remembers it", async () => {
+    const first = await open();
+    const sessionId = await first.newSession();
+    await prompt(first, sessionId, "remember one");
+    await first.close();
+    const second = await open();
+    await second.loadSession(sessionId);
+    const { events } = await prompt(second, sessionId, "recall");
+    expect(events).toEqual([{ type: "text.delta", text: "one" }]);
+    await expect(second.loadSession("never-was")).rejects.toMatchObject({ code: "conversation_gone" });
+  });
+
+  it("drops an update that comes after the turn's end", async () => {
+    const stray: unknown[] = [];
+    let heard: () => void = () => {};
+    const arrived = new Promise<void>((resolve) => (heard = resolve));
+    const target = await open({
+      onStray: (name, data) => {
+        stray.push({ name, data });
+        heard();
+      },
+    });
+    const { events } = await prompt(target, await target.newSession(), "say one\nlate two");
+    await arrived;
+    expect(said(events)).toBe("one");
+    expect(stray).toMatchObject([{ name: "acp.late_update" }]);
+  });
+
+  it("records a stop reason, and fails on a refusal", async () => {
+    const target = await open();
+    const sessionId = await target.newSession();
+    expect((await prompt(target, sessionId, "stop max_tokens")).events).toEqual([{ type: "custom", name: "stop_reason", data: { stopReason: "max_tokens" } }]);
+    expect((await prompt(target, sessionId, "stop refusal")).error?.code).toBe("agent_refused");
+    expect((await prompt(target, sessionId, "fail on purpose")).error).toMatchObject({ code: "agent_failed", message: expect.stringContaining("on purpose") as string });
+  });
+
+  it("tells an agent that died, with its code and its last words", async () => {
+    const target = await open();
+    const { error, events } = await prompt(target, await target.newSession(), "say one\ndie 3");
+    expect(error).toMatchObject({ code: "agent_exited", message: expect.stringContaining("code 3. Its last words: the agent dies") as string });
+    expect(said(events)).toBe("one");
+    expect(target.hasEnded).toBe(true);
+  });
+
+  it("bears a little garbage on stdout and fails on much", async () => {
+    const target = await open({ limits: { garbageLines: 3 } });
+    const sessionId = await target.newSession();
+    const mild = await prompt(target, sessionId, "garbage 2\nsay fine");
+    expect(said(mild.events)).toBe("fine");
+    expect(mild.events[0]).toMatchObject({ type: "custom", name: "agent.garbage" });
+    expect((await prompt(target, sessionId, "garbage 5\nhang")).error?.code).toBe("agent_garbage");
+  });
+
+  it("ends an agent that falls silent", async () => {
+    const target = await open({ limits: { silenceMs: 300 } });
+    expect((await prompt(target, await target.newSession(), "hang")).error?.code).toBe("agent_silent");
+    expect(target.hasEnded).toBe(true);
+  });
+
+  it("cancels a turn, and kills an agent that is deaf to it", async () => {
+    const target = await open({ limits: { cancelMs: 100 } });
+    const sessionId = await target.newSession();
+    const controller = new AbortController();
+    const waiting = prompt(target, sessionId, "wait", controller.signal);
+    controller.abort();
+    expect((await waiting).error?.code).toBe("aborted");
+    expect(target.hasEnded).toBe(false);
+    const second = new AbortController();
+    const hanging = prompt(target, sessionId, "hang", second.signal);
+    second.abort();
+    expect((await hanging).error?.code).toBe("aborted");
+    expect(target.hasEnded).toBe(true);
+  });
+
+  it("says that a program is not there, or is no ACP agent", async () => {
+    await expect(open({ command: ["no-such-agent"] })).rejects.toMatchObject({ code: "agent_not_found" });
+    await expect(open({ command: ["true"] })).rejects.toMatchObject({ code: "agent_exited" });
+    await expect(open({ command: ["cat", "/dev/zero"], limits: { lineBytes: 100_000 } })).rejects.toMatchObject({ code: "agent_garbage" });
+  });
+});
