@@ -183,10 +183,8 @@ export type AppendBody = EventBody & { readonly turn?: TurnMark };
 export interface SessionWriter extends AsyncDisposable {
   readonly sessionId: string;
   readonly epoch: number;
-  /** The position of the last event that is durable. */
-  readonly lastSeq: number;
   /** Fires when the writer learns that it was fenced or that its store failed: stop what produces events. */
-  readonly lost: AbortSignal;
+  readonly lost?: AbortSignal;
   /**
    * Appends in one atomic step and resolves when durable, with the events as every reader will get them.
    * A `run.started` begins a run (`options.runId`, else a new id); other bodies belong to the run that was started last.

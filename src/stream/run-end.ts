@@ -1,0 +1,51 @@
+/** Why a run is over, before clean-up. */
+export interface RunOutcome {
+  readonly status: "completed" | "failed" | "aborted";
+  /** One word, as in `final.reason`. */
+  readonly reason: string;
+  readonly error?: unknown;
+}
+
+/**
+ * The one end of a run: the first cause that is given wins, later ones are ignored (L3). Its signal is the backend's:
+ * it fires with the end, unless the backend completed by itself.
+ */
+export class RunEnd {
+  readonly #controller = new AbortController();
+  #outcome: RunOutcome | undefined;
+  #wake: (() => void) | undefined;
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get outcome(): RunOutcome | undefined {
+    return this.#outcome;
+  }
+
+  settle(outcome: RunOutcome): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = outcome;
+    if (outcome.status !== "completed") this.#controller.abort(outcome.error);
+    this.#wake?.();
+  }
+
+  /**
+   * Waits for `work` or for the end, whichever comes first; undefined means the end. One wait at a time: a promise of the end that
+   * every step raced against would hold on to each of a million steps.
+   */
+  async orEnd<T>(work: Promise<T>): Promise<T | undefined> {
+    if (this.#outcome !== undefined) {
+      work.catch(() => {});
+      return undefined;
+    }
+    try {
+      return await new Promise<T | undefined>((resolve, reject) => {
+        this.#wake = () => resolve(undefined);
+        work.then(resolve, reject);
+      });
+    } finally {
+      this.#wake = undefined;
+    }
+  }
+}

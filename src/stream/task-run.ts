@@ -1,0 +1,283 @@
+import { BackendError, FencedError, SkeinError, StoreError, ValidationError, isAbortError } from "../errors.ts";
+import type { BackendContext, TaskSpec } from "../backend/backend.ts";
+import { toErrorDetail } from "../event/error-detail.ts";
+import type { BoxEvent, EventBody, FinalBody, StoredEvent } from "../event/event.ts";
+import { isBackendEventType } from "../event/event.ts";
+import { parseEventBody } from "../event/parse-event.ts";
+import type { Redaction, Redactor } from "../event/redaction/redactor.ts";
+import { createRedactor } from "../event/redaction/redactor.ts";
+import { RunSummary } from "../event/run-summary.ts";
+import { onAbort, toAbortError } from "../internal/abort.ts";
+import { createId } from "../internal/ids.ts";
+import type { Session, SessionStore } from "../store/session-store.ts";
+import { EventPipe } from "./event-pipe.ts";
+import type { OpenSession } from "./open-session.ts";
+import { openSession } from "./open-session.ts";
+import { cleanUpBackend } from "./run-clean-up.ts";
+import { RunEnd } from "./run-end.ts";
+import type { StreamTaskOptions } from "./stream-options.ts";
+import { DEFAULT_STOP_TIMEOUT_MS } from "./stream-options.ts";
+
+/** Stores everything as it is. */
+const NO_REDACTION: Redaction = { push: (body) => [body], flush: () => [] };
+
+/** Secrets of this process's environment; compiled once, for the environment of a process hardly changes. */
+let environmentRedactor: Redactor | undefined;
+
+function beginRedaction(redact: Redactor | false | undefined): Redaction {
+  if (redact === false) return NO_REDACTION;
+  environmentRedactor ??= createRedactor({ env: process.env });
+  return (redact ?? environmentRedactor).begin();
+}
+
+/**
+ * One execution of a backend in a session, from its `run.started` to its one `final` (L2).
+ *
+ * `execute` resolves when `final` is stored and the writer is closed; it rejects only where nothing more could be stored
+ * (`StoreError`, `FencedError`) or nothing was begun (`ValidationError`).
+ */
+export class TaskRun {
+  readonly runId = createId("run");
+  readonly #options: StreamTaskOptions;
+  readonly #spec: TaskSpec;
+  readonly #store: SessionStore;
+  readonly #deliver: (events: readonly StoredEvent[]) => void;
+  readonly #end = new RunEnd();
+  readonly #redaction: Redaction;
+  readonly #summary = new RunSummary();
+  readonly #startedAt = performance.now();
+  #pipe: EventPipe | undefined;
+  #iterator: AsyncIterator<EventBody> | undefined;
+  /** True once any of the backend's methods was called: from then on it is owed a `stop`. */
+  #touched = false;
+  /** What the backend threw after the run's end. */
+  readonly #late: unknown[] = [];
+
+  constructor(options: StreamTaskOptions, spec: TaskSpec, store: SessionStore, deliver: (events: readonly StoredEvent[]) => void) {
+    this.#options = options;
+    this.#spec = spec;
+    this.#store = store;
+    this.#deliver = deliver;
+    this.#redaction = beginRedaction(options.redact);
+  }
+
+  /** The consumer took so many events. */
+  delivered(count: number): void {
+    this.#pipe?.delivered(count);
+  }
+
+  /** The consumer left: that is an abort (L6), and nobody's pace holds the run back any more. */
+  leave(): void {
+    this.#end.settle({ status: "aborted", reason: "consumer_left" });
+    this.#pipe?.stopDelivering();
+  }
+
+  async execute(): Promise<void> {
+    const { sessionId = createId("task"), resume = false, takeOver = false, backend, labels, parent } = this.#options;
+    const open = await openSession(this.#store, {
+      sessionId,
+      kind: "task",
+      resume,
+      takeOver,
+      backend: backend.kind,
+      ...(labels === undefined ? {} : { labels }),
+      ...(parent === undefined ? {} : { parentId: parent.sessionId }),
+    });
+    const stopListening = this.#listen(open);
+    try {
+      await this.#run(open);
+    } finally {
+      stopListening();
+      // A lease that cannot be given up runs out by itself.
+      await open.writer.close().catch(() => {});
+    }
+  }
+
+  /** Everything that can end the run from outside. */
+  #listen({ writer }: OpenSession): () => void {
+    const { signal, deadlineMs } = this.#options;
+    const offAbort = onAbort(signal, () =>
+      this.#end.settle({ status: "aborted", reason: "aborted", error: toAbortError(signal as AbortSignal) }),
+    );
+    const offLost = onAbort(writer.lost, () => this.#end.settle({ status: "failed", reason: "store_failed", error: writer.lost?.reason }));
+    const timer =
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            const error = new BackendError("deadline_exceeded", `The run did not end within its deadline of ${deadlineMs} ms.`);
+            this.#end.settle({ status: "failed", reason: error.code, error });
+          }, deadlineMs);
+    return () => {
+      offAbort();
+      offLost();
+      clearTimeout(timer);
+    };
+  }
+
+  async #run(open: OpenSession): Promise<void> {
+    const pipe = new EventPipe(
+      open.writer,
+      this.runId,
+      (events) => this.#onStored(events),
+      (error) => this.#end.settle({ status: "failed", reason: "store_failed", error }),
+    );
+    this.#pipe = pipe;
+    if (this.#end.outcome?.reason === "consumer_left") pipe.stopDelivering();
+    const { parent, backend } = this.#options;
+    this.#write(pipe, { type: "run.started", kind: "task", task: { ...this.#spec }, ...(parent === undefined ? {} : { parent }) });
+    await this.#attempt(open, pipe);
+    await this.#close(open, pipe, backend.kind);
+  }
+
+  /** Calls the backend until there is an outcome. Never throws. */
+  async #attempt(open: OpenSession, pipe: EventPipe): Promise<void> {
+    try {
+      // The backend is touched only once the run is on record.
+      await pipe.drain();
+      await this.#begin(open, pipe);
+      await this.#pull(pipe);
+      this.#end.settle({ status: "completed", reason: "completed" });
+    } catch (error) {
+      const code = SkeinError.is(error) ? error.code : "backend_failed";
+      this.#end.settle({ status: "failed", reason: code, error });
+    }
+  }
+
+  #context({ session, historySeq }: OpenSession, resumeToken: string | undefined): BackendContext {
+    const store = this.#store;
+    return {
+      signal: this.#end.signal,
+      sessionId: session.id,
+      runId: this.runId,
+      ...(resumeToken === undefined ? {} : { resumeToken }),
+      history: () => (historySeq === 0 ? nothing() : store.read(session.id, { limit: historySeq })),
+    };
+  }
+
+  async #begin(open: OpenSession, pipe: EventPipe): Promise<void> {
+    const { backend, resume = false } = this.#options;
+    if (this.#end.outcome !== undefined) return;
+    this.#touched = true;
+    const { session } = open;
+    const context = this.#context(open, session.resumeToken);
+    const starting = resume ? backend.resume?.(session, this.#spec, context) : backend.start?.(this.#spec, context);
+    const started = await this.#end.orEnd(Promise.resolve(starting));
+    if (this.#end.outcome !== undefined) return;
+    const resumeToken = started?.resumeToken ?? session.resumeToken;
+    const token = resumeToken === undefined ? {} : { resumeToken };
+    this.#write(pipe, { type: resume ? "session.resumed" : "session.created", backend: backend.kind, ...token });
+    this.#write(pipe, { type: "backend.started", backend: backend.kind });
+    this.#iterator = backend.stream(this.#spec, this.#context(open, resumeToken))[Symbol.asyncIterator]();
+  }
+
+  async #pull(pipe: EventPipe): Promise<void> {
+    const iterator = this.#iterator;
+    while (iterator !== undefined && this.#end.outcome === undefined) {
+      const room = pipe.room();
+      if (room !== undefined) await this.#end.orEnd(room);
+      const next = Promise.resolve(iterator.next());
+      // A failure that comes after the end cannot be the run's own any more, but it is not lost.
+      next.catch((error: unknown) => {
+        if (this.#end.outcome !== undefined && !isAbortError(error)) this.#late.push(error);
+      });
+      const step = await this.#end.orEnd(next);
+      if (step === undefined || this.#end.outcome !== undefined || step.done === true) return;
+      this.#write(pipe, this.#parse(step.value));
+    }
+  }
+
+  #parse(value: unknown): BoxEvent {
+    const body = parseEventBody(value);
+    if (!isBackendEventType(body.type)) {
+      throw new ValidationError("event_reserved", `The backend ${this.#options.backend.kind} yielded a ${body.type} event, which only Skein itself writes.`);
+    }
+    return body;
+  }
+
+  #write(pipe: EventPipe, body: BoxEvent): void {
+    this.#push(pipe, this.#redaction.push(body));
+  }
+
+  #push(pipe: EventPipe, bodies: readonly BoxEvent[]): void {
+    for (const body of bodies) this.#summary.add(body);
+    pipe.push(bodies);
+  }
+
+  #onStored(events: readonly StoredEvent[]): void {
+    this.#deliver(events);
+    const { acknowledge } = this.#options.backend;
+    const turn = acknowledge === undefined ? undefined : events.findLast((event) => event.turn !== undefined)?.turn;
+    if (turn === undefined) return;
+    const through = turn.offset === undefined ? turn.seq : turn.seq - 1;
+    // An acknowledgement that is lost is made good by the next one.
+    Promise.resolve(this.#options.backend.acknowledge?.(turn.id, through)).catch(() => {});
+  }
+
+  /** The failure first, then clean-up, then `final` (L3). */
+  async #close({ session }: OpenSession, pipe: EventPipe, backend: string): Promise<void> {
+    this.#push(pipe, this.#redaction.flush());
+    const refused = await this.#drainOrRefused(pipe);
+    const outcome = refused ?? this.#end.outcome ?? { status: "completed", reason: "completed" };
+    const error = outcome.status === "failed" ? { error: toErrorDetail(outcome.error) } : {};
+    let storeFailure = pipe.failure;
+    if (storeFailure === undefined && this.#touched) {
+      const ended: EventBody = outcome.status === "failed" ? { type: "backend.failed", backend, ...error } : { type: "backend.ended", backend };
+      this.#write(pipe, ended);
+      await pipe.drain().catch((failure: unknown) => (storeFailure = { error: failure }));
+    }
+    const suppressed = this.#touched ? await this.#cleanUp(session, outcome.status) : [];
+    if (outcome.status === "aborted" && outcome.error !== undefined && !isAbortError(outcome.error)) suppressed.unshift(outcome.error);
+    if (storeFailure === undefined) {
+      const final: FinalBody = {
+        type: "final",
+        status: outcome.status,
+        reason: outcome.reason,
+        ...this.#summary.lastMessage(),
+        ...error,
+        ...(suppressed.length === 0 ? {} : { suppressed: suppressed.map((failure) => toErrorDetail(failure)) }),
+        usage: this.#summary.usage,
+        durationMs: Math.round(performance.now() - this.#startedAt),
+      };
+      this.#write(pipe, final);
+      await pipe.drain().catch((failure: unknown) => (storeFailure = { error: failure }));
+    }
+    if (storeFailure !== undefined) {
+      const own = outcome.status === "failed" && outcome.error !== storeFailure.error ? [outcome.error] : [];
+      throw toStreamFailure(storeFailure.error, [...own, ...suppressed]);
+    }
+  }
+
+  async #cleanUp(session: Session, reason: string): Promise<unknown[]> {
+    const { backend, stopTimeoutMs = DEFAULT_STOP_TIMEOUT_MS } = this.#options;
+    const failures = await cleanUpBackend(backend, session, reason, this.#iterator, stopTimeoutMs);
+    return [...this.#late, ...failures];
+  }
+
+  /** An event that the store refused for what it is (too large) fails the run; the store is well and takes what follows. */
+  async #drainOrRefused(pipe: EventPipe): Promise<{ status: "failed"; reason: string; error: unknown } | undefined> {
+    try {
+      await pipe.drain();
+      return undefined;
+    } catch (error) {
+      if (!SkeinError.is(error) || error.kind !== "validation") return undefined;
+      pipe.forgive();
+      return { status: "failed", reason: error.code, error };
+    }
+  }
+}
+
+
+
+// eslint-disable-next-line require-yield -- a history without events
+async function* nothing(): AsyncGenerator<StoredEvent> {}
+
+/** What the stream throws where it could not store: the store's error, carrying the run's own failure and those of clean-up (L8). */
+function toStreamFailure(error: unknown, suppressed: readonly unknown[]): SkeinError {
+  if (SkeinError.is(error) && error.code === "fenced") {
+    return new FencedError(error.message, { cause: error, suppressed });
+  }
+  if (SkeinError.is(error) && error.kind === "store") {
+    return new StoreError(error.code, error.message, { cause: error, suppressed });
+  }
+  return new StoreError("store_failed", `The store failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error, suppressed });
+}
