@@ -1,7 +1,7 @@
 /**
  * The direction of imports:
  *
- *   errors, internal → event → ports → stream, lineage → loop → runtime
+ *   errors, internal → event → ports → stream, lineage → loop → runtime (which also knows the doors of adapters)
  *   adapters (store/*, sandbox/*, agent/*, backend/*) know what is left of them, and never a sibling
  *   server, client, cli, inspector, testing sit on top
  *
@@ -73,13 +73,13 @@ export default {
     layer("loop-knows-stream-and-lineage", "loop/ imports what is left of it and the memory store.", "^src/loop/", [
       LEAF, EVENT, PORT, "^src/(stream|lineage)/", "^src/store/memory/",
     ]),
-    // The runtime is given its ports, so it serves every adapter.
-    layer("runtime-knows-loop", "runtime/ imports what is left of it and the memory store.", "^src/runtime/", [
-      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/store/memory/",
+    // The runtime puts the embedded pieces together, so it alone below the command line knows adapters, and only by their doors.
+    layer("runtime-knows-doors", "runtime/ imports what is left of it, and adapters by their index.ts.", "^src/runtime/", [
+      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/(store|sandbox|agent|backend)/[^/]+/index[.]ts$",
     ]),
     // The root is the kernel and its vocabulary: importing `skein` loads no database binding, no sandbox and no agent.
     layer("root-is-light", "src/index.ts imports no adapter but the memory store, and nothing that sits on top.", "^src/index[.]ts$", [
-      LEAF, EVENT, PORT, "^src/(stream|lineage|loop|runtime)/", "^src/store/memory/",
+      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/store/memory/",
     ]),
 
     // ── adapters ──
@@ -127,9 +127,9 @@ export default {
     // The kernel never knows which sandbox technology is behind a box, nor which agent is in it; a path that names one would say so.
     {
       name: "kernel-names-no-provider",
-      comment: "stream, lineage, loop and runtime import nothing of a provider, a named agent or a database.",
+      comment: "stream, lineage and loop import nothing of a provider, a named agent or a database.",
       severity: "error",
-      from: { path: "^src/(stream|lineage|loop|runtime)/", pathNot: TEST },
+      from: { path: "^src/(stream|lineage|loop)/", pathNot: TEST },
       to: { path: "(podman|bubblewrap|docker|criu|libsql|sqlite|postgres|agentclientprotocol|boxd|repair)" },
     },
 
@@ -145,10 +145,10 @@ export default {
     // One place knows how a process is started and how its whole group is ended.
     {
       name: "one-door-to-child-process",
-      comment: "node:child_process is imported by internal/spawn-process.ts alone.",
+      comment: "node:child_process is imported by internal/spawn-process.ts alone; its types are free.",
       severity: "error",
       from: { path: "^src/", pathNot: ["^src/internal/spawn-process[.]ts$", TEST] },
-      to: { path: "^(node:)?child_process$" },
+      to: { path: "^(node:)?child_process$", dependencyTypesNot: ["type-only"] },
     },
     // Threads are for the database alone: everything else is I/O, which one thread serves.
     {
