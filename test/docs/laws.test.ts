@@ -12,7 +12,7 @@ it("docs/laws.md has every law once, in order", () => {
   expect(marks).toEqual(headings);
 });
 
-it("docs/laws.md names the tests that there are (`npm run fix` rewrites it)", () => {
+it("docs/laws.md names the tests that there are (`node scripts/law-tests.mjs` rewrites it)", () => {
   expect(page).toBe(withLawTests(page));
 });
 
