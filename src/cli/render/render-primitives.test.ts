@@ -76,7 +76,21 @@ describe("TaskStreamRenderer", () => {
         { type: "text.delta", text: "Done.\n" },
         { type: "final", status: "completed", reason: "completed", usage: { costUsd: 0.02 }, durationMs: 1500 },
       ),
-    ).toBe("Let me see.\nI run the tests.\n▸ npm test\n✗ failed: npm test\nDone.\n✓ completed in 1.5 s · $0.0200\n");
+    ).toBe("Let me see.\nI run the tests.\n▸ npm test  ✗ failed\nDone.\n✓ completed in 1.5 s · $0.0200\n");
+  });
+
+  it("keeps a tool's line open for its result, and says it again where something came between", () => {
+    const result = { content: [{ type: "content", content: { type: "text", text: "5 of 7 tests pass" } }] };
+    const started = (toolCallId: string): EventBody => ({ type: "tool.started", toolCallId, toolName: "edit", title: `try ${toolCallId}` });
+    const ended = (toolCallId: string): EventBody => ({ type: "tool.ended", toolCallId, toolName: "edit", status: "completed", result });
+    expect(show(started("1"), ended("1"), started("2"), started("3"), ended("2"), ended("3"))).toBe(
+      "▸ try 1  5 of 7 tests pass\n▸ try 2\n▸ try 3\n  try 2  5 of 7 tests pass\n  try 3  5 of 7 tests pass\n",
+    );
+  });
+
+  it("shows a plan as the step that it is at, once", () => {
+    const entries = [{ content: "look", status: "completed" }, { content: "try", status: "in_progress" }] as const;
+    expect(show({ type: "plan.updated", entries }, { type: "plan.updated", entries })).toBe("2/2 try\n");
   });
 
   it("ends with the failure and what went wrong while cleaning up", () => {

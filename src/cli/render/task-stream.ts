@@ -1,4 +1,4 @@
-import type { ErrorDetail, FinalBody, RunStatus, StoredEvent } from "../../event/event.ts";
+import type { ErrorDetail, FinalBody, JsonValue, PlanEntry, RunStatus, StoredEvent, StoredEventOf } from "../../event/event.ts";
 import { formatDuration, formatUsage } from "./format-figures.ts";
 import { toPlainLine, toPlainText } from "./plain-text.ts";
 import type { Style } from "./style.ts";
@@ -34,16 +34,33 @@ export function renderFinal(final: FinalBody, style: Style): string[] {
   return lines;
 }
 
-const TOOL_MARKS: Readonly<Record<string, string>> = { failed: "✗", interrupted: "■", cancelled: "■" };
+const TOOL_MARKS: Readonly<Record<string, string>> = { completed: "", failed: "✗ failed", interrupted: "■ interrupted", cancelled: "■ cancelled" };
+const MAX_SUMMARY = 60;
+
+/** The first line of what a tool answered, where it is short enough to stand beside the tool's title. */
+export function summarizeToolResult(result: JsonValue | undefined): string {
+  const content = (result as { content?: unknown } | undefined)?.content;
+  const first = (Array.isArray(content) ? content[0] : undefined) as { content?: { text?: unknown } } | undefined;
+  const text = first?.content?.text;
+  const line = typeof text === "string" ? toPlainLine(text.split("\n", 1)[0] as string) : "";
+  return line.length > MAX_SUMMARY ? "" : line;
+}
+
+/** Where a plan stands: its step in progress, counted. Empty where none is. */
+export function renderPlanStep(entries: readonly PlanEntry[]): string {
+  const current = entries.findIndex((entry) => entry.status === "in_progress");
+  return current < 0 ? "" : `${current + 1}/${entries.length} ${toPlainLine((entries[current] as PlanEntry).content)}`;
+}
 
 /**
- * Turns the events of a run into text, one call an event, in their order. Text flows on from delta to delta; everything else has its own line.
- * It remembers only whether the last line is open and the titles of the tools that are running.
+ * Turns the events of a run into text, one call an event, in their order. Text flows on from delta to delta; everything else has its own line,
+ * and the line of a tool stays open for its result. It remembers only what the open line is, the titles of running tools and the step of the plan.
  */
 export class TaskStreamRenderer {
   readonly #style: Style;
-  #open: "text" | "reasoning" | undefined;
+  #open: { readonly kind: "text" | "reasoning" } | { readonly kind: "tool"; readonly toolCallId: string } | undefined;
   readonly #tools = new Map<string, string>();
+  #step = "";
 
   constructor(style: Style) {
     this.#style = style;
@@ -60,20 +77,22 @@ export class TaskStreamRenderer {
       case "tool.started": {
         const title = toPlainLine(event.title ?? event.toolName);
         this.#tools.set(event.toolCallId, title);
-        return this.#line(`${style.cyan("▸")} ${title}`);
+        const lead = this.#close();
+        this.#open = { kind: "tool", toolCallId: event.toolCallId };
+        return `${lead}${style.cyan("▸")} ${title}`;
       }
-      case "tool.ended": {
-        const title = this.#tools.get(event.toolCallId) ?? event.toolName;
-        this.#tools.delete(event.toolCallId);
-        if (event.status === "completed") return "";
-        return this.#line(style.yellow(`${TOOL_MARKS[event.status] ?? "✗"} ${event.status}: ${title}`));
+      case "tool.ended":
+        return this.#endTool(event);
+      case "plan.updated": {
+        const step = renderPlanStep(event.entries);
+        if (step === this.#step || step === "") return "";
+        this.#step = step;
+        return this.#line(style.dim(step));
       }
-      case "plan.updated":
-        return this.#line(style.dim(`plan: ${event.entries.map((entry) => `${entry.status === "completed" ? "✓" : "·"} ${toPlainLine(entry.content)}`).join("  ")}`));
       case "permission.requested":
         return this.#line(style.yellow(`? ${toPlainLine(event.title)}`));
       case "permission.answered":
-        return this.#line(style.dim(`  answered by ${toPlainLine(event.by)}: ${event.optionId ?? "cancelled"}`));
+        return this.#line(style.dim(`  answered by ${toPlainLine(event.by)}: ${toPlainLine(event.optionId ?? "cancelled")}`));
       case "artifact.created":
         return this.#line(style.dim(`+ ${toPlainLine(event.name)}`));
       case "session.resumed":
@@ -85,18 +104,42 @@ export class TaskStreamRenderer {
     }
   }
 
+  /** The line break that ends what is still open; to be printed before anything of someone else's. */
+  flush(): string {
+    return this.#close();
+  }
+
+  #endTool(event: StoredEventOf<"tool.ended">): string {
+    const title = this.#tools.get(event.toolCallId) ?? toPlainLine(event.toolName);
+    this.#tools.delete(event.toolCallId);
+    const mark = this.#style.yellow(TOOL_MARKS[event.status] ?? "");
+    const summary = summarizeToolResult(event.result);
+    const outcome = [mark, this.#style.dim(summary)].filter((part) => part !== "").join(" ");
+    const isOpen = this.#open?.kind === "tool" && this.#open.toolCallId === event.toolCallId;
+    if (isOpen) {
+      this.#open = undefined;
+      return outcome === "" ? "\n" : `  ${outcome}\n`;
+    }
+    // Its line was closed by something else: say it again only where there is something to say.
+    return outcome === "" ? "" : this.#line(`  ${title}  ${outcome}`);
+  }
+
   #flow(kind: "text" | "reasoning", text: string): string {
     if (text === "") return "";
-    const lead = this.#open !== undefined && this.#open !== kind ? "\n" : "";
-    this.#open = text.endsWith("\n") ? undefined : kind;
+    const lead = this.#open !== undefined && this.#open.kind !== kind ? this.#close() : "";
+    this.#open = text.endsWith("\n") ? undefined : { kind };
     if (kind === "text") return lead + text;
     // Colour by line: a colour that spans lines is lost where a pager or a terminal redraws.
     return lead + text.replaceAll(/[^\n]+/g, (part) => this.#style.dim(part));
   }
 
-  #line(line: string): string {
+  #close(): string {
     const lead = this.#open === undefined ? "" : "\n";
     this.#open = undefined;
-    return `${lead}${line}\n`;
+    return lead;
+  }
+
+  #line(line: string): string {
+    return `${this.#close()}${line}\n`;
   }
 }
