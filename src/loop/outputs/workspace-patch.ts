@@ -1,12 +1,13 @@
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { LastMessageBuffer } from "../../event/last-message.ts";
+import type { OutputAdapter } from "../loop-types.ts";
 
 /** The name under which every box reports the change to its workspace. */
 export const WORKSPACE_PATCH = "workspace.patch";
 
 /** What an agent left behind: the change to its workspace and the last thing that it said. */
 export interface WorkspacePatch {
-  /** A unified diff against the workspace as the box began it. Absent where nothing changed, or where it stands in `blob`. */
+  /** A Git-style unified diff against the workspace as it was when the first box of the lineage started. Absent where nothing changed, or where it stands in `blob`. */
   readonly patch?: string;
   /** Where a large patch is kept, to be read with `store.getBlob`. */
   readonly blob?: BlobRef;
@@ -19,7 +20,7 @@ export interface WorkspacePatch {
  *
  * @stable
  */
-export function workspacePatch(): { parse(events: readonly StoredEvent[]): WorkspacePatch } {
+export function workspacePatch(): OutputAdapter<WorkspacePatch> {
   return { parse: foldWorkspacePatch };
 }
 

@@ -47,20 +47,20 @@ const { signal } = new AbortController();
 describe("testsPass", () => {
   it("is valid with score 1 when the command succeeds and all tests pass", async () => {
     const seen: { command?: readonly string[] } = {};
-    const verdict = await testsPass().validate(undefined, { box: boxThatAnswers({ stdout: "# pass 4\n# fail 0\n" }, seen), signal });
+    const verdict = await testsPass().validate(undefined, { iteration: 0, box: boxThatAnswers({ stdout: "# pass 4\n# fail 0\n" }, seen), signal });
     expect(verdict).toEqual({ valid: true, score: 1, scores: { passed: 4, failed: 0 }, notes: "4 of 4 tests pass." });
     expect(seen.command).toEqual(["npm", "test"]);
   });
 
   it("scores the share of passing tests and names the failing ones", async () => {
     const box = boxThatAnswers({ exitCode: 1, stdout: "not ok 1 - wraps\n# pass 3\n# fail 1\n" });
-    const verdict = await testsPass({ command: "make check" }).validate(undefined, { box, signal });
+    const verdict = await testsPass({ command: "make check" }).validate(undefined, { iteration: 0, box, signal });
     expect(verdict).toMatchObject({ valid: false, score: 0.75, notes: "3 of 4 tests pass; failing: wraps." });
   });
 
   it("runs a command line in a shell, with its time limit", async () => {
     const seen: { command?: readonly string[]; options?: ExecOptions } = {};
-    await testsPass({ command: "make check && true", timeoutMs: 5000 }).validate(undefined, { box: boxThatAnswers({}, seen), signal });
+    await testsPass({ command: "make check && true", timeoutMs: 5000 }).validate(undefined, { iteration: 0, box: boxThatAnswers({}, seen), signal });
     expect(seen.command).toEqual(["sh", "-c", "make check && true"]);
     expect(seen.options?.timeoutMs).toBe(5000);
   });
@@ -72,26 +72,26 @@ describe("testsPass", () => {
     ["a failure without a summary", { exitCode: 3 }, "exit code 3"],
     ["a run without any test", { exitCode: 0, stdout: "# tests 0\n# pass 0\n# fail 0\n" }, "ran no test"],
   ])("refuses %s with score 0", async (_what, result, notes) => {
-    const verdict = await testsPass({ command: "npm test", timeoutMs: 5000 }).validate(undefined, { box: boxThatAnswers(result), signal });
+    const verdict = await testsPass({ command: "npm test", timeoutMs: 5000 }).validate(undefined, { iteration: 0, box: boxThatAnswers(result), signal });
     expect(verdict).toMatchObject({ valid: false, score: 0 });
     expect(verdict.notes).toContain(notes);
   });
 
   it("does not take a command that fails after all tests passed for a full success", async () => {
     const box = boxThatAnswers({ exitCode: 1, stdout: "# pass 4\n# fail 0\n" });
-    expect((await testsPass().validate(undefined, { box, signal })).score).toBeLessThan(1);
+    expect((await testsPass().validate(undefined, { iteration: 0, box, signal })).score).toBeLessThan(1);
   });
 
   it("passes an abort on instead of judging a command that was cut short", async () => {
     const controller = new AbortController();
     controller.abort();
-    const verdict = testsPass().validate(undefined, { box: boxThatAnswers({ exitCode: 137 }), signal: controller.signal });
+    const verdict = testsPass().validate(undefined, { iteration: 0, box: boxThatAnswers({ exitCode: 137 }), signal: controller.signal });
     await expect(verdict).rejects.toMatchObject({ name: "AbortError" });
   });
 
   it("refuses a box that cannot run commands, and options that make no sense", async () => {
     const box: Box = { id: "box_test", async *streamPrompt() {}, async delete() {} };
-    await expect(testsPass().validate(undefined, { box, signal })).rejects.toMatchObject({ code: "invalid_option" });
+    await expect(testsPass().validate(undefined, { iteration: 0, box, signal })).rejects.toMatchObject({ code: "invalid_option" });
     expect(() => testsPass({ timeoutMs: 0 })).toThrow(/positive number/);
     expect(() => testsPass({ command: "" })).toThrow(/empty/);
   });

@@ -1,6 +1,7 @@
 import { ValidationError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
-import type { Box, ExecResult } from "../../sandbox/sandbox.ts";
+import type { ExecResult } from "../../sandbox/sandbox.ts";
+import type { Validator, Verdict } from "../loop-types.ts";
 import { parseFailedTests, parseTestCounts } from "./parse-test-counts.ts";
 
 export interface TestsPassOptions {
@@ -8,19 +9,6 @@ export interface TestsPassOptions {
   readonly command?: string | readonly string[];
   /** How long the command may take; longer is invalid with score 0. Default 120,000. */
   readonly timeoutMs?: number;
-}
-
-/** What {@link testsPass} says of an iteration. `scores` holds `passed` and `failed` where the runner printed them. */
-export interface TestsVerdict {
-  readonly valid: boolean;
-  readonly score: number;
-  readonly scores?: { readonly [name: string]: number };
-  readonly notes?: string;
-}
-
-export interface TestsPassContext {
-  readonly box: Box;
-  readonly signal: AbortSignal;
 }
 
 /** A command that fails although all its tests passed (a crash at the end, a coverage threshold) is not a full success. */
@@ -38,10 +26,7 @@ const MAX_NAMED_FAILURES = 5;
  *
  * @stable
  */
-export function testsPass(options: TestsPassOptions = {}): {
-  readonly name: string;
-  validate(output: unknown, context: TestsPassContext): Promise<TestsVerdict>;
-} {
+export function testsPass(options: TestsPassOptions = {}): Validator<unknown> {
   const { command = ["npm", "test"], timeoutMs = 120_000 } = options;
   if (!(timeoutMs > 0)) throw new ValidationError("invalid_option", `timeoutMs is a positive number of milliseconds, not ${timeoutMs}.`);
   if (command.length === 0) throw new ValidationError("invalid_option", "The check command is empty; leave it out for `npm test`.");
@@ -62,8 +47,8 @@ export function testsPass(options: TestsPassOptions = {}): {
 }
 
 /** From the command's end to a verdict. */
-export function toVerdict(result: ExecResult, command: string, timeoutMs: number): TestsVerdict {
-  const refuse = (notes: string): TestsVerdict => ({ valid: false, score: 0, notes });
+export function toVerdict(result: ExecResult, command: string, timeoutMs: number): Verdict {
+  const refuse = (notes: string): Verdict => ({ valid: false, score: 0, notes });
   if (result.timedOut === true) return refuse(`\`${command}\` did not end within ${timeoutMs / 1000} s.`);
   if (result.truncated === true) return refuse(`\`${command}\` printed more than ${MAX_OUTPUT_BYTES / 1024 / 1024} MiB and was ended.`);
   if (result.exitCode === 127) return refuse(`\`${command}\` could not be run: there is no such program in the box.`);

@@ -1,0 +1,71 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { openRuntime, type Runtime } from "../runtime/open-runtime.ts";
+import { isDataDirectoryWritable, inspectDataDirectory } from "../runtime/data-directory.ts";
+import type { Interrupt } from "./interrupt.ts";
+import { toPlainLine } from "./render/plain-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What every command is given: where to write, what to listen to, and the world outside. */
+export interface CommandLine {
+  readonly terminal: Terminal;
+  readonly interrupt: Interrupt;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  now(): number;
+  /** The exit code of a command that ended by itself. */
+  exit(code: number): void;
+}
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly data?: string;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** Adds what every command has, and its examples at the end of its help. */
+export function addCommonOptions(command: Command, examples: readonly string[]): Command {
+  return command
+    .option("--data <dir>", "the data directory (default: SKEIN_DATA, else .skein here)")
+    .option("--no-color", "no colours (also: NO_COLOR)")
+    .option("--debug", "show where an error comes from")
+    .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ ${example}`).join("\n")}`);
+}
+
+/** `--data`, else SKEIN_DATA, else `.skein` of the current directory. */
+export function toDataDirectory(line: CommandLine, options: CommonOptions): string {
+  const { SKEIN_DATA } = line.env;
+  return resolve(line.cwd, options.data ?? (SKEIN_DATA === undefined || SKEIN_DATA === "" ? ".skein" : SKEIN_DATA));
+}
+
+export interface OpenDataOptions {
+  /** `write` makes the directory where it is missing and fails where it cannot write; `read` takes what is there. */
+  readonly need: "write" | "read";
+  readonly containment?: "auto" | "require" | "none";
+}
+
+/**
+ * Opens the data directory as every command does: for writing where that is possible, so that runs whose process died are closed and
+ * the boxes that they left are swept, whatever the command; on a disk that is only for reading, for reading, with a warning.
+ */
+export async function openData(line: CommandLine, options: CommonOptions, { need, containment }: OpenDataOptions): Promise<Runtime> {
+  const directory = toDataDirectory(line, options);
+  const { terminal } = line;
+  const state = await inspectDataDirectory(directory);
+  const readOnly = need === "read" && state === "ours" && !(await isDataDirectoryWritable(directory));
+  if (readOnly) terminal.warn(terminal.errorStyle.yellow(`${directory} cannot be written: shown as it is, runs that died are not closed.`));
+  const runtime = await openRuntime({
+    directory,
+    readOnly,
+    create: need === "write",
+    ...(containment === undefined ? {} : { containment }),
+  });
+  try {
+    await runtime.sweepBoxes();
+  } catch (error) {
+    // The boxes of a dead process stand in nobody's way: the command that was asked for goes on.
+    terminal.warn(terminal.errorStyle.yellow(`Boxes that were left behind could not be swept: ${toPlainLine(error instanceof Error ? error.message : String(error))}`));
+  }
+  return runtime;
+}

@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import { createRunState, foldEvent } from "../../event/fold-run.ts";
+import { findSession } from "../../runtime/find-session.ts";
+import type { Session, SessionStore } from "../../store/session-store.ts";
+import { addCommonOptions, type CommandLine, type CommonOptions, openData } from "../command-line.ts";
+import { renderNextCommands } from "../next-commands.ts";
+import { readLoopProgress } from "../read-loop.ts";
+import { readPatch } from "../read-patch.ts";
+import { formatAge, formatCount } from "../render/format-figures.ts";
+import { toPlainLine } from "../render/plain-text.ts";
+import { renderDiff } from "../render/render-diff.ts";
+import { renderLoop } from "../render/render-loop.ts";
+import { renderRun } from "../render/render-run.ts";
+import { readSessionTitle } from "../session-title.ts";
+
+interface ShowOptions extends CommonOptions {
+  readonly patch?: boolean;
+}
+
+export function addShowCommand(program: Command, line: CommandLine): void {
+  const command = program
+    .command("show")
+    .description("What happened in a session: how it ended, what failed, its iterations as a tree or its tools.")
+    .argument("<session>", "an id, the beginning of one, or last")
+    .option("--patch", "only the change to the workspace, as a diff")
+    .option("--json", "one JSON document")
+    .action((session: string, options: ShowOptions) => show(line, session, options));
+  addCommonOptions(command, ["skein show last", "skein show loop_4k2 --json | jq .winner", "skein show last --patch > fix.patch"]);
+}
+
+async function show(line: CommandLine, wanted: string, options: ShowOptions): Promise<void> {
+  const { terminal } = line;
+  await using runtime = await openData(line, options, { need: "read" });
+  const { store } = runtime;
+  const session = await findSession(store, wanted);
+  const title = await readSessionTitle(store, session);
+  const view = session.kind === "loop" ? await readLoop(store, session) : await readRun(store, session);
+  if (options.patch === true) {
+    if (view.patch === undefined) terminal.warn(`Session ${session.id} changed nothing in its workspace.`);
+    // What goes into a file must be the patch itself, byte for byte.
+    else if (terminal.isTty) terminal.print(...renderDiff(view.patch, terminal.style));
+    else terminal.write(view.patch);
+    return;
+  }
+  if (options.json === true) {
+    terminal.printJson({ session: { ...session, title }, ...view.json, ...(view.patch === undefined ? {} : { patch: view.patch }) });
+    return;
+  }
+  const { style } = terminal;
+  const width = terminal.columns();
+  const facts = [session.kind, session.backend ?? "", formatCount(session.lastSeq, "event"), `${formatAge(line.now() - session.updatedAt)} ago`];
+  terminal.print(`${style.bold(session.id)}  ${style.dim(facts.filter((fact) => fact !== "").join(" · "))}`);
+  if (title !== "") terminal.print(toPlainLine(title));
+  for (const [name, value] of Object.entries(session.labels)) {
+    if (name !== "title") terminal.print(style.dim(`${name}: ${toPlainLine(value)}`));
+  }
+  if (session.parentId !== undefined) terminal.print(style.dim(`part of ${session.parentId}`));
+  terminal.print("", ...view.render({ width, now: line.now() }, terminal.style));
+  if (session.parentId === undefined) terminal.print("", ...renderNextCommands(session.id, options, view.patch !== undefined).slice(1));
+}
+
+interface View {
+  readonly patch: string | undefined;
+  readonly json: Readonly<Record<string, unknown>>;
+  render(options: { readonly width: number; readonly now: number }, style: CommandLine["terminal"]["style"]): string[];
+}
+
+async function readRun(store: SessionStore, session: Session): Promise<View> {
+  let run = createRunState();
+  for await (const event of store.read(session.id)) run = foldEvent(run, event);
+  return {
+    patch: await readPatch(store, session.id),
+    json: { run },
+    render: (options, style) => renderRun(run, style, options),
+  };
+}
+
+async function readLoop(store: SessionStore, session: Session): Promise<View> {
+  const progress = await readLoopProgress(store, session.id);
+  const { winner, driver, limits, rounds, iterations, decision, final, usage } = progress;
+  return {
+    patch: winner?.sessionId === undefined ? undefined : await readPatch(store, winner.sessionId),
+    json: { driver, limits, rounds, iterations, decision, final, usage, winner: winner?.index },
+    render: (options, style) => renderLoop(progress, style, options),
+  };
+}
