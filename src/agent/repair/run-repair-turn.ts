@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { applyEdit, type Edit, toEditTitle } from "./edits/edit.ts";
 import { generateEdits, isReadable } from "./edits/generate-edits.ts";
+import { CandidateQueue } from "./locate/candidate-queue.ts";
 import { toKindWeights } from "./locate/failure-hints.ts";
 import { listSources } from "./locate/list-sources.ts";
 import { type FailingFile, locateFailures } from "./locate/locate-failures.ts";
-import { rankEdits, type RankedEdit } from "./locate/rank-edits.ts";
+import { rankEdits } from "./locate/rank-edits.ts";
 import { toSuspicion } from "./locate/suspicion.ts";
 import { measureTry, toTimeLimit, type TryResult } from "./measure-try.ts";
 import { openTargetPackage, type TargetPackage } from "./measure/target-package.ts";
@@ -65,15 +66,15 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
   for (;;) {
     const search = await findCandidates(turn, target, report, seed);
     if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
-    if (search.candidates.length === 0) return finish(progress(), report, search.reason);
+    if (search.candidates.size === 0) return finish(progress(), report, search.reason);
     let kept = false;
     await narrator.step(2);
-    for (const { edit } of search.candidates) {
+    for (let edit = search.candidates.next(); edit; edit = search.candidates.next()) {
       if (memory.tries.length - triesBefore >= turn.limits.tries) return finish(progress(), report, "this turn's tries are used up");
       if (spentMs >= turn.limits.seconds * 1000) return finish(progress(), report, "this turn's time is used up");
       if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
       const result = await tryEdit(turn, journal, target, search, edit, report, first.durationMs);
-      if (result === "unreadable") continue;
+      if (!result) continue;
       spentMs += result.durationMs;
       if (result.ended === "aborted") return finish(progress(), report, "it was cancelled");
       if (!result.better) continue;
@@ -89,7 +90,7 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
 interface Search {
   readonly sources: ReadonlyMap<string, string>;
   readonly failingFiles: readonly FailingFile[];
-  readonly candidates: readonly RankedEdit[];
+  readonly candidates: CandidateQueue;
   readonly tried: ReadonlySet<string>;
   readonly reason: string;
 }
@@ -111,7 +112,9 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
   const end = await narrator.tool("see which code the failing tests execute", "search");
   const located = await locateFailures(target, report, toRunOptions(turn));
   const sources = await listSources(turn.root);
-  const { edits, unreadable } = generateEdits(sources);
+  // Only what a failing test executes can be its bug; a file that none of them loads need not even be looked at.
+  const executed = new Set(located.spectrum.tests.flatMap((test) => (test.failed ? [...test.files.keys()] : [])));
+  const { edits, unreadable } = generateEdits(sources, (file) => executed.size === 0 || executed.has(file));
   const failures = located.failingFiles.length > 0 ? located.failingFiles.flatMap((file) => file.report.failures) : report.failures;
   const ranked = rankEdits({
     edits,
@@ -122,10 +125,10 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
     seed,
   });
   const tried = toTriedStates(memory);
-  const candidates = ranked.filter(({ edit }) => !tried.has(toProgramState(withEdit(sources, edit))));
-  const places = [...new Set(candidates.slice(0, 12).map(({ edit }) => `${edit.file}:${edit.line}`))];
-  await end({ text: `${candidates.length} edits to try, in ${new Set(candidates.map(({ edit }) => edit.file)).size} files` });
-  if (candidates.length > 0) {
+  const places = [...new Set(ranked.slice(0, 12).map(({ edit }) => `${edit.file}:${edit.line}`))];
+  const fileCount = new Set(ranked.map(({ edit }) => edit.file)).size;
+  await end({ text: `${ranked.length} possible edits in ${fileCount === 1 ? "1 file" : `${fileCount} files`}` });
+  if (ranked.length > 0) {
     const tests = failures.slice(0, 5).map((failure) => `“${failure.name}”`);
     await narrator.think(`Failing: ${tests.join(", ")}${failures.length > 5 ? ", …" : ""}. Most suspicious: ${places.slice(0, 6).join(", ")}.\n`);
   }
@@ -135,12 +138,11 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
       ? broken.join("; ")
       : sources.size === 0
         ? "there is no JavaScript source here apart from the tests"
-        : ranked.length > 0
-          ? "everything that I know how to try was tried"
-          : "the failing tests execute no code that I can edit";
-  return { sources, failingFiles: located.failingFiles, candidates, tried, reason };
+        : "the failing tests execute no code that I can edit";
+  return { sources, failingFiles: located.failingFiles, candidates: new CandidateQueue(ranked, memory.tries), tried, reason };
 }
 
+/** Tests one edit and keeps it or takes it back. Undefined where it was tested before or is no JavaScript. */
 async function tryEdit(
   turn: RepairTurn,
   journal: EditJournal,
@@ -149,12 +151,12 @@ async function tryEdit(
   edit: Edit,
   report: TestReport,
   suiteMs: number,
-): Promise<TryResult | "unreadable"> {
+): Promise<TryResult | undefined> {
   const { memory, narrator } = turn;
   const source = search.sources.get(edit.file) as string;
-  if (!isReadable(source, edit)) return "unreadable";
   const edited = applyEdit(source, edit);
-  const state = toProgramState(withEdit(search.sources, edit));
+  const state = toProgramState(search.sources, edit.file, edited);
+  if (search.tried.has(state) || !isReadable(source, edit)) return undefined;
   const number = memory.tries.length + 1;
   const isAgain = memory.tries.some((one) => one.key === edit.key);
   const title = toEditTitle(edit, source) + (isAgain ? "  (again, on a program that has changed since)" : "");
@@ -173,7 +175,8 @@ async function tryEdit(
   }
   const counts = { passed: result.report.passed, failed: result.report.failed };
   const outcome = result.better ? "kept" : result.ended === "timed-out" ? "timed-out" : "no-better";
-  await journal.end(outcome === "timed-out" ? { outcome } : { outcome, ...counts });
+  search.candidates.learn(edit, result.effect);
+  await journal.end({ outcome, effect: result.effect, ...(outcome === "timed-out" ? {} : counts) });
   await end({
     text: outcome === "timed-out" ? "the tests do not end any more" : `${toScore(result.report)}${result.better ? ": kept" : ""}`,
     ...(result.better ? { diff: { path, oldText: source, newText: edited } } : {}),
@@ -187,10 +190,6 @@ function toTriedStates(memory: RepairMemory): Set<string> {
   const interrupted = memory.tries.filter((one) => one.outcome === "interrupted").map((one) => one.state);
   const ended = memory.tries.filter((one) => one.outcome !== "interrupted").map((one) => one.state);
   return new Set([...ended, ...interrupted.filter((state, index) => interrupted.indexOf(state) !== index)]);
-}
-
-function withEdit(sources: ReadonlyMap<string, string>, edit: Edit): Map<string, string> {
-  return new Map(sources).set(edit.file, applyEdit(sources.get(edit.file) as string, edit));
 }
 
 function toRunOptions(turn: RepairTurn): { timeoutMs: number; maxOutputBytes: number; signal: AbortSignal } {

@@ -2,6 +2,9 @@ import { propose, type EditRule } from "./edit-rule.ts";
 import type { EditProposal } from "./edit.ts";
 import { type AnyNode, textOf } from "./syntax-tree.ts";
 
+/** What is seldom taken for its neighbour. */
+const UNLIKE = /Function|^ObjectExpression|^ArrayExpression/;
+
 /** Arguments in the wrong order, too many or too few. */
 export const argumentEdits: EditRule = ({ node, source }, facts) => {
   if (node.type !== "CallExpression" && node.type !== "NewExpression") return [];
@@ -9,7 +12,7 @@ export const argumentEdits: EditRule = ({ node, source }, facts) => {
   const edits: EditProposal[] = [];
   for (let index = 0; index + 1 < list.length; index += 1) {
     const [one, other] = [list[index] as AnyNode, list[index + 1] as AnyNode];
-    if (/Function/.test(one.type) || /Function/.test(other.type)) continue;
+    if (UNLIKE.test(one.type) || UNLIKE.test(other.type)) continue;
     const swapped = textOf(source, other) + source.slice(one.end, other.start) + textOf(source, one);
     edits.push(propose({ start: one.start, end: other.end }, swapped, "argument", list.length === 2 ? 0.6 : 0.4));
   }

@@ -33,8 +33,12 @@ export const conditionEdits: EditRule = ({ node, parent, source }) => {
   // What a function of one expression returns, where it is a call: a predicate (`(x) => seen.has(x)`).
   const isPredicate =
     (parent?.type === "ArrowFunctionExpression" && parent.body === node) || (parent?.type === "ReturnStatement" && parent.argument === node);
-  return isPredicate && isPlainCondition(node.type) ? [propose(node, `!${textOf(source, node)}`, "negation", 0.3)] : [];
+  if (!isPredicate || !isPlainCondition(node.type)) return [];
+  const text = textOf(source, node);
+  return [propose(node, `!${text}`, "negation", PREDICATE_NAME.test(text) ? 0.45 : 0.06)];
 };
+
+const PREDICATE_NAME = /(^|\.)(is|has|can|should|are|was)(?![a-z])|\.(includes|some|every|test|startsWith|endsWith)\(/;
 
 /** Comparisons are negated by another operator, which reads better; logical ones by De Morgan's parts. */
 function isPlainCondition(type: string): boolean {

@@ -34,8 +34,11 @@ export interface GeneratedEdits {
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
-/** Every small edit of the given sources that still parses, each once, in no particular order. */
-export function generateEdits(sources: ReadonlyMap<string, string>): GeneratedEdits {
+/**
+ * Every small edit of the wanted files, each once, in no particular order. The other sources are read as well:
+ * what they declare (an `async` function, the parameters of one) says what is missing in the wanted ones.
+ */
+export function generateEdits(sources: ReadonlyMap<string, string>, isWanted: (file: string) => boolean): GeneratedEdits {
   const unreadable = new Map<string, string>();
   const parsed: { file: string; source: string; sites: Site[] }[] = [];
   for (const [file, source] of sources) {
@@ -45,6 +48,7 @@ export function generateEdits(sources: ReadonlyMap<string, string>): GeneratedEd
   }
   const first = parsed.map(({ sites }) => readSourceFacts(sites));
   const edits = parsed.flatMap(({ file, source, sites }, index) => {
+    if (!isWanted(file)) return [];
     const facts = readSourceFacts(sites, first.filter((_, other) => other !== index));
     return editsOfFile(file, source, sites, facts);
   });
@@ -61,7 +65,7 @@ function editsOfFile(file: string, source: string, sites: readonly Site[], facts
         const replacement = `${proposal.start}:${proposal.end}:${proposal.text}`;
         const known = byReplacement.get(replacement);
         if (known && known.prior >= proposal.prior) continue;
-        const line = lineStarts.findLastIndex((start) => start <= proposal.start) + 1;
+        const line = lineOf(lineStarts, proposal.start);
         const text = source.slice(lineStarts[line - 1], lineStarts[line] ?? source.length);
         const column = proposal.start - (lineStarts[line - 1] as number) - (text.length - text.trimStart().length);
         const key = [file, text.trim(), column, proposal.end - proposal.start, proposal.text].join("|");
@@ -70,6 +74,18 @@ function editsOfFile(file: string, source: string, sites: readonly Site[], facts
     }
   }
   return [...byReplacement.values()];
+}
+
+/** The number, from 1, of the line in which `offset` lies. */
+function lineOf(lineStarts: readonly number[], offset: number): number {
+  let low = 0;
+  let high = lineStarts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if ((lineStarts[middle] as number) <= offset) low = middle;
+    else high = middle;
+  }
+  return low + 1;
 }
 
 /** Whether an edited source can still be read; most that cannot are found out before a test is run for them. */

@@ -1,4 +1,5 @@
 import { propose, type EditRule } from "./edit-rule.ts";
+import { propertyGroup } from "./source-facts.ts";
 import { type AnyNode, enclosingFunction, type Site, textOf } from "./syntax-tree.ts";
 
 /** Another local variable or parameter than the one that is written. */
@@ -9,12 +10,13 @@ export const variableEdits: EditRule = (site, facts) => {
   // A call's own name is rarely the mistake, and what is bound at the top level has no twin among the locals.
   const isCallee = (parent?.type === "CallExpression" || parent?.type === "NewExpression") && parent.callee === node;
   if (isCallee) return [];
-  const prior = facts.localsAt(node.start).includes(node.name) ? 0.22 : 0.1;
+  const isShorthand = parent?.type === "Property" && parent.shorthand;
+  const prior = (facts.localsAt(node.start).includes(node.name) ? 0.22 : 0.1) * (isShorthand ? 0.2 : 1);
   return locals
     .map((name) => ({ name, prior: prior * (isSimilar(name, node.name) ? 1.8 : 1) }))
     .toSorted((one, other) => other.prior - one.prior)
     .slice(0, 5)
-    .map(({ name, prior: weight }) => propose(node, parent?.type === "Property" && parent.shorthand ? `${node.name}: ${name}` : name, "variable", weight));
+    .map(({ name, prior: weight }) => propose(node, isShorthand ? `${node.name}: ${name}` : name, "variable", weight));
 };
 
 function isReference(node: AnyNode, parent: AnyNode | undefined): boolean {
@@ -49,12 +51,13 @@ function isReference(node: AnyNode, parent: AnyNode | undefined): boolean {
 }
 
 /** Another property than the one that is written, among those that the file knows. */
-export const propertyEdits: EditRule = ({ node, source }, facts) => {
+export const propertyEdits: EditRule = ({ node, parent, source }, facts) => {
   if (node.type !== "MemberExpression" || node.computed || node.property.type !== "Identifier") return [];
   const { name } = node.property;
-  const siblings = facts.properties.get(textOf(source, node.object)) ?? new Set<string>();
+  const isCalled = parent?.type === "CallExpression" && parent.callee === node;
+  const siblings = facts.properties.get(propertyGroup(textOf(source, node.object), isCalled)) ?? new Set<string>();
   const near = [...siblings].filter((other) => other !== name).map((other) => ({ other, prior: isSimilar(other, name) ? 0.45 : 0.25 }));
-  const known = [...facts.allProperties]
+  const known = [...(isCalled ? [] : facts.allProperties)]
     .filter((other) => other !== name && !siblings.has(other) && isSimilar(other, name))
     .map((other) => ({ other, prior: 0.35 }));
   // A property that is used once in the whole file is the likelier slip of the pen.

@@ -24,7 +24,10 @@ export const regexEdits: EditRule = ({ node, source }) => {
     offer(pattern.slice(0, index) + other + pattern.slice(index + 1), flags, 0.4);
   }
   for (const { index } of pattern.matchAll(/(?<!\\)\./g)) offer(`${pattern.slice(0, index)}\\${pattern.slice(index)}`, flags, 0.3);
-  for (const { index } of pattern.matchAll(/(?<=\\[dwsDWS]|\])(?![+*?{\]])/g)) offer(`${pattern.slice(0, index)}+${pattern.slice(index)}`, flags, 0.35);
+  for (const { index } of pattern.matchAll(/(?<=\\[dwsDWS]|\]|(?<!\\)\.)(?![+*?{\]])/g)) {
+    offer(`${pattern.slice(0, index)}+${pattern.slice(index)}`, flags, 0.35);
+    offer(`${pattern.slice(0, index)}?${pattern.slice(index)}`, flags, 0.15);
+  }
   for (const { index } of pattern.matchAll(/\{(\d+)/g)) {
     const digits = /^\d+/.exec(pattern.slice(index + 1))?.[0] ?? "";
     for (const next of [Number(digits) + 1, Number(digits) - 1]) {

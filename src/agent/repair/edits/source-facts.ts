@@ -15,7 +15,7 @@ export interface SourceFacts {
   readonly asyncNames: ReadonlySet<string>;
   /** Parameter names by function or method name. */
   readonly parameters: ReadonlyMap<string, readonly string[]>;
-  /** Property names by the text of the object that they are taken from. */
+  /** Property names by {@link propertyGroup}. */
   readonly properties: ReadonlyMap<string, ReadonlySet<string>>;
   readonly allProperties: ReadonlySet<string>;
   readonly strings: ReadonlySet<string>;
@@ -51,13 +51,15 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
         for (const name of boundNames(node.id as AnyNode)) bindings.push({ name, from: node.end, scope });
       }
     } else if (node.type === "MemberExpression" && !node.computed && node.property.type === "Identifier") {
-      const object = source.slice(node.object.start, node.object.end);
-      allProperties.add(node.property.name);
-      properties.set(object, (properties.get(object) ?? new Set()).add(node.property.name));
+      const isCalled = parent?.type === "CallExpression" && parent.callee === node;
+      const group = propertyGroup(source.slice(node.object.start, node.object.end), isCalled);
+      if (!isCalled) allProperties.add(node.property.name);
+      properties.set(group, (properties.get(group) ?? new Set()).add(node.property.name));
     } else if (node.type === "Property" && !node.computed && node.key.type === "Identifier") {
       allProperties.add(node.key.name);
     } else if (node.type === "Literal") {
-      if (typeof node.value === "string" && node.value.length <= 24) strings.add(node.value);
+      const isName = parent?.type === "ExpressionStatement" || parent?.type === "ImportDeclaration" || isRequired(parent);
+      if (typeof node.value === "string" && node.value.length <= 24 && !isName) strings.add(node.value);
       if (typeof node.value === "number") numbers.add(node.value);
     }
   }
@@ -76,6 +78,16 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
       ),
     ],
   };
+}
+
+/** Values and methods of one object are two groups: neither is written for the other. */
+export function propertyGroup(object: string, isCalled: boolean): string {
+  return isCalled ? `${object}()` : object;
+}
+
+/** True for the argument of `require`. */
+export function isRequired(parent: AnyNode | undefined): boolean {
+  return parent?.type === "CallExpression" && parent.callee.type === "Identifier" && parent.callee.name === "require";
 }
 
 function nameOfFunction(node: AnyNode, parent: AnyNode | undefined): string | undefined {

@@ -21,13 +21,23 @@ export const awaitEdits: EditRule = (site, facts) => {
   if (!isInsideAsync(site)) return [];
   const name = node.callee.type === "Identifier" ? node.callee.name : method;
   const isKnown = facts.asyncNames.has(name) || (node.callee.type === "MemberExpression" && textOf(source, node.callee.object) === "Promise");
+  // `return f()` inside `try` leaves the block before `f` has failed: its `catch` never hears of it.
+  const leavesTry = parent?.type === "ReturnStatement" && isInTryBlock(site.ancestors);
   const needsBrackets = parent?.type === "MemberExpression" && parent.object === node;
-  return [propose(node, needsBrackets ? `(await ${text})` : `await ${text}`, "await", isKnown ? 0.8 : 0.12, `await ${text.slice(0, 40)}`)];
+  return [propose(node, needsBrackets ? `(await ${text})` : `await ${text}`, "await", isKnown || leavesTry ? 0.85 : 0.2, `await ${text.slice(0, 40)}`)];
 };
+
+function isInTryBlock(ancestors: readonly AnyNode[]): boolean {
+  const inner = ancestors.slice(ancestors.findLastIndex(isFunction) + 1);
+  return inner.some((ancestor, index) => ancestor.type === "TryStatement" && inner[index + 1] === ancestor.block);
+}
 
 function parentCallee(parent: AnyNode | undefined, source: string): string {
   return parent?.type === "CallExpression" ? textOf(source, parent.callee) : "";
 }
+
+/** How results and accumulators are called. */
+const RESULT_NAME = /^(acc|accumulator|result|results|out|output|list|map|total|totals|sum|memo|copy|next|group|groups|counts?|state)$/i;
 
 /** A result that is computed and not returned. */
 export const returnEdits: EditRule = (site) => {
@@ -43,14 +53,16 @@ export const returnEdits: EditRule = (site) => {
     const prior = (isBody ? 0.5 : 0.35) * (node.expression.type === "CallExpression" ? 0.8 : 1.2);
     return [propose({ start: node.start, end: node.start }, "return ", "return", prior, `return ${textOf(source, node.expression).slice(0, 40)}`)];
   }
-  if (node.type === "BlockStatement" && isFunction(parent) && !hasOwnReturn(node.body as AnyNode[])) {
+  const method = site.ancestors.at(-2);
+  const canReturn = method?.type !== "MethodDefinition" || /^(method|get)$/.test(method.kind);
+  if (node.type === "BlockStatement" && isFunction(parent) && canReturn && !hasOwnReturn(node.body as AnyNode[])) {
     const names = [
       ...node.body.flatMap((statement) => (statement.type === "VariableDeclaration" ? statement.declarations.flatMap((one) => boundNames(one.id as AnyNode)) : [])),
       ...parent.params.slice(0, 1).flatMap((param) => boundNames(param as AnyNode)),
-      ...(site.ancestors.at(-2)?.type === "MethodDefinition" ? ["this"] : []),
+      ...(method?.type === "MethodDefinition" ? ["this"] : []),
     ];
     const at = { start: node.end - 1, end: node.end - 1 };
-    return [...new Set(names)].slice(0, 3).map((name) => propose(at, `return ${name};\n`, "return", 0.35, `return ${name} at the end`));
+    return [...new Set(names)].slice(0, 3).map((name) => propose(at, `return ${name};\n`, "return", RESULT_NAME.test(name) ? 0.4 : 0.1, `return ${name} at the end`));
   }
   if (node.type === "ReturnStatement" && node.argument) {
     const edits: EditProposal[] = [];

@@ -1,6 +1,7 @@
 import { propose, type EditRule } from "./edit-rule.ts";
 import type { EditProposal } from "./edit.ts";
 import { asOperand } from "./edit-rule.ts";
+import { isRequired } from "./source-facts.ts";
 import { type AnyNode, textOf } from "./syntax-tree.ts";
 
 /** Wrong numbers, booleans and texts. */
@@ -9,7 +10,11 @@ export const literalEdits: EditRule = ({ node, parent, source }, facts) => {
   if (typeof node.value === "number") return numberEdits(node, node.value, parent, facts.numbers);
   if (typeof node.value === "boolean") return [propose(node, String(!node.value), "negation", 0.6)];
   if (node.value === null && !node.raw?.startsWith("/")) return [propose(node, "undefined", "text", 0.12)];
-  if (typeof node.value !== "string" || parent?.type === "ExpressionStatement") return [];
+  if (typeof node.value !== "string" || parent?.type === "ExpressionStatement" || isRequired(parent)) return [];
+  return stringEdits(node as AnyNode & { value: string }, source, facts.strings);
+};
+
+function stringEdits(node: AnyNode & { value: string }, source: string, strings: ReadonlySet<string>): EditProposal[] {
   const quote = textOf(source, node)[0] === "'" ? "'" : '"';
   const text = (value: string): string => quote + JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll(quote, `\\${quote}`) + quote;
   const edits: EditProposal[] = [];
@@ -17,10 +22,18 @@ export const literalEdits: EditRule = ({ node, parent, source }, facts) => {
   if (node.value === " ") edits.push(propose(node, text(""), "text", 0.3));
   if (/^\S$/.test(node.value)) edits.push(propose(node, text(`${node.value} `), "text", 0.2));
   if (/^\S $/.test(node.value)) edits.push(propose(node, text(node.value.trim()), "text", 0.2));
-  const others = [...facts.strings].filter((other) => other !== node.value && isAlike(other, node.value as string));
+  const digits = /\d+/.exec(node.value);
+  if (digits && node.value.length <= 24) {
+    const around = (number: number): string => text(`${node.value.slice(0, digits.index)}${number}${node.value.slice(digits.index + digits[0].length)}`);
+    const number = Number(digits[0]);
+    for (const [other, prior] of [[number + 1, 0.25], [number - 1, 0.22], [number * 10, 0.15], [5, 0.1]] as const) {
+      if (other >= 0 && other !== number) edits.push(propose(node, around(other), "text", prior));
+    }
+  }
+  const others = [...strings].filter((other) => other !== node.value && isAlike(other, node.value));
   for (const other of others.slice(0, 3)) edits.push(propose(node, text(other), "text", 0.2));
   return edits;
-};
+}
 
 function isAlike(one: string, other: string): boolean {
   const shape = (value: string): string => (/^\w+$/.test(value) ? "word" : value.length <= 2 ? "mark" : "other");
@@ -80,7 +93,7 @@ function boundaryPrior(node: AnyNode, parent: AnyNode | undefined, source: strin
     case "CallExpression": {
       if (!(parent.arguments as AnyNode[]).includes(node)) return 0;
       const name = parent.callee.type === "MemberExpression" ? textOf(source, parent.callee.property) : "";
-      return /^(slice|splice|substring|substr|charAt|charCodeAt|at|fill|subarray)$/.test(name) ? 0.45 : 0.05;
+      return /^(slice|splice|substring|substr|charAt|charCodeAt|at|fill|subarray)$/.test(name) ? 0.45 : 0.03;
     }
     case "ReturnStatement":
       return isLength ? 0.25 : 0.06;
@@ -93,7 +106,7 @@ function boundaryPrior(node: AnyNode, parent: AnyNode | undefined, source: strin
 export const defaultEdits: EditRule = ({ node, parent, source }) => {
   const text = textOf(source, node);
   if (isFunctionParameter(node, parent) && node.type === "Identifier") {
-    return ["0", "''", "[]", "{}", "1"].map((value) => propose(node, `${text} = ${value}`, "default", 0.1));
+    return ["0", "''", "[]", "{}", "1"].map((value) => propose(node, `${text} = ${value}`, "default", 0.04));
   }
   if (node.type === "BinaryExpression" && /^[+*-]$/.test(node.operator)) {
     return [node.left, node.right].flatMap((operand) => {

@@ -30,10 +30,15 @@ const HINTS: readonly Hint[] = [
   { applies: isNamed(/\bsort|order|descending|ascending|newest|oldest|ranked/i), raises: ["swap", "comparison"], by: 1.4 },
   { applies: isNamed(/default/i), raises: ["default", "logic"], by: 1.5 },
   { applies: isNamed(/\b(case|uppercase|lowercase)\b|case-?insensitive/i), raises: ["method", "regex"], by: 1.5 },
-  { applies: isNamed(/\b(wait|await|async|concurren|retr)/i), raises: ["await"], by: 1.6 },
+  { applies: isNamed(/\b(wait|await|async|concurren|retr|again|attempt|finish|settle)/i), raises: ["await"], by: 1.6 },
   { applies: isNamed(/\b(round|cents|decimal)/i), raises: ["method", "arithmetic"], by: 1.5 },
   { applies: isNamed(/\b(zero|empty|falsy|false)\b/i), raises: ["logic", "comparison"], by: 1.3 },
 ];
+
+/** What a failure says, without what changes from run to run: two runs that say the same were not told apart by an edit. */
+export function toSignature(failures: readonly TestFailure[]): string {
+  return failures.map(({ name, message, expected, actual }) => [name, message.split("\n", 1)[0], expected, actual].join("|")).join("\n");
+}
 
 export function toKindWeights(failures: readonly TestFailure[]): KindWeights {
   const weights = new Map<EditKind, number>();

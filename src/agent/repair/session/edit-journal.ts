@@ -26,7 +26,7 @@ export class EditJournal {
   }
 
   /** Ends the try; unless it is kept, what was there before is put back first. */
-  async end(result: Pick<TryRecord, "outcome" | "passed" | "failed">): Promise<void> {
+  async end(result: Pick<TryRecord, "outcome" | "effect" | "passed" | "failed">): Promise<void> {
     const { pending } = this.#memory;
     if (!pending) return;
     const { original, ...record } = pending;
@@ -63,9 +63,17 @@ export class EditJournal {
   }
 }
 
-/** Names a program by the content of its sources. */
-export function toProgramState(sources: ReadonlyMap<string, string>): string {
-  const hash = createHash("sha256");
-  for (const file of [...sources.keys()].toSorted()) hash.update(file).update("\0").update(sources.get(file) as string).update("\0");
-  return hash.digest("base64url").slice(0, 22);
+const digests = new WeakMap<ReadonlyMap<string, string>, ReadonlyMap<string, string>>();
+
+/** Names the program that results when one file of `sources` has another text. */
+export function toProgramState(sources: ReadonlyMap<string, string>, file: string, text: string): string {
+  // All the other files stay as they are from try to try: each is read once.
+  const known = digests.get(sources) ?? new Map([...sources].map(([path, source]) => [path, digest(source)]));
+  digests.set(sources, known);
+  const parts = [...known.keys()].toSorted().map((path) => `${path}\0${path === file ? digest(text) : known.get(path)}`);
+  return digest(parts.join("\0")).slice(0, 22);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("base64url");
 }

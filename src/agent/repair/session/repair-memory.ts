@@ -1,6 +1,9 @@
 import { mkdir, open, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 
+/** `none`: the tests noticed nothing; `moved`: a failing test fails in another way; `broke`: a passing test fails. */
+export type TryEffect = "none" | "moved" | "broke";
+
 /** One edit that was tested, and what came of it. */
 export interface TryRecord {
   readonly number: number;
@@ -12,12 +15,14 @@ export interface TryRecord {
   /** Names the whole program with the edit in it: no program is ever tested twice. */
   readonly state: string;
   readonly outcome: "kept" | "no-better" | "timed-out" | "interrupted";
+  /** What an edit that did not help did instead: it is how the search learns where the bug is. */
+  readonly effect?: TryEffect;
   readonly passed?: number;
   readonly failed?: number;
 }
 
 /** A try that has begun: what must be put back if its end is never written. */
-export interface PendingTry extends Omit<TryRecord, "outcome" | "passed" | "failed"> {
+export interface PendingTry extends Omit<TryRecord, "outcome" | "effect" | "passed" | "failed"> {
   readonly original: string;
 }
 
