@@ -5,15 +5,11 @@
 export class ChangeSignal {
   readonly #versions = new Map<string, number>();
   readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #followers = new Map<string, number>();
   #all = 0;
 
   version(sessionId: string): number {
     return this.#all + (this.#versions.get(sessionId) ?? 0);
-  }
-
-  /** How many wait; a watcher that costs something runs only while there are some. */
-  get waiting(): number {
-    return this.#waiting.size;
   }
 
   notify(sessionId: string): void {
@@ -47,8 +43,6 @@ export class ChangeSignal {
       }
     };
   }
-
-  readonly #followers = new Map<string, number>();
 
   /** Resolves once the version is later than `seen`, or the signal fires. */
   changed(sessionId: string, seen: number, signal: AbortSignal): Promise<void> {

@@ -8,7 +8,7 @@ export interface TailSource {
   readPage(sessionId: string, after: number): Promise<StoredEvent[]>;
   /** @throws ValidationError `session_unknown` */
   load(sessionId: string): Promise<Session>;
-  readonly changes: ChangeSignal;
+  readonly changes: Pick<ChangeSignal, "version" | "follow" | "changed">;
   /** Fires when the store is closed. */
   readonly closed: AbortSignal;
 }

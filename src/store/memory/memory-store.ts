@@ -8,6 +8,7 @@ import { checkForkRange, findForkPoint } from "../fork-position.ts";
 import { InterruptedRun } from "../interrupted-run.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
 import type {
   NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
@@ -127,26 +128,11 @@ export class MemoryStore implements SessionStore {
   async prune(filter: PruneFilter, options: { readonly dryRun?: boolean } = {}): Promise<PruneReport> {
     this.#refuseClosed();
     const dryRun = options.dryRun ?? false;
-    const gone = new Set<string>();
-    const pruned: { id: string; events: number }[] = [];
     const named = takeLimit(this.#match(filter), filter.limit);
-    // Whatever is younger goes first, so that a session can follow those that referred to it.
-    for (let progress = true; progress; ) {
-      progress = false;
-      for (const { id, lastSeq } of named) {
-        const session = this.#sessions.get(id);
-        if (session === undefined || gone.has(id) || session.writer !== undefined) continue;
-        if (this.#usersOf(session).some((user) => !gone.has(user))) continue;
-        gone.add(id);
-        pruned.push({ id, events: lastSeq - (session.origin?.atSeq ?? 0) });
-        progress = true;
-        if (!dryRun) this.#remove(session);
-      }
-    }
-    const kept = named.filter(({ id }) => !gone.has(id)).map(({ id, writer }) => ({
-      id, reason: writer === undefined ? "other sessions refer to it" : `it is being written by ${writer.owner}`,
-    }));
-    return { sessions: pruned, kept, events: pruned.reduce((sum, { events }) => sum + events, 0), dryRun };
+    const { gone, kept } = orderPrune(named, (id) => this.#usersOf(this.#find(id)));
+    if (!dryRun) for (const { id } of gone) this.#remove(this.#find(id));
+    const sessions = gone.map((session) => ({ id: session.id, events: countOwnEvents(session) }));
+    return { sessions, kept, events: sessions.reduce((sum, { events }) => sum + events, 0), dryRun };
   }
 
   async putBlob(bytes: Uint8Array): Promise<BlobRef> {

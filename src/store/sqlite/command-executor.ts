@@ -1,0 +1,166 @@
+import type { FinalBody, StoredEvent } from "../../event/event.ts";
+import type { InterruptionReason } from "../interrupted-run.ts";
+import { foldRunState } from "../run-state.ts";
+import { OpenLeases } from "./open-leases.ts";
+import { encodeIdentity, readOwnIdentity } from "./process-identity.ts";
+import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
+import { judgeOwner, querySessions, toRunState } from "./session-row.ts";
+import type { SessionRow } from "./session-row.ts";
+import { executeDelete, executePutBlob, executeSweep } from "./storage-commands.ts";
+import type { Database } from "./sqlite-binding.ts";
+import type { AppendCommand, CloseRunCommand, CommandResult, ForkCommand, OpenWriterCommand, SqliteCommand } from "./sqlite-command.ts";
+
+/**
+ * What each command does to the database, inside the transaction of its message. A command decides before it writes:
+ * one that is refused has changed nothing, so that it harms none of the others in its transaction.
+ */
+export class CommandExecutor {
+  readonly #database: Database;
+  readonly #leases: OpenLeases;
+  readonly #segments: SegmentWriter;
+  readonly #identity = encodeIdentity(readOwnIdentity());
+  /** Leases that the running transaction ends; they are dropped once it is committed. */
+  readonly #ended: (() => void)[] = [];
+
+  constructor(database: Database, leases: OpenLeases) {
+    this.#database = database;
+    this.#leases = leases;
+    this.#segments = new SegmentWriter(database);
+  }
+
+  execute(command: SqliteCommand): CommandResult {
+    switch (command.kind) {
+      case "append":
+        return this.#append(command);
+      case "create":
+        return this.#create(command.session, command.now);
+      case "open-writer":
+        return this.#openWriter(command);
+      case "close-writer":
+        return this.#closeWriter(command.key, command.epoch);
+      case "close-run":
+        return this.#closeRun(command);
+      case "fork":
+        return this.#fork(command);
+      case "delete":
+        return executeDelete(this.#database, this.#find(command.id), Date.now());
+      case "sweep":
+        return executeSweep(this.#database, Date.now());
+      case "put-blob":
+        return executePutBlob(this.#database, command.digest, command.bytes, Date.now());
+    }
+  }
+
+  /** Called when the transaction is durable; what changed in memory only counts from then on. */
+  settle(): void {
+    for (const end of this.#ended.splice(0)) end();
+  }
+
+  #find(id: string): SessionRow | undefined {
+    return querySessions(this.#database, "WHERE s.id = ?", [id], Date.now())[0];
+  }
+
+  #append(command: AppendCommand): CommandResult {
+    const lease = this.#leases.check(command.key, command.epoch);
+    if (typeof lease === "string") return { is: "fenced", why: lease };
+    const leaseUntil = Date.now() + lease.leaseMs;
+    if (this.#segments.append(command, lease, leaseUntil)) return { is: "done" };
+    this.#leases.drop(command.key, command.epoch);
+    return { is: "fenced", why: "taken_over" };
+  }
+
+  #create(session: { id: string; kind: string; labels?: object; parentId?: string }, now: number): CommandResult {
+    const { changes } = this.#database
+      .prepare(
+        `INSERT OR IGNORE INTO sessions (id, kind, labels, parent_id, status, last_seq, epoch, created_at, updated_at)
+         VALUES (?, ?, ?, ?, 'created', 0, 0, ?, ?)`,
+      )
+      .run([session.id, session.kind, JSON.stringify(session.labels ?? {}), session.parentId ?? null, now, now]);
+    return { is: changes === 1 ? "done" : "exists" };
+  }
+
+  #openWriter(command: OpenWriterCommand): CommandResult {
+    const now = Date.now();
+    const row = this.#find(command.id);
+    if (row === undefined) return { is: "unknown" };
+    const owner = judgeOwner(row, now);
+    if (owner === "alive" && !command.takeOver) return { is: "busy", owner: row.owner ?? "another writer" };
+    const { openRun } = row.session;
+    const reason = owner === "alive" ? "taken_over" : owner;
+    const { interrupted } = command;
+    const isSeen = interrupted !== undefined && isUnchanged(row, interrupted.seen);
+    if (openRun !== undefined && !isSeen && !command.fenceFirst) return { is: "changed" };
+    const epoch = row.session.epoch + 1;
+    this.#database
+      .prepare("UPDATE sessions SET epoch = ?, owner = ?, owner_process = ?, lease_until = ? WHERE key = ?")
+      .run([epoch, command.owner, this.#identity, now + command.leaseMs, row.key]);
+    if (openRun !== undefined && isSeen) this.#writeFinal(row, interrupted.final, reason, now);
+    this.#leases.open(row.key, epoch, command.leaseMs);
+    const isClosedHere = openRun !== undefined && isSeen;
+    const lastSeq = row.session.lastSeq + (isClosedHere ? 1 : 0);
+    const isRunOpen = openRun !== undefined && !isSeen;
+    return { is: "opened", key: row.key, epoch, lastSeq, isRunOpen, ...(openRun === undefined ? {} : { reason }) };
+  }
+
+  #closeWriter(key: number, epoch: number): CommandResult {
+    this.#database.prepare("UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?").run([key, epoch]);
+    this.#ended.push(() => this.#leases.drop(key, epoch));
+    return { is: "done" };
+  }
+
+  #closeRun({ id, seen, final }: CloseRunCommand): CommandResult {
+    const now = Date.now();
+    const row = this.#find(id);
+    if (row === undefined) return { is: "unknown" };
+    if (row.session.openRun === undefined || !isUnchanged(row, seen)) return { is: "changed" };
+    // The owner may have renewed its lease since it was looked at.
+    const reason = judgeOwner(row, now);
+    if (reason === "alive") return { is: "alive" };
+    // The epoch is raised: an owner that was only asleep is fenced.
+    this.#database
+      .prepare("UPDATE sessions SET epoch = epoch + 1, owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ?")
+      .run([row.key]);
+    this.#writeFinal(row, final, reason, now);
+    return { is: "closed-run", reason };
+  }
+
+  #writeFinal(row: SessionRow, final: FinalBody, reason: InterruptionReason, now: number): void {
+    const { id, lastSeq, openRun } = row.session;
+    if (openRun === undefined) return;
+    const seq = lastSeq + 1;
+    const event = { seq, at: now, sessionId: id, runId: openRun.runId, ...final, reason } as StoredEvent;
+    this.#segments.insert(row.key, { firstSeq: seq, lastSeq: seq, lines: JSON.stringify(event) });
+    this.#database
+      .prepare(
+        `UPDATE sessions SET last_seq = ?, updated_at = ?, status = ?, open_run_id = ?, open_run_seq = ?, last_run_id = ?, backend = ?, resume_token = ?
+         WHERE key = ?`,
+      )
+      .run([seq, now, ...toStateColumns(foldRunState(toRunState(row.session), event)), row.key]);
+  }
+
+  #fork({ parentKey, atSeq, session, state, own, now }: ForkCommand): CommandResult {
+    const parent = querySessions(this.#database, "WHERE s.key = ?", [parentKey], now)[0];
+    if (parent === undefined) return { is: "unknown" };
+    const epoch = own === undefined ? 0 : 1;
+    const [child] = this.#database
+      .prepare(
+        `INSERT INTO sessions (id, kind, labels, forked_from, fork_seq, last_seq, epoch, created_at, updated_at,
+           status, open_run_id, open_run_seq, last_run_id, backend, resume_token)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
+      )
+      .raw()
+      .all([
+        session.id, session.kind, JSON.stringify(session.labels ?? {}), parentKey, atSeq, own?.lastSeq ?? atSeq, epoch, now, now, ...toStateColumns(state),
+      ]) as [[number]];
+    const [key] = child;
+    if (own !== undefined) this.#segments.insert(key, own);
+    this.#database
+      .prepare("INSERT INTO blob_references (digest, session) SELECT digest, ? FROM blob_references WHERE session = ?")
+      .run([key, parentKey]);
+    return { is: "done" };
+  }
+}
+
+function isUnchanged(row: SessionRow, seen: { readonly epoch: number; readonly lastSeq: number }): boolean {
+  return row.session.epoch === seen.epoch && row.session.lastSeq === seen.lastSeq;
+}

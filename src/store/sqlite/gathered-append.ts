@@ -1,0 +1,88 @@
+import type { RunState } from "../run-state.ts";
+import type { StoreError } from "../../errors.ts";
+import type { AppendCommand, CommandResult, SegmentText } from "./sqlite-command.ts";
+
+/** A segment is closed when it has so many characters: a reader parses one in well under a millisecond. */
+const SEGMENT_CHARACTERS = 32 * 1024;
+
+/** One call of `append`, encoded. */
+export interface AppendRequest {
+  readonly key: number;
+  readonly epoch: number;
+  readonly firstSeq: number;
+  readonly lines: readonly string[];
+  /** Present where the events changed it. */
+  readonly state?: RunState;
+  readonly at: number;
+  readonly digests: readonly string[];
+}
+
+/** The appends of one writer that go into one transaction, as the segments that they will be. */
+export class GatheredAppend {
+  readonly key: number;
+  readonly epoch: number;
+  readonly #firstSeq: number;
+  #nextSeq: number;
+  #at = 0;
+  #state: RunState | undefined;
+  #lines: string[] = [];
+  #characters = 0;
+  readonly #segments: SegmentText[] = [];
+  readonly #digests: string[] = [];
+  readonly #waiting: { resolve(result: CommandResult): void; reject(error: StoreError): void }[] = [];
+
+  constructor({ key, epoch, firstSeq }: AppendRequest) {
+    this.key = key;
+    this.epoch = epoch;
+    this.#firstSeq = firstSeq;
+    this.#nextSeq = firstSeq;
+  }
+
+  /** @returns how many characters came in */
+  add(request: AppendRequest, resolve: (result: CommandResult) => void, reject: (error: StoreError) => void): number {
+    let added = 0;
+    for (const line of request.lines) {
+      this.#lines.push(line);
+      this.#nextSeq += 1;
+      this.#characters += line.length + 1;
+      added += line.length + 1;
+      if (this.#characters >= SEGMENT_CHARACTERS) this.#closeSegment();
+    }
+    this.#at = request.at;
+    if (request.state !== undefined) this.#state = request.state;
+    if (request.digests.length > 0) this.#digests.push(...request.digests);
+    this.#waiting.push({ resolve, reject });
+    return added;
+  }
+
+  toCommand(): AppendCommand {
+    this.#closeSegment();
+    return {
+      kind: "append",
+      key: this.key,
+      epoch: this.epoch,
+      firstSeq: this.#firstSeq,
+      lastSeq: this.#nextSeq - 1,
+      segments: this.#segments,
+      ...(this.#state === undefined ? {} : { state: this.#state }),
+      at: this.#at,
+      digests: this.#digests,
+    };
+  }
+
+  settle(result: CommandResult): void {
+    for (const { resolve } of this.#waiting) resolve(result);
+  }
+
+  fail(error: StoreError): void {
+    for (const { reject } of this.#waiting) reject(error);
+  }
+
+  #closeSegment(): void {
+    if (this.#lines.length === 0) return;
+    const lastSeq = this.#nextSeq - 1;
+    this.#segments.push({ firstSeq: lastSeq - this.#lines.length + 1, lastSeq, lines: this.#lines.join("\n") });
+    this.#lines = [];
+    this.#characters = 0;
+  }
+}

@@ -1,0 +1,73 @@
+import type { RunState } from "../run-state.ts";
+import type { Lease } from "./open-leases.ts";
+import type { Database, Statement } from "./sqlite-binding.ts";
+import type { AppendCommand, SegmentText } from "./sqlite-command.ts";
+
+/** A segment that is shorter takes what follows into its own row: as many bytes as one page of the file holds without overflowing. */
+export const MERGE_BELOW_BYTES = 3_600;
+
+/** Writes events: the one way in which a log grows. All of it happens inside the caller's transaction. */
+export class SegmentWriter {
+  readonly #insert: Statement;
+  readonly #extend: Statement;
+  readonly #advance: Statement;
+  readonly #advanceWithState: Statement;
+  readonly #refer: Statement;
+  readonly #unpin: Statement;
+
+  constructor(database: Database) {
+    this.#insert = database.prepare("INSERT INTO segments (id, last_seq, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?)");
+    this.#extend = database.prepare(
+      "UPDATE segments SET last_seq = ?, bytes = ?, lines = lines || char(10) || ? WHERE id = ((? << 32) | ?)",
+    );
+    const fence = "WHERE key = ? AND epoch = ? AND last_seq = ?";
+    this.#advance = database.prepare(`UPDATE sessions SET last_seq = ?, updated_at = ?, lease_until = ? ${fence}`);
+    this.#advanceWithState = database.prepare(
+      `UPDATE sessions SET last_seq = ?, updated_at = ?, lease_until = ?, status = ?, open_run_id = ?, open_run_seq = ?, last_run_id = ?,
+       backend = ?, resume_token = ? ${fence}`,
+    );
+    this.#refer = database.prepare("INSERT OR IGNORE INTO blob_references (digest, session) VALUES (?, ?)");
+    this.#unpin = database.prepare("UPDATE blobs SET pins = max(0, pins - 1) WHERE digest = ?");
+  }
+
+  /** False where the epoch is no longer the session's; nothing was written then. */
+  append(command: AppendCommand, lease: Lease, leaseUntil: number): boolean {
+    const { key, epoch, at, lastSeq, state } = command;
+    const place = [key, epoch, command.firstSeq - 1];
+    const advanced =
+      state === undefined
+        ? this.#advance.run([lastSeq, at, leaseUntil, ...place])
+        : this.#advanceWithState.run([lastSeq, at, leaseUntil, ...toStateColumns(state), ...place]);
+    if (advanced.changes !== 1) return false;
+    for (const segment of command.segments) this.#write(key, segment, lease);
+    for (const digest of command.digests) this.refer(key, digest);
+    return true;
+  }
+
+  /** Writes a segment of its own. */
+  insert(key: number, { firstSeq, lastSeq, lines }: SegmentText, bytes = Buffer.byteLength(lines)): void {
+    this.#insert.run([key, firstSeq, lastSeq, bytes, lines]);
+  }
+
+  refer(key: number, digest: string): void {
+    this.#refer.run([digest, key]);
+    this.#unpin.run([digest]);
+  }
+
+  #write(key: number, segment: SegmentText, lease: Lease): void {
+    const bytes = Buffer.byteLength(segment.lines);
+    const { tail } = lease;
+    if (tail !== undefined && tail.bytes + bytes < MERGE_BELOW_BYTES) {
+      this.#extend.run([segment.lastSeq, tail.bytes + bytes + 1, segment.lines, key, tail.firstSeq]);
+      lease.tail = { firstSeq: tail.firstSeq, bytes: tail.bytes + bytes + 1 };
+    } else {
+      this.insert(key, segment, bytes);
+      lease.tail = bytes < MERGE_BELOW_BYTES ? { firstSeq: segment.firstSeq, bytes } : undefined;
+    }
+  }
+}
+
+export function toStateColumns(state: RunState): unknown[] {
+  const { status, openRun, lastRunId, backend, resumeToken } = state;
+  return [status, openRun?.runId ?? null, openRun?.startedSeq ?? null, lastRunId ?? null, backend ?? null, resumeToken ?? null];
+}

@@ -1,0 +1,106 @@
+import type { FinalBody } from "../../event/event.ts";
+import type { InterruptionReason } from "../interrupted-run.ts";
+import type { RunState } from "../run-state.ts";
+import type { NewSession } from "../session-store.ts";
+import type { SqliteFailure } from "./sqlite-binding.ts";
+
+/** What the main thread asks the writer's thread to do. The commands of one message go into one transaction, in their order. */
+export type SqliteCommand =
+  | AppendCommand
+  | { readonly kind: "create"; readonly session: NewSession; readonly now: number }
+  | OpenWriterCommand
+  | { readonly kind: "close-writer"; readonly key: number; readonly epoch: number }
+  | CloseRunCommand
+  | ForkCommand
+  | { readonly kind: "delete"; readonly id: string }
+  | { readonly kind: "sweep" }
+  | { readonly kind: "put-blob"; readonly digest: string; readonly bytes: Uint8Array };
+
+export interface AppendCommand {
+  readonly kind: "append";
+  readonly key: number;
+  readonly epoch: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** The segments, each NDJSON without a newline at its end; none is longer than a segment should be, unless one event is. */
+  readonly segments: readonly SegmentText[];
+  /** Present where the events changed it. */
+  readonly state?: RunState;
+  readonly at: number;
+  readonly digests: readonly string[];
+}
+
+export interface SegmentText {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly lines: string;
+}
+
+/** A position of a log that was read: the command holds only while nothing came after it. */
+export interface SeenPosition {
+  readonly epoch: number;
+  readonly lastSeq: number;
+}
+
+export interface OpenWriterCommand {
+  readonly kind: "open-writer";
+  readonly id: string;
+  readonly owner: string;
+  readonly leaseMs: number;
+  readonly takeOver: boolean;
+  /**
+   * How an open run would be closed. Without it (or where the log went on since) nothing is done and the answer is `changed`,
+   * unless `fenceFirst` is set: the writer is opened then, and closes the run itself.
+   */
+  readonly interrupted?: { readonly seen: SeenPosition; readonly final: FinalBody };
+  readonly fenceFirst: boolean;
+}
+
+export interface CloseRunCommand {
+  readonly kind: "close-run";
+  readonly id: string;
+  readonly seen: SeenPosition;
+  readonly final: FinalBody;
+}
+
+export interface ForkCommand {
+  readonly kind: "fork";
+  readonly parentKey: number;
+  readonly atSeq: number;
+  readonly session: NewSession;
+  readonly state: RunState;
+  /** The `final` of a run that was open at the position: the fork's first own event. */
+  readonly own?: SegmentText;
+  readonly now: number;
+}
+
+/** Answers. A refusal is an answer; only a failure of the database itself is an error. */
+export type CommandResult =
+  | { readonly is: "done" }
+  | { readonly is: "fenced"; readonly why: "taken_over" | "lease_over" }
+  | { readonly is: "exists" | "unknown" | "changed" | "alive" }
+  | { readonly is: "busy"; readonly owner: string }
+  | { readonly is: "in-use"; readonly users: readonly string[] }
+  | { readonly is: "opened"; readonly key: number; readonly epoch: number; readonly lastSeq: number; readonly isRunOpen: boolean; readonly reason?: InterruptionReason }
+  | { readonly is: "closed-run"; readonly reason: "owner_dead" | "lease_over" }
+  | { readonly is: "swept"; readonly isComplete: boolean };
+
+export interface ThreadOptions {
+  readonly path: string;
+  readonly durability: "disk" | "process";
+}
+
+/** Messages to the thread. */
+export type ToThread =
+  | { readonly type: "commit"; readonly id: number; readonly commands: readonly SqliteCommand[] }
+  /** Brings the file to its size: what the -wal holds goes into it, and pages at its end that are free go. */
+  | { readonly type: "compact"; readonly id: number }
+  | { readonly type: "close" };
+
+/** Messages from the thread. */
+export type FromThread =
+  | { readonly type: "opened" }
+  | { readonly type: "open-failed"; readonly failure: SqliteFailure }
+  | { readonly type: "committed"; readonly id: number; readonly results: readonly CommandResult[] }
+  | { readonly type: "failed"; readonly id: number; readonly failure: SqliteFailure }
+  | { readonly type: "lost"; readonly key: number; readonly epoch: number; readonly why: "taken_over" | "lease_over" };

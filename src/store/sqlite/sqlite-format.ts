@@ -1,0 +1,117 @@
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { StoreError, ValidationError } from "../../errors.ts";
+import { inTransaction, readNumber } from "./sqlite-binding.ts";
+import type { Database } from "./sqlite-binding.ts";
+
+/** "Skei": a database file with this application id is ours. */
+export const APPLICATION_ID = 0x536b6569;
+
+/** Raised with every change of the tables. */
+export const FORMAT_VERSION = 1;
+
+/**
+ * A segment is what one session stored in one commit: a row of NDJSON under `session key * 2^32 + first seq`,
+ * so that the rows of a session lie together, in order, without an index beside them. `lines` stands last:
+ * a reader that only asks for positions and sizes does not touch the pages of the text.
+ *
+ * Keys of sessions are never used twice, so what a deleted session leaves behind can be swept in small steps.
+ */
+const SCHEMA = `
+CREATE TABLE sessions (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  parent_id TEXT,
+  forked_from INTEGER REFERENCES sessions(key),
+  fork_seq INTEGER NOT NULL DEFAULT 0,
+  status TEXT NOT NULL,
+  open_run_id TEXT,
+  open_run_seq INTEGER,
+  last_run_id TEXT,
+  backend TEXT,
+  resume_token TEXT,
+  last_seq INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  owner TEXT,
+  owner_process TEXT,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sessions_by_age ON sessions(created_at, id);
+CREATE INDEX sessions_by_parent ON sessions(parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX sessions_by_origin ON sessions(forked_from) WHERE forked_from IS NOT NULL;
+CREATE INDEX sessions_with_open_run ON sessions(key) WHERE open_run_id IS NOT NULL;
+CREATE TABLE segments (
+  id INTEGER PRIMARY KEY,
+  last_seq INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  lines TEXT NOT NULL
+) STRICT;
+CREATE TABLE deleted_sessions (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE blobs (
+  digest TEXT PRIMARY KEY,
+  pins INTEGER NOT NULL,
+  pinned_until INTEGER NOT NULL,
+  bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE blob_references (
+  digest TEXT NOT NULL,
+  session INTEGER NOT NULL,
+  PRIMARY KEY (digest, session)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_references_by_session ON blob_references(session);
+`;
+
+/** What lies at a path, told from the first bytes without opening it as a database: nothing that is not ours is ever touched. */
+export type FileKind = "missing" | "empty" | "ours";
+
+/** @throws StoreError `store_foreign`, `store_newer` */
+export function inspectFile(path: string): FileKind {
+  let stats;
+  try {
+    stats = statSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "missing";
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") throw new ValidationError("path_not_found", `The path ${path} leads through something that is not a folder.`, { cause: error });
+    throw new StoreError("store_failed", `The store ${path} could not be looked at: ${(error as Error).message}.`, { cause: error });
+  }
+  if (!stats.isFile()) throw new StoreError("store_foreign", `${path} is not a file; name the database file of a store.`);
+  if (stats.size === 0) return "empty";
+  const header = Buffer.alloc(100);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header, 0, 100, 0);
+  } finally {
+    closeSync(file);
+  }
+  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0") {
+    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`);
+  }
+  checkFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
+  return "ours";
+}
+
+/** @throws StoreError `store_foreign`, `store_newer` */
+export function checkFormat(path: string, applicationId: number, version: number): void {
+  if (applicationId !== APPLICATION_ID) {
+    throw new StoreError("store_foreign", `${path} is a database of another program; it was left as it is. Name another file.`);
+  }
+  if (version > FORMAT_VERSION) {
+    throw new StoreError(
+      "store_newer",
+      `${path} has format ${version}, this version of Skein knows formats up to ${FORMAT_VERSION}; it was left as it is. Update Skein to open it.`,
+    );
+  }
+}
+
+/** Makes the tables, unless another process was first. */
+export function createFormat(database: Database): void {
+  inTransaction(database, () => {
+    if (readNumber(database, "PRAGMA application_id") === APPLICATION_ID) return;
+    database.exec(SCHEMA);
+    database.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  });
+}

@@ -1,0 +1,84 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { CommandExecutor } from "./command-executor.ts";
+import { LeaseRenewal } from "./lease-renewal.ts";
+import { OpenLeases } from "./open-leases.ts";
+import { BUSY_TIMEOUT_MS, inTransaction, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
+import type { Database } from "./sqlite-binding.ts";
+import type { FromThread, ThreadOptions, ToThread } from "./sqlite-command.ts";
+import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat } from "./sqlite-format.ts";
+import { migrateFormat } from "./sqlite-migration.ts";
+
+/**
+ * The thread that writes. It owns the one connection of its process that changes anything, so that the event loop never waits
+ * for the disk. Every message is one transaction; what gathers on the main thread while it is flushed is the next one.
+ */
+const port = parentPort as NonNullable<typeof parentPort>;
+const { path, durability } = workerData as ThreadOptions;
+
+const send = (message: FromThread): void => port.postMessage(message);
+
+async function openDatabase(): Promise<Database> {
+  const Binding = await loadBinding();
+  const database = new Binding(path, { timeout: BUSY_TIMEOUT_MS });
+  // Takes effect in a file that has no tables yet; space that is freed can then be given back in small steps.
+  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  if (readNumber(database, "PRAGMA application_id") !== APPLICATION_ID) createFormat(database);
+  checkFormat(path, readNumber(database, "PRAGMA application_id"), readNumber(database, "PRAGMA user_version"));
+  database.prepare("PRAGMA journal_mode = WAL").all([]);
+  database.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
+  migrateFormat(database, path, FORMAT_VERSION);
+  return database;
+}
+
+/** A checkpoint that another process stands in the way of is no failure: the next one takes it along. */
+function compact(database: Database): void {
+  try {
+    database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]);
+  } catch {
+    // What is in the -wal is as durable as what is in the file.
+  }
+}
+
+function serve(database: Database): void {
+  const monotonic = (): number => performance.now();
+  const leases = new OpenLeases(monotonic);
+  const executor = new CommandExecutor(database, leases);
+  const renewal = new LeaseRenewal(database, leases, monotonic, (lost) => send({ type: "lost", ...lost }));
+
+  port.on("message", (message: ToThread) => {
+    if (message.type === "compact") {
+      compact(database);
+      send({ type: "committed", id: message.id, results: [] });
+      return;
+    }
+    if (message.type === "close") {
+      renewal.stop();
+      compact(database);
+      database.close();
+      port.close();
+      return;
+    }
+    try {
+      const before = monotonic();
+      const results = inTransaction(database, () => message.commands.map((command) => executor.execute(command)));
+      executor.settle();
+      for (const command of message.commands) if (command.kind === "append") leases.renew(command.key, before);
+      renewal.schedule();
+      send({ type: "committed", id: message.id, results });
+    } catch (error) {
+      send({ type: "failed", id: message.id, failure: toSqliteFailure(error, path) });
+    }
+  });
+}
+
+try {
+  const database = await openDatabase();
+  serve(database);
+  send({ type: "opened" });
+} catch (error) {
+  const failure = error instanceof Error && "code" in error && String(error.code).startsWith("store_")
+    ? { code: error.code as "store_failed", message: error.message }
+    : toSqliteFailure(error, path);
+  send({ type: "open-failed", failure });
+  port.close();
+}

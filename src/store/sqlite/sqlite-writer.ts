@@ -1,0 +1,111 @@
+import type { FencedError, StoreError } from "../../errors.ts";
+import type { StoredEvent } from "../../event/event.ts";
+import { encodeEvents } from "../encode-events.ts";
+import type { RunState } from "../run-state.ts";
+import type { AppendBody, SessionWriter } from "../session-store.ts";
+import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
+import type { CommandResult } from "./sqlite-command.ts";
+import type { WriterChannel } from "./writer-channel.ts";
+
+export interface OpenedWriter {
+  readonly sessionId: string;
+  readonly key: number;
+  readonly epoch: number;
+  readonly lastSeq: number;
+  readonly state: RunState;
+}
+
+export interface SqliteWriterHooks {
+  onAppend(sessionId: string): void;
+  /** The writer is closed, or lost. */
+  onEnd(writer: SqliteWriter): void;
+}
+
+/**
+ * The one live writer of a session. Positions are given out here, in the order of the calls: only this writer can append under its epoch,
+ * and the transaction checks the epoch, so a position is either stored as it was given out or the writer is at its end.
+ */
+export class SqliteWriter implements SessionWriter {
+  readonly sessionId: string;
+  readonly epoch: number;
+  readonly key: number;
+  readonly #channel: WriterChannel;
+  readonly #hooks: SqliteWriterHooks;
+  readonly #lost = new AbortController();
+  #state: RunState;
+  #givenOut: number;
+  #durable: number;
+  #end: FencedError | StoreError | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(channel: WriterChannel, opened: OpenedWriter, hooks: SqliteWriterHooks) {
+    this.#channel = channel;
+    this.#hooks = hooks;
+    this.sessionId = opened.sessionId;
+    this.key = opened.key;
+    this.epoch = opened.epoch;
+    this.#state = opened.state;
+    this.#givenOut = opened.lastSeq;
+    this.#durable = opened.lastSeq;
+  }
+
+  get lastSeq(): number {
+    return this.#durable;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+    if (this.#end !== undefined) throw this.#end;
+    const { key, epoch, sessionId } = this;
+    const at = Date.now();
+    const before = this.#state;
+    const { events, lines, state, digests } = encodeEvents(bodies, { ...options, sessionId, lastSeq: this.#givenOut, state: before, at });
+    if (lines.length === 0) return events;
+    const firstSeq = this.#givenOut + 1;
+    this.#givenOut += lines.length;
+    this.#state = state;
+    const result = await this.#channel.append({ key, epoch, firstSeq, lines, at, digests, ...(state === before ? {} : { state }) });
+    if (result.is !== "done") throw this.#lose(result);
+    this.#durable = Math.max(this.#durable, firstSeq + lines.length - 1);
+    this.#hooks.onAppend(sessionId);
+    return events;
+  }
+
+  #lose(result: CommandResult): FencedError | StoreError {
+    this.lose(result.is === "fenced" ? result.why : "taken_over");
+    return this.#end as FencedError;
+  }
+
+  /** The session belongs to another writer, or the lease is over: from here on nothing is accepted. */
+  lose(why: "taken_over" | "lease_over"): void {
+    this.stop(why === "lease_over" ? leaseOver(this.sessionId) : fenced(this.sessionId, this.epoch));
+  }
+
+  /** Ends the writer for a reason that whoever produces events should hear of. */
+  stop(reason: FencedError | StoreError): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    this.#hooks.onEnd(this);
+    this.#lost.abort(reason);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#end !== undefined) return;
+    this.#end = writerClosed(this.sessionId);
+    this.#hooks.onEnd(this);
+    // A store that failed cannot give a lease up; it will be over when its time is, or when this process is gone.
+    await this.#channel.send({ kind: "close-writer", key: this.key, epoch: this.epoch }).catch(() => {});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,214 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { StoreError } from "../../errors.ts";
+import { storeClosed } from "../store-faults.ts";
+import { GatheredAppend } from "./gathered-append.ts";
+import type { AppendRequest } from "./gathered-append.ts";
+import type { CommandResult, FromThread, SqliteCommand, ThreadOptions, ToThread } from "./sqlite-command.ts";
+
+/** Transactions that are on their way: one that is flushed, and one that is ready for the thread when it is done. */
+const MAX_IN_FLIGHT = 2;
+
+/** So much is sent at once, without waiting for the end of the turn of the event loop. */
+const SEND_AT_CHARACTERS = 256 * 1024;
+
+interface Entry {
+  readonly command: SqliteCommand | GatheredAppend;
+  settle(result: CommandResult): void;
+  fail(error: StoreError): void;
+}
+
+export interface LostNotice {
+  readonly key: number;
+  readonly epoch: number;
+  readonly why: "taken_over" | "lease_over";
+}
+
+/**
+ * The main thread's side of the writer's thread: group commit over all sessions of the process.
+ * What is asked for while a transaction is flushed gathers here, and is the next transaction.
+ * After the first failure nothing more is sent, for nobody knows what reached the disk.
+ */
+export class WriterChannel {
+  readonly #worker: Worker;
+  readonly #path: string;
+  #gathered: Entry[] = [];
+  #gatheredCharacters = 0;
+  /** By writer: the append at the end of `#gathered` that more events may join. */
+  #open = new Map<number, GatheredAppend>();
+  readonly #inFlight = new Map<number, Entry[]>();
+  #nextId = 1;
+  #isScheduled = false;
+  #hasExited = false;
+  readonly #idleWaiters: (() => void)[] = [];
+  #failure: StoreError | undefined;
+  onLost: (notice: LostNotice) => void = () => {};
+  onFailure: (failure: StoreError) => void = () => {};
+
+  private constructor(worker: Worker, path: string) {
+    this.#worker = worker;
+    this.#path = path;
+    worker.on("message", (message: FromThread) => this.#receive(message));
+    worker.on("error", (error) => this.#fail(new StoreError("store_failed", `The thread that writes ${path} broke down: ${String(error)}. Open the store again.`, { cause: error })));
+    worker.on("exit", () => {
+      this.#hasExited = true;
+      this.#fail(new StoreError("store_failed", `The thread that writes ${path} ended. Open the store again.`));
+    });
+  }
+
+  static async open(options: ThreadOptions): Promise<WriterChannel> {
+    const worker = new Worker(new URL("./sqlite-writer-thread.js", import.meta.url), { workerData: options, name: "skein-store" });
+    await isOpened(worker, options.path);
+    const channel = new WriterChannel(worker, options.path);
+    channel.#keepAlive(false);
+    return channel;
+  }
+
+  /** Why nothing can be written any more. */
+  get failure(): StoreError | undefined {
+    return this.#failure;
+  }
+
+  /** Does one thing in the order of the calls. Rejects where the database failed; a refusal is a result. */
+  send(command: SqliteCommand): Promise<CommandResult> {
+    if (this.#failure !== undefined) return Promise.reject(this.#refusal(this.#failure));
+    return new Promise((settle, fail) => {
+      // Appends that come later must not overtake it by joining an earlier one.
+      this.#open.clear();
+      this.#gathered.push({ command, settle, fail });
+      this.#schedule();
+    });
+  }
+
+  /** Appends, together with whatever else its writer appends before the next transaction begins. */
+  append(request: AppendRequest): Promise<CommandResult> {
+    if (this.#failure !== undefined) return Promise.reject(this.#refusal(this.#failure));
+    return new Promise((resolve, reject) => {
+      let append = this.#open.get(request.key);
+      if (append === undefined || append.epoch !== request.epoch) {
+        append = new GatheredAppend(request);
+        this.#open.set(request.key, append);
+        const gathered = append;
+        this.#gathered.push({ command: gathered, settle: (result) => gathered.settle(result), fail: (error) => gathered.fail(error) });
+      }
+      this.#gatheredCharacters += append.add(request, resolve, reject);
+      this.#schedule();
+    });
+  }
+
+  /** Gives freed space back to the file system, as far as readers of other processes let it. */
+  async compact(): Promise<void> {
+    await this.#idle();
+    if (this.#failure !== undefined) return;
+    const id = this.#nextId++;
+    this.#inFlight.set(id, []);
+    this.#keepAlive(true);
+    this.#worker.postMessage({ type: "compact", id } satisfies ToThread);
+    await this.#idle();
+  }
+
+  /** Waits for everything that was asked for, then ends the thread. */
+  async close(): Promise<void> {
+    await this.#idle();
+    this.#failure ??= storeClosed();
+    const ended = new Promise<void>((resolve) => {
+      if (this.#hasExited) resolve();
+      else this.#worker.once("exit", () => resolve());
+    });
+    this.#keepAlive(true);
+    this.#worker.postMessage({ type: "close" } satisfies ToThread);
+    await ended;
+  }
+
+  #idle(): Promise<void> {
+    if (this.#gathered.length === 0 && this.#inFlight.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #schedule(): void {
+    if (this.#gatheredCharacters >= SEND_AT_CHARACTERS) this.#sendGathered();
+    if (this.#isScheduled || this.#gathered.length === 0) return;
+    this.#isScheduled = true;
+    this.#keepAlive(true);
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#sendGathered();
+    });
+  }
+
+  #sendGathered(): void {
+    if (this.#gathered.length === 0 || this.#inFlight.size >= MAX_IN_FLIGHT || this.#failure !== undefined) return;
+    const entries = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredCharacters = 0;
+    this.#open = new Map();
+    const id = this.#nextId++;
+    this.#inFlight.set(id, entries);
+    this.#keepAlive(true);
+    const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
+    this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
+  }
+
+  #receive(message: FromThread): void {
+    if (message.type === "lost") {
+      this.onLost(message);
+    } else if (message.type === "committed") {
+      const entries = this.#inFlight.get(message.id) ?? [];
+      this.#inFlight.delete(message.id);
+      // The thread gets its next transaction before the callers hear of this one.
+      this.#sendGathered();
+      entries.forEach((entry, index) => entry.settle(message.results[index] as CommandResult));
+      this.#settleIdle();
+    } else if (message.type === "failed") {
+      this.#fail(new StoreError(message.failure.code, message.failure.message));
+    }
+  }
+
+  #settleIdle(): void {
+    if (this.#gathered.length > 0 || this.#inFlight.size > 0) return;
+    this.#keepAlive(false);
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  #fail(failure: StoreError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    const entries = [...[...this.#inFlight.values()].flat(), ...this.#gathered];
+    this.#inFlight.clear();
+    this.#gathered = [];
+    for (const entry of entries) entry.fail(failure);
+    this.onFailure(failure);
+    this.#settleIdle();
+  }
+
+  #refusal(failure: StoreError): StoreError {
+    if (failure.code === "store_closed") return failure;
+    return new StoreError("store_closed", `The store ${this.#path} refuses writes since one failed; open it again. The failure was: ${failure.message}`, { cause: failure });
+  }
+
+  /** The process may end while nothing is on its way to the disk. */
+  #keepAlive(isBusy: boolean): void {
+    if (isBusy) this.#worker.ref();
+    else this.#worker.unref();
+  }
+}
+
+/** Waits until the thread has the database open. */
+async function isOpened(worker: Worker, path: string): Promise<void> {
+  const starting = new AbortController();
+  const { signal } = starting;
+  try {
+    const message = await Promise.race([
+      once(worker, "message", { signal }).then(([first]) => first as FromThread),
+      once(worker, "exit", { signal }).then(() => undefined),
+    ]);
+    if (message?.type === "opened") return;
+    if (message?.type === "open-failed") throw new StoreError(message.failure.code, message.failure.message);
+    throw new StoreError("store_unavailable", `The thread that writes ${path} ended before it had started.`);
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw new StoreError("store_unavailable", `The thread that writes ${path} could not start: ${String(cause)}.`, { cause });
+  } finally {
+    starting.abort();
+  }
+}
