@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+
+const readme = readFileSync("README.md", "utf8");
+const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+
+it("what the README's table names is exported from where it says", async () => {
+  const rows = readme.split("## I want to…")[1]?.split("\n## ")[0]?.match(/^\| .*\|$/gm) ?? [];
+  const named = rows.flatMap((row) => {
+    const subpath = /from `(skein[\w/-]*)`/.exec(row)?.[1] ?? "skein";
+    return [...row.matchAll(/`(\w+)(?:\([^`]*)?`/g)].map((match) => ({ name: match[1] as string, subpath })).filter(({ name }) => name !== "skein" && name !== "lineage");
+  });
+  expect(named.length).toBeGreaterThan(8);
+  for (const { name, subpath } of named) expect(Object.keys((await import(subpath)) as object), `${subpath} exports ${name}`).toContain(name);
+});
+
+it("the scripts that the README and AGENTS.md name are there", () => {
+  for (const page of [readme, readFileSync("AGENTS.md", "utf8")]) {
+    for (const [, name] of page.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(name);
+  }
+});
