@@ -1,0 +1,186 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AcpAgent, AcpLimits } from "../../agent/acp/index.ts";
+import type { SessionInfo } from "../../agent/agent.ts";
+import { resolveAgent } from "../../agent/presets.ts";
+import type { BackendEventBody, JsonValue } from "../../event/event.ts";
+import { isAbortError, SkeinError } from "../../errors.ts";
+import { raceAbort } from "../../internal/abort.ts";
+import type { BoxdConfig } from "./protocol.ts";
+import { STATE_FOLDER } from "./protocol.ts";
+
+/** What is kept of a conversation. The agent's memory is the agent's; this only says under which name it has it. */
+interface Conversation {
+  readonly agentSessionId: string;
+  turns: number;
+  /** The agent's running sum, so that a new process of it is not billed from zero again. */
+  costUsd: number;
+}
+
+export interface AgentTurnOptions {
+  readonly conversationId?: string;
+  readonly signal: AbortSignal;
+  readonly onEvent: (body: BackendEventBody) => void;
+}
+
+/**
+ * The agent of this box: started when needed, started again after it died, and the map from the lineage's conversation ids to the
+ * agent's own. The map lies in the box's home, so the boxd of a fork finds it and loads the same conversation in the copy.
+ */
+export class BoxAgent {
+  readonly #config: BoxdConfig;
+  readonly #log: (text: string) => void;
+  readonly #file: string;
+  readonly #conversations: Map<string, Conversation>;
+  #opening: Promise<AcpAgent> | undefined;
+  #agent: AcpAgent | undefined;
+  /** The agent's sessions that this process of it has in hand. */
+  #attached = new Set<string>();
+
+  constructor(config: BoxdConfig, log: (text: string) => void) {
+    this.#config = config;
+    this.#log = log;
+    const folder = join(config.home, STATE_FOLDER);
+    mkdirSync(folder, { recursive: true });
+    this.#file = join(folder, "conversations.json");
+    this.#conversations = readConversations(this.#file);
+  }
+
+  /** Starts the agent in the background; a failure is told by the next prompt. */
+  start(): void {
+    this.#open().catch((error: unknown) => this.#log(`agent: ${String(error)}\n`));
+  }
+
+  async prompt(text: string, options: AgentTurnOptions): Promise<void> {
+    const { conversationId, signal, onEvent } = options;
+    const agent = await raceAbort(this.#open(), signal);
+    const known = conversationId === undefined ? undefined : this.#conversations.get(conversationId);
+    const conversation = await raceAbort(known === undefined ? this.#begin(agent, conversationId) : this.#attach(agent, known), signal);
+    const { agentSessionId } = conversation;
+    try {
+      await agent.prompt(agentSessionId, text, { signal, onEvent });
+    } finally {
+      conversation.turns++;
+      conversation.costUsd = agent.costOf(agentSessionId);
+      if (conversationId !== undefined) this.#save();
+      else if (!agent.hasEnded) void agent.closeSession(agentSessionId);
+    }
+  }
+
+  /**
+   * What the agent itself knows of a conversation; null: nothing.
+   * @throws BackendError where the agent cannot be asked
+   */
+  async status(conversationId: string): Promise<SessionInfo | null> {
+    const conversation = this.#conversations.get(conversationId);
+    if (conversation === undefined) return null;
+    const agent = await this.#open();
+    const info: SessionInfo = { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
+    if (agent.canList && (await agent.listsSession(conversation.agentSessionId))) return info;
+    // Not every agent lists what it has in hand, so absence from the list proves nothing: it is asked to load.
+    if (!agent.canLoad) return this.#attached.has(conversation.agentSessionId) ? info : null;
+    try {
+      await agent.loadSession(conversation.agentSessionId);
+      this.#attached.add(conversation.agentSessionId);
+      return info;
+    } catch (error) {
+      if (SkeinError.is(error) && error.code === "conversation_gone") return null;
+      throw error;
+    }
+  }
+
+  /** The conversation is running right now, so the agent knows it. */
+  runningInfo(conversationId: string): SessionInfo | null {
+    const conversation = this.#conversations.get(conversationId);
+    return conversation === undefined ? null : { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
+  }
+
+  /** Lets nothing of the agent run while its files are copied. */
+  pause(): void {
+    this.#agent?.pause();
+  }
+
+  unpause(): void {
+    this.#agent?.unpause();
+  }
+
+  async close(): Promise<void> {
+    await this.#agent?.close();
+  }
+
+  #open(): Promise<AcpAgent> {
+    if (this.#agent !== undefined && !this.#agent.hasEnded) return Promise.resolve(this.#agent);
+    this.#opening ??= this.#start().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #start(): Promise<AcpAgent> {
+    const { profile } = this.#config;
+    const { command, env } = resolveAgent(profile);
+    // The SDK takes longer to load than boxd takes to listen.
+    const { openAcpAgent } = await import("../../agent/acp/index.ts");
+    const agent = await openAcpAgent({
+      command,
+      env: { ...this.#config.env, ...env },
+      cwd: this.#config.workspace,
+      limits: readLimits(profile.metadata, this.#config.env),
+      permissions: profile.metadata?.["permissions"] === "deny" ? "deny" : "allow",
+      ...(profile.model === undefined ? {} : { model: profile.model }),
+      ...(profile.mode === undefined ? {} : { mode: profile.mode }),
+      ...(profile.mcpServers === undefined ? {} : { mcpServers: profile.mcpServers }),
+      onStderr: this.#log,
+      onStray: (name, data) => this.#log(`${name} ${JSON.stringify(data)}\n`),
+    });
+    this.#agent = agent;
+    this.#attached = new Set();
+    return agent;
+  }
+
+  async #begin(agent: AcpAgent, conversationId: string | undefined): Promise<Conversation> {
+    const conversation: Conversation = { agentSessionId: await agent.newSession(), turns: 0, costUsd: 0 };
+    this.#attached.add(conversation.agentSessionId);
+    if (conversationId !== undefined) {
+      this.#conversations.set(conversationId, conversation);
+      this.#save();
+    }
+    return conversation;
+  }
+
+  async #attach(agent: AcpAgent, conversation: Conversation): Promise<Conversation> {
+    if (this.#attached.has(conversation.agentSessionId)) return conversation;
+    agent.setCost(conversation.agentSessionId, conversation.costUsd);
+    await agent.loadSession(conversation.agentSessionId);
+    this.#attached.add(conversation.agentSessionId);
+    return conversation;
+  }
+
+  #save(): void {
+    const temporary = `${this.#file}.new`;
+    writeFileSync(temporary, JSON.stringify(Object.fromEntries(this.#conversations)));
+    renameSync(temporary, this.#file);
+  }
+}
+
+/** True for an end that is a cancel and not a failure. */
+export function isCancel(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted || isAbortError(error);
+}
+
+function readConversations(file: string): Map<string, Conversation> {
+  try {
+    return new Map(Object.entries(JSON.parse(readFileSync(file, "utf8")) as Record<string, Conversation>));
+  } catch {
+    return new Map();
+  }
+}
+
+/** `metadata.silenceMs` and `metadata.cancelMs` of the profile, or `SKEIN_AGENT_SILENCE_MS` of the environment. */
+function readLimits(metadata: { readonly [name: string]: JsonValue } | undefined, env: Readonly<Record<string, string>>): Partial<AcpLimits> {
+  const read = (value: unknown): number | undefined => {
+    const number = Number(value);
+    return Number.isFinite(number) && number > 0 ? number : undefined;
+  };
+  const silenceMs = read(metadata?.["silenceMs"]) ?? read(env["SKEIN_AGENT_SILENCE_MS"]);
+  const cancelMs = read(metadata?.["cancelMs"]);
+  return { ...(silenceMs === undefined ? {} : { silenceMs }), ...(cancelMs === undefined ? {} : { cancelMs }) };
+}

@@ -1,0 +1,199 @@
+import type { Duplex } from "node:stream";
+import type { SessionInfo } from "../../agent/agent.ts";
+import type { BoxEvent } from "../../event/event.ts";
+import { AbortError, isAbortError, SkeinError } from "../../errors.ts";
+import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
+import { createId } from "../../internal/ids.ts";
+import { withTimeout } from "../../internal/with-timeout.ts";
+import type { ExecOptions, ExecResult, PromptOptions } from "../sandbox.ts";
+import { BoxdConnection } from "./boxd-connection.ts";
+import type { BoxHealth, TurnEnd } from "./protocol.ts";
+import { BOXD_LIMITS, BOXD_PROTOCOL } from "./protocol.ts";
+import { readTurn } from "./turn-reader.ts";
+
+/** How often a lost connection is opened again without a single event in between, before the box counts as gone. */
+const MAX_FRUITLESS_TRIES = 3;
+/** How long the end of a cancelled turn is waited for; the agent's own time to end it lies inside. */
+const CANCEL_MS = 20_000;
+const CANCEL_REQUEST_MS = 2000;
+const HEALTH_MS = 5000;
+
+export interface BoxdClientOptions {
+  readonly id: string;
+  /** Opens a connection to the box's socket. */
+  readonly connect: () => Duplex;
+  readonly claimMs: number;
+}
+
+/**
+ * The host's side of a box: the protocol of boxd as the methods of the port. A provider adds what only it can do
+ * (checkpoint, fork, delete). While it is held it tells the box now and then that its client is alive.
+ */
+export class BoxdClient {
+  readonly id: string;
+  readonly #connection: BoxdConnection;
+  #beat: NodeJS.Timeout | undefined;
+
+  constructor(options: BoxdClientOptions) {
+    this.id = options.id;
+    this.#connection = new BoxdConnection(options.id, options.connect);
+    this.#beat = setInterval(() => {
+      this.health().catch((error: unknown) => {
+        if (SkeinError.is(error) && error.code === "box_gone") this.release();
+      });
+    }, Math.max(20, options.claimMs / 4));
+    this.#beat.unref();
+  }
+
+  /** Stops telling the box that its client is alive: from now on its claim runs. */
+  release(): void {
+    clearInterval(this.#beat);
+    this.#beat = undefined;
+  }
+
+  /** @param silent asks without counting as a client @throws SandboxError `box_gone`, `box_protocol` */
+  async health(silent = false): Promise<BoxHealth> {
+    const path = silent ? "/health?silent=1" : "/health";
+    const health = (await this.#connection.json({ method: "GET", path, timeoutMs: HEALTH_MS })) as BoxHealth | null;
+    if (health?.protocol !== BOXD_PROTOCOL || health.boxId !== this.id || typeof health.idleMs !== "number") {
+      throw this.#connection.nonsense("a health report that is not its own");
+    }
+    return health;
+  }
+
+  async *streamPrompt(prompt: string, options: PromptOptions = {}): AsyncGenerator<BoxEvent, void, undefined> {
+    const { sessionId, signal, turnId = createId("turn") } = options;
+    throwIfAborted(signal);
+    const body = { turnId, prompt, ...(sessionId === undefined ? {} : { conversationId: sessionId }) };
+    const accepted = (await this.#connection.json({ method: "POST", path: "/turns", body, timeoutMs: HEALTH_MS })) as { acknowledged?: unknown };
+    const after = accepted?.acknowledged;
+    if (!Number.isInteger(after) || (after as number) < 0) throw this.#connection.nonsense("an answer to a prompt that is none");
+    yield* this.#follow(turnId, after as number, signal);
+  }
+
+  resumeTurn(turnId: string, options: { readonly after: number; readonly signal?: AbortSignal }): AsyncGenerator<BoxEvent, void, undefined> {
+    return this.#follow(turnId, options.after, options.signal);
+  }
+
+  async acknowledge(turnId: string, through: number): Promise<void> {
+    await this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/acknowledge`, body: { through }, timeoutMs: HEALTH_MS });
+  }
+
+  session(id: string): { status(): Promise<SessionInfo | null> } {
+    return {
+      status: async () => {
+        const info = await this.#connection.json({ method: "GET", path: `/conversations/${encodeURIComponent(id)}` });
+        if (info === null) return null;
+        if ((info as { id?: unknown } | undefined)?.id !== id) throw this.#connection.nonsense("a conversation that was not asked for");
+        return info as SessionInfo;
+      },
+    };
+  }
+
+  async exec(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const { signal, ...rest } = options;
+    const outputs = 2 * (options.maxOutputBytes ?? BOXD_LIMITS.commandOutputBytes);
+    // A control character takes six characters in JSON.
+    const maxAnswerBytes = 6 * outputs + 4096;
+    const result = (await this.#connection.json({
+      method: "POST",
+      path: "/exec",
+      body: { command, ...rest },
+      maxAnswerBytes,
+      ...(signal === undefined ? {} : { signal }),
+    })) as Partial<ExecResult> | null;
+    if (typeof result?.exitCode !== "number" || typeof result.stdout !== "string" || typeof result.stderr !== "string") {
+      throw this.#connection.nonsense("a result of a command that is none");
+    }
+    return result as ExecResult;
+  }
+
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#connection.bytes({ method: "GET", path: filePath(path), maxAnswerBytes: BOXD_LIMITS.fileBytes });
+  }
+
+  async writeFile(path: string, data: string | Uint8Array): Promise<void> {
+    await this.#connection.bytes({ method: "PUT", path: filePath(path), bytes: data });
+  }
+
+  /**
+   * Runs `work` while everything of the agent's stands still, so that its files can be copied at rest.
+   * @throws SandboxError `box_busy`
+   */
+  async whileQuiet<T>(work: () => Promise<T>): Promise<T> {
+    const response = await this.#connection.open({ method: "GET", path: "/quiesce" });
+    // A box that dies in the middle is noticed by whoever uses the copy; here it must not become an unhandled error.
+    response.on("error", () => {});
+    response.resume();
+    let lost = false;
+    response.once("close", () => (lost = true));
+    try {
+      const result = await work();
+      if (lost) throw this.#connection.gone();
+      return result;
+    } finally {
+      response.destroy();
+    }
+  }
+
+  /** The turn's events after `after` until its end, over as many connections as it takes. */
+  async *#follow(turnId: string, after: number, signal: AbortSignal | undefined): AsyncGenerator<BoxEvent, void, undefined> {
+    let seq = after;
+    let settled = false;
+    let stopReading: (() => void) | undefined;
+    let patience: NodeJS.Timeout | undefined;
+    const off = onAbort(signal, () => {
+      void this.#cancel(turnId);
+      patience = setTimeout(() => stopReading?.(), CANCEL_MS);
+    });
+    try {
+      for (let tries = 0; ; tries++) {
+        try {
+          const response = await this.#connection.open({ method: "GET", path: `${turnPath(turnId)}/events?after=${seq}` });
+          stopReading = () => response.destroy();
+          for await (const item of readTurn(this.#connection, response, turnId, seq)) {
+            if ("end" in item) {
+              settled = true;
+              return this.#finish(item.end, signal);
+            }
+            seq = item.seq;
+            tries = 0;
+            yield item.event;
+          }
+        } catch (error) {
+          // What the box said is final; what the wire did is not.
+          if (settled || (SkeinError.is(error) && error.code !== "box_gone")) {
+            settled = true;
+            throw error;
+          }
+          if (tries >= MAX_FRUITLESS_TRIES) throw SkeinError.is(error) ? error : this.#connection.gone(error);
+        }
+        if (signal?.aborted && patience === undefined) throw toAbortError(signal);
+        if (tries >= MAX_FRUITLESS_TRIES) throw signal?.aborted ? toAbortError(signal) : this.#connection.gone();
+        await new Promise((resolve) => setTimeout(resolve, 20 * tries));
+      }
+    } finally {
+      off();
+      clearTimeout(patience);
+      stopReading?.();
+      // Whoever leaves early does not want the rest.
+      if (!settled) await this.#cancel(turnId);
+    }
+  }
+
+  #finish(end: TurnEnd, signal: AbortSignal | undefined): void {
+    if (end.status === "completed") return;
+    if (end.status === "cancelled") throw signal?.aborted ? toAbortError(signal) : new AbortError("The turn was cancelled.");
+    throw this.#connection.toError(end.error);
+  }
+
+  async #cancel(turnId: string): Promise<void> {
+    const request = this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/cancel`, timeoutMs: CANCEL_REQUEST_MS });
+    await withTimeout(request, CANCEL_REQUEST_MS).catch((error: unknown) => {
+      if (isAbortError(error)) throw error;
+    });
+  }
+}
+
+const turnPath = (turnId: string): string => `/turns/${encodeURIComponent(turnId)}`;
+const filePath = (path: string): string => `/files?path=${encodeURIComponent(path)}`;

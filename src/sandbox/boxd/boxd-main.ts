@@ -1,0 +1,47 @@
+/**
+ * boxd: the small server inside every box. Its one argument is the path of its configuration.
+ * It starts the agent, keeps the events of turns until they are acknowledged, and ends itself and the agent when no client was heard in time.
+ */
+import { readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { openBaseline } from "./baseline.ts";
+import { openBoundedLog } from "./bounded-log.ts";
+import { BoxAgent } from "./box-agent.ts";
+import { createBoxdServer } from "./boxd-server.ts";
+import { ClientPresence } from "./client-presence.ts";
+import type { BoxdConfig } from "./protocol.ts";
+import { SOCKET_NAME } from "./protocol.ts";
+import { listenOnSocket } from "./socket-path.ts";
+import { Turns } from "./turns.ts";
+
+const config = JSON.parse(readFileSync(process.argv[2] as string, "utf8")) as BoxdConfig;
+const log = openBoundedLog(join(config.run, "boxd.log"));
+const agent = new BoxAgent(config, log);
+
+function endBox(why: string): void {
+  log(`boxd: ends, because ${why}\n`);
+  void agent.close().finally(() => process.exit(0));
+}
+
+// One request that goes wrong must not take the turns of all others with it.
+process.on("uncaughtException", (error) => log(`boxd: ${error.stack ?? String(error)}\n`));
+process.on("unhandledRejection", (error) => log(`boxd: unhandled ${String(error)}\n`));
+process.on("SIGTERM", () => endBox("it was told to"));
+
+const baseline = openBaseline(config.home, config.workspace);
+baseline.catch((error: unknown) => log(`boxd: no baseline: ${String(error)}\n`));
+if (config.agentStart === "eager") agent.start();
+const turns = new Turns({
+  agent,
+  folder: join(config.run, "turns"),
+  ready: baseline.then(() => {}),
+  takePatch: async () => {
+    const { createWorkspacePatch } = await import("./workspace-patch.ts");
+    return createWorkspacePatch(config.workspace, await baseline);
+  },
+});
+const presence = new ClientPresence(config.claimMs, () => endBox("no client was heard in time"));
+const server = createBoxdServer({ config, turns, presence });
+await rm(join(config.run, SOCKET_NAME), { force: true });
+await listenOnSocket(server, config.run, SOCKET_NAME);

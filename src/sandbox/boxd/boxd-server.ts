@@ -1,0 +1,175 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { SandboxError, SkeinError } from "../../errors.ts";
+import { readBoxFile, writeBoxFile } from "./box-files.ts";
+import type { ClientPresence } from "./client-presence.ts";
+import { execCommand } from "./exec-command.ts";
+import type { BoxdConfig, BoxHealth, ExecRequest, FailureBody, TurnRequest } from "./protocol.ts";
+import { BOXD_LIMITS, BOXD_PROTOCOL } from "./protocol.ts";
+import type { Turns } from "./turns.ts";
+import { toFailure } from "./turns.ts";
+
+export interface BoxdServerOptions {
+  readonly config: BoxdConfig;
+  readonly turns: Turns;
+  readonly presence: ClientPresence;
+}
+
+/** Serves {@link file://./protocol.ts the protocol}. Whatever is not of it is answered with 400 or 404 and changes nothing. */
+export function createBoxdServer(options: BoxdServerOptions): Server {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? "/", "http://box");
+    const counts = !url.searchParams.has("silent");
+    if (counts) {
+      options.presence.enter();
+      response.once("close", () => options.presence.leave());
+    }
+    route(options, request, response, url).catch((error: unknown) => sendFailure(response, error));
+  });
+  // A box that is prompted for hours keeps one answer open for hours.
+  server.requestTimeout = 0;
+  server.on("clientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+async function route(options: BoxdServerOptions, request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  const { config, turns, presence } = options;
+  const [area = "", id = "", action = ""] = url.pathname.split("/").slice(1).map(decodePart);
+  switch (`${request.method} ${area}${id === "" ? "" : "/:id"}${action === "" ? "" : `/${action}`}`) {
+    case "GET health": {
+      const turnId = turns.runningId;
+      const health: BoxHealth = {
+        protocol: BOXD_PROTOCOL,
+        version: config.version,
+        boxId: config.boxId,
+        contained: config.contained,
+        claimMs: config.claimMs,
+        idleMs: Math.round(presence.idleMs),
+        ...(turnId === undefined ? {} : { turnId }),
+      };
+      return sendJson(response, 200, health);
+    }
+    case "POST turns":
+      return sendJson(response, 202, turns.accept(parseTurn(await readJson(request))));
+    case "GET turns/:id/events":
+      return sendEvents(response, turns, id, Number(url.searchParams.get("after") ?? "0"));
+    case "POST turns/:id/acknowledge": {
+      const { through } = (await readJson(request)) as { through?: unknown };
+      if (!Number.isInteger(through) || (through as number) < 0) throw badRequest("through must be a whole number");
+      turns.acknowledge(id, through as number);
+      return sendNothing(response);
+    }
+    case "POST turns/:id/cancel":
+      turns.cancel(id);
+      return sendNothing(response);
+    case "GET conversations/:id":
+      return sendJson(response, 200, await turns.status(id));
+    case "POST exec": {
+      const command = parseExec(await readJson(request));
+      const controller = new AbortController();
+      response.once("close", () => controller.abort());
+      await turns.settled();
+      return sendJson(response, 200, await execCommand(config, command, controller.signal));
+    }
+    case "GET files": {
+      const bytes = await readBoxFile(config.workspace, url.searchParams.get("path") ?? "");
+      response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length }).end(bytes);
+      return;
+    }
+    case "PUT files": {
+      const bytes = await readBytes(request, BOXD_LIMITS.fileBytes);
+      await turns.settled();
+      await writeBoxFile(config.workspace, url.searchParams.get("path") ?? "", bytes);
+      return sendNothing(response);
+    }
+    case "GET quiesce":
+      await turns.settled();
+      return turns.quiesce(async () => {
+        const closed = once(response, "close");
+        response.writeHead(200, { "content-type": "application/x-ndjson" }).write('{"quiet":true}\n');
+        // The box rests for as long as the client holds the line; a client that dies lets go of it.
+        await closed;
+      });
+    default:
+      throw Object.assign(badRequest(`there is no ${request.method} ${url.pathname.slice(0, 100)}`), { status: 404 });
+  }
+}
+
+async function sendEvents(response: ServerResponse, turns: Turns, turnId: string, after: number): Promise<void> {
+  if (!Number.isInteger(after) || after < 0) throw badRequest("after must be a whole number");
+  const log = turns.find(turnId, after);
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.flushHeaders();
+  let gone = false;
+  response.once("close", () => (gone = true));
+  for await (const bytes of log.read(after)) {
+    if (gone) return;
+    if (!response.write(bytes)) await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
+  response.end();
+}
+
+function parseTurn(value: unknown): TurnRequest {
+  const { turnId, conversationId, prompt } = value as Record<string, unknown>;
+  if (typeof turnId !== "string" || turnId === "" || typeof prompt !== "string") throw badRequest("a turn needs a turnId and a prompt");
+  if (conversationId !== undefined && typeof conversationId !== "string") throw badRequest("a conversationId is a text");
+  return { turnId, prompt, ...(conversationId === undefined ? {} : { conversationId }) };
+}
+
+function parseExec(value: unknown): ExecRequest {
+  const { command } = value as { command?: unknown };
+  if (!Array.isArray(command) || command.length === 0 || command.some((part) => typeof part !== "string")) {
+    throw badRequest("a command is a list of words");
+  }
+  return value as ExecRequest;
+}
+
+function badRequest(why: string): Error {
+  return new SandboxError("box_protocol", `The request is not of this protocol: ${why}.`);
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw badRequest("the path cannot be read");
+  }
+}
+
+async function readBytes(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) throw badRequest(`the body is larger than ${limit} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const bytes = await readBytes(request, BOXD_LIMITS.requestBytes);
+  try {
+    const value: unknown = JSON.parse(bytes.toString("utf8"));
+    if (typeof value === "object" && value !== null) return value;
+  } catch {
+    // Told below.
+  }
+  throw badRequest("the body is not a JSON object");
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+function sendNothing(response: ServerResponse): void {
+  response.writeHead(204).end();
+}
+
+function sendFailure(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) return void response.destroy();
+  const status = (error as { status?: unknown }).status;
+  const body: FailureBody = { error: toFailure(error) };
+  sendJson(response, typeof status === "number" ? status : SkeinError.is(error) ? 400 : 500, body);
+}

@@ -1,0 +1,254 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
+import { toAbortError } from "../../internal/abort.ts";
+import { createId } from "../../internal/ids.ts";
+import { checkAgent } from "../boxd/index.ts";
+import type { BoxInfo, CheckpointInfo, CheckpointOptions, CreateBoxOptions, CriuStatus, ForkBoxOptions, ForkStatus, Labels, SandboxClient } from "../sandbox.ts";
+import type { BoxPaths, BoxRecord, BoxSpec } from "./box-record.ts";
+import { boxesFolder, checkpointsFolder, hasLabels, listIds, readBoxRecord, readCheckpointRecord, toBoxPaths, toCheckpointPaths, writeRecord } from "./box-record.ts";
+import { createCheckpoint } from "./checkpoints.ts";
+import type { Containment } from "./containment.ts";
+import { copyTree } from "./copy-tree.ts";
+import type { LocalBoxOwner } from "./local-box.ts";
+import { LocalBox } from "./local-box.ts";
+import { placeFiles } from "./place-files.ts";
+import { probeFork } from "./probe-fork.ts";
+import { ownIdentity } from "./process-identity.ts";
+import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
+import { startBox } from "./start-box.ts";
+import { sweepBoxes } from "./sweep-boxes.ts";
+
+const DEFAULT_CLAIM_MS = 600_000;
+
+/** What boxes of this machine are. */
+export interface LocalSandboxCapabilities {
+  /** False: what runs in a box can read and write whatever its owner can. */
+  readonly contained: boolean;
+  /** Why it is not contained. */
+  readonly reason?: string;
+  /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
+  readonly limits: readonly ("memoryMb" | "pids" | "diskMb")[];
+}
+
+export interface LocalSandboxState {
+  readonly directory: string;
+  readonly containment: Containment;
+  readonly accounts: string;
+  readonly limitsAvailable: boolean;
+}
+
+/** Boxes on this machine, each in a folder of the data directory. Made by `openLocalSandbox`. */
+export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
+  readonly capabilities: LocalSandboxCapabilities;
+  readonly #state: LocalSandboxState;
+  readonly #held = new Set<LocalBox>();
+  readonly #owner: LocalBoxOwner;
+  #forkStatus: Promise<ForkStatus> | undefined;
+
+  /** Use `openLocalSandbox`. */
+  constructor(state: LocalSandboxState) {
+    this.#state = state;
+    this.capabilities = {
+      contained: state.containment.contained,
+      ...(state.containment.reason === undefined ? {} : { reason: state.containment.reason }),
+      limits: state.limitsAvailable ? ["memoryMb", "pids", "diskMb"] : [],
+    };
+    this.#owner = {
+      checkpoint: (box, options) => this.#checkpoint(box, options),
+      fork: (checkpointId, options) => this.restore(checkpointId, options),
+      remove: (box) => this.#remove(box),
+    };
+  }
+
+  async create(options: CreateBoxOptions): Promise<LocalBox> {
+    checkAgent(options.profile);
+    if (options.image !== undefined) {
+      throw new ValidationError("invalid_option", `A local box has no images, so image "${options.image}" cannot be used; leave it out.`);
+    }
+    const spec: BoxSpec = {
+      profile: options.profile,
+      env: options.env ?? {},
+      network: options.network ?? "none",
+      limits: options.limits ?? {},
+      claimMs: options.claimMs ?? DEFAULT_CLAIM_MS,
+      agentStart: "eager",
+    };
+    return this.createFrom(spec, options, async (paths) => {
+      await mkdir(paths.workspace);
+      await mkdir(paths.home);
+      await placeFiles(paths.workspace, options.files ?? [], options.signal);
+    });
+  }
+
+  async attach(boxId: string): Promise<LocalBox | null> {
+    const record = await readBoxRecord(this.#state.directory, boxId);
+    if (record === undefined || record.state !== "running") return null;
+    const paths = toBoxPaths(this.#state.directory, boxId);
+    if (!(await isRunning(record, paths))) return null;
+    const box = this.#open(record, paths);
+    try {
+      await box.health();
+      // The one who came back is the owner now: a sweep must not think that the box has none.
+      await writeRecord(paths.record, { ...record, owner: ownIdentity() });
+      return box;
+    } catch (error) {
+      this.#letGo(box);
+      if (SkeinError.is(error) && error.code === "box_gone") return null;
+      throw error;
+    }
+  }
+
+  async list(labels?: Labels): Promise<BoxInfo[]> {
+    const boxes: BoxInfo[] = [];
+    for (const id of await listIds(boxesFolder(this.#state.directory))) {
+      const record = await readBoxRecord(this.#state.directory, id);
+      if (record === undefined || !hasLabels(record.labels, labels)) continue;
+      const isAlive = await isRunning(record, toBoxPaths(this.#state.directory, id));
+      boxes.push({
+        id,
+        ...(record.name === undefined ? {} : { name: record.name }),
+        labels: record.labels,
+        state: record.state === "creating" ? "creating" : isAlive ? "running" : "dead",
+        contained: record.contained,
+        createdAt: record.createdAt,
+      });
+    }
+    return boxes.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async criuStatus(): Promise<CriuStatus> {
+    return { available: false, reason: "Local boxes are processes of the host; their memory is not copied. Forks copy files (see forkStatus)." };
+  }
+
+  /** From a fork that was really made and read back, once per client (B4). */
+  forkStatus(): Promise<ForkStatus> {
+    this.#forkStatus ??= probeFork(this);
+    return this.#forkStatus;
+  }
+
+  async restore(checkpointId: string, options: ForkBoxOptions & { readonly signal?: AbortSignal } = {}): Promise<LocalBox> {
+    const { directory } = this.#state;
+    const checkpoint = await readCheckpointRecord(directory, checkpointId);
+    if (checkpoint === undefined || checkpoint.state !== "ready") {
+      throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId.slice(0, 100)} here; it was deleted, or belongs to another data directory.`);
+    }
+    const source = toCheckpointPaths(directory, checkpointId);
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
+    try {
+      return await this.createFrom(checkpoint.spec, { labels: checkpoint.labels, ...options }, async (paths) => {
+        await copyTree(source.workspace, paths.workspace, signal);
+        await copyTree(source.home, paths.home, signal);
+      }, checkpointId);
+    } catch (error) {
+      if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
+      throw new SandboxError("fork_failed", `The checkpoint ${checkpointId} could not be made into a box: ${error.message}`, { cause: error, retryable: error.retryable });
+    }
+  }
+
+  async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
+    const checkpoints: CheckpointInfo[] = [];
+    for (const id of await listIds(checkpointsFolder(this.#state.directory))) {
+      const record = await readCheckpointRecord(this.#state.directory, id);
+      if (record?.state !== "ready" || !hasLabels(record.labels, labels)) continue;
+      checkpoints.push({ id, boxId: record.boxId, mode: record.mode, labels: record.labels, createdAt: record.createdAt });
+    }
+    return checkpoints.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  /** One that is gone already is no error. */
+  async deleteCheckpoint(checkpointId: string): Promise<void> {
+    if ((await readCheckpointRecord(this.#state.directory, checkpointId)) === undefined) return;
+    await removeTree(toCheckpointPaths(this.#state.directory, checkpointId).root, checkpointId);
+  }
+
+  /** Removes the boxes that a dead owner left and whose claim is over, and checkpoints that were never finished (B3). @returns the ids of the boxes */
+  sweep(): Promise<readonly string[]> {
+    return sweepBoxes(this.#state.directory);
+  }
+
+  /** Lets go of the boxes that this client holds: they go on until their claim is over. */
+  async close(): Promise<void> {
+    for (const box of this.#held) box.release();
+    this.#held.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal Makes a box of any origin: on record first, then its files, then its process; whatever fails, nothing of it stays. */
+  async createFrom(
+    spec: BoxSpec,
+    options: { readonly name?: string; readonly labels?: Labels; readonly signal?: AbortSignal },
+    fill: (paths: BoxPaths) => Promise<void>,
+    from?: string,
+  ): Promise<LocalBox> {
+    const { directory, containment, accounts, limitsAvailable } = this.#state;
+    const { signal } = options;
+    if (signal?.aborted) throw toAbortError(signal);
+    const id = createId("box");
+    const paths = toBoxPaths(directory, id);
+    const record: BoxRecord = {
+      format: 1,
+      id,
+      ...(options.name === undefined ? {} : { name: options.name }),
+      labels: options.labels ?? {},
+      state: "creating",
+      contained: containment.contained,
+      createdAt: Date.now(),
+      owner: ownIdentity(),
+      spec,
+      ...(from === undefined ? {} : { from }),
+    };
+    let box: LocalBox | undefined;
+    try {
+      await mkdir(paths.root, { recursive: true, mode: 0o700 });
+      await writeRecord(paths.record, record);
+      await fill(paths);
+      await mkdir(paths.run);
+      box = this.#open(record, paths);
+      const process = await startBox({ record, paths, accounts, limitsAvailable, client: box, ...(signal === undefined ? {} : { signal }) });
+      await writeRecord(paths.record, { ...record, state: "running", process });
+      return box;
+    } catch (error) {
+      if (box !== undefined) this.#letGo(box);
+      const failures: unknown[] = [];
+      await endBox(id, undefined, paths).then(() => removeBoxFolder(id, paths)).catch((failure: unknown) => failures.push(failure));
+      if (signal?.aborted) throw toAbortError(signal);
+      if (SkeinError.is(error)) throw error;
+      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${(error as Error).message}`, { cause: error, suppressed: failures });
+    }
+  }
+
+  async #checkpoint(box: LocalBox, options: CheckpointOptions): Promise<{ readonly checkpointId: string; readonly mode: "files" }> {
+    const { directory } = this.#state;
+    if (options.mode === "memory") throw new SandboxError("checkpoint_failed", "A local box has no memory checkpoints; take one of its files (mode: \"files\").");
+    const record = await readBoxRecord(directory, box.id);
+    if (record === undefined) throw new SandboxError("box_gone", `The box ${box.id} is gone.`);
+    const checkpointId = await createCheckpoint(directory, box, record, options.tags ?? []);
+    if (options.leaveRunning === false) await endBox(box.id, record, toBoxPaths(directory, box.id));
+    return { checkpointId, mode: "files" };
+  }
+
+  async #remove(box: LocalBox): Promise<void> {
+    const { directory } = this.#state;
+    const paths = toBoxPaths(directory, box.id);
+    const names = await readdir(paths.root).catch(() => undefined);
+    if (names !== undefined) {
+      await endBox(box.id, await readBoxRecord(directory, box.id), paths);
+      await removeBoxFolder(box.id, paths);
+    }
+    this.#letGo(box);
+  }
+
+  #open(record: BoxRecord, paths: BoxPaths): LocalBox {
+    const box = new LocalBox({ id: record.id, run: paths.run, claimMs: record.spec.claimMs, contained: record.contained }, this.#owner);
+    this.#held.add(box);
+    return box;
+  }
+
+  #letGo(box: LocalBox): void {
+    box.release();
+    this.#held.delete(box);
+  }
+}

@@ -1,0 +1,38 @@
+import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { boxesFolder } from "./box-record.ts";
+import type { ContainmentWish } from "./containment.ts";
+import { decideContainment, writeAccounts } from "./containment.ts";
+import { LocalSandboxClient } from "./local-sandbox-client.ts";
+import { canLimit } from "./resource-limits.ts";
+
+export interface LocalSandboxOptions {
+  /** Where boxes and checkpoints lie. Made where it is missing. */
+  readonly directory: string;
+  /**
+   * `auto` (the default): boxes are contained where bubblewrap can start one, and plain processes where it cannot; `capabilities` says which.
+   * `require`: ValidationError `not_contained` where it cannot. `none`: plain processes.
+   */
+  readonly containment?: ContainmentWish;
+}
+
+/**
+ * Opens the sandbox of this machine: the embedded default, without root and without anything installed, contained where bubblewrap is.
+ * Boxes that a dead owner left are swept (B3).
+ *
+ * @throws ValidationError `not_contained`
+ * @stable
+ */
+export async function openLocalSandbox(options: LocalSandboxOptions): Promise<LocalSandboxClient> {
+  const directory = resolve(options.directory);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await mkdir(boxesFolder(directory), { recursive: true });
+  const [containment, limitsAvailable, accounts] = await Promise.all([
+    decideContainment(options.containment ?? "auto", directory),
+    canLimit(),
+    writeAccounts(directory),
+  ]);
+  const client = new LocalSandboxClient({ directory, containment, accounts, limitsAvailable });
+  await client.sweep();
+  return client;
+}

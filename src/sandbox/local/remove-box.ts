@@ -1,0 +1,63 @@
+import { chmod, lstat, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SandboxError } from "../../errors.ts";
+import type { BoxPaths, BoxRecord } from "./box-record.ts";
+import { findBoxProcesses, identifyProcess, isAlive, killAndWait } from "./process-identity.ts";
+import { readNamespacePid } from "./start-box.ts";
+
+/** Kills everything that runs in a box and waits until it is gone. @throws SandboxError `box_delete_failed` */
+export async function endBox(id: string, record: BoxRecord | undefined, paths: BoxPaths): Promise<void> {
+  const known = record?.process;
+  if (known !== undefined && isAlive(known)) await kill(id, known);
+  // The death of its first process is the death of the whole namespace. Only a box that was not contained, or was never finished,
+  // may have processes that nobody wrote down.
+  if (record?.contained === true && known !== undefined) return;
+  const first = await readNamespacePid(paths);
+  const named = findBoxProcesses(id);
+  const isFirst = (pid: number): boolean => pid === first;
+  // The namespace's first process goes first; the others of it are gone with it.
+  for (const identity of named.sort((a, b) => Number(isFirst(b.pid)) - Number(isFirst(a.pid)))) await kill(id, identity);
+  // What was started while we were killing is found by a second look.
+  for (const identity of findBoxProcesses(id)) await kill(id, identity);
+}
+
+async function kill(id: string, identity: Parameters<typeof killAndWait>[0]): Promise<void> {
+  if (await killAndWait(identity)) return;
+  throw new SandboxError("box_delete_failed", `The process ${identity.pid} of the box ${id} could not be killed; end it by hand and delete the box again.`, { retryable: true });
+}
+
+/** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
+export async function removeBoxFolder(id: string, paths: BoxPaths): Promise<void> {
+  const entries = await readdir(paths.root).catch(() => []);
+  for (const name of entries) if (join(paths.root, name) !== paths.record) await removeTree(join(paths.root, name), id);
+  await removeTree(paths.root, id);
+}
+
+/** Removes a folder without following a link out of it, also where its owner took the right to enter a folder from himself. */
+export async function removeTree(path: string, id: string): Promise<void> {
+  const options = { recursive: true, force: true, maxRetries: 3, retryDelay: 20 } as const;
+  try {
+    await rm(path, options);
+  } catch {
+    try {
+      await openUp(path);
+      await rm(path, options);
+    } catch (cause) {
+      throw new SandboxError("box_delete_failed", `The folder ${path} of ${id} could not be removed: ${(cause as Error).message}.`, { cause, retryable: true });
+    }
+  }
+}
+
+async function openUp(path: string): Promise<void> {
+  if (!(await lstat(path)).isDirectory()) return;
+  await chmod(path, 0o700);
+  for (const name of await readdir(path)) await openUp(join(path, name));
+}
+
+/** True where the process that was written down, or one that names the box, still runs. */
+export async function isRunning(record: BoxRecord, paths: BoxPaths): Promise<boolean> {
+  if (record.process !== undefined) return isAlive(record.process);
+  const pid = await readNamespacePid(paths);
+  if (pid === undefined || identifyProcess(pid) === undefined) return false;
+  return (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0").includes(record.id);
+}
