@@ -38,5 +38,5 @@ for await (const event of store.read("book", { after: cursor })) {
 
 // prints: first run: completed
 // prints: second run: completed
-// prints: 9 custom two
-// prints: 10 custom three
+// prints: 10 custom two
+// prints: 11 custom three
