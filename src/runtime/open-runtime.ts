@@ -24,8 +24,10 @@ export interface Runtime extends AsyncDisposable {
   readonly store: SessionStore;
   /** The local sandbox, opened by the first call: most commands never need one. */
   openSandbox(): Promise<LocalSandboxClient>;
-  /** Removes the boxes that a dead owner left (B3). @returns the ids of those that went */
-  sweepBoxes(): Promise<readonly string[]>;
+  /** Whether boxes were ever made here: a look that makes nothing. */
+  hasBoxes(): Promise<boolean>;
+  /** Removes the boxes that a dead owner left (B3), and those of runs that were interrupted: no one will come for them, whatever their claim. */
+  sweepBoxes(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,15 +56,31 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     return sandbox;
   };
 
+  const canHaveBoxes = async (): Promise<boolean> => !readOnly && exists && hasBoxes(directory);
+
+  const close = async (): Promise<void> => {
+    const client = await sandbox?.catch(() => undefined);
+    await client?.close();
+    await store.close();
+  };
+
   return {
     directory,
     store,
     openSandbox,
+    hasBoxes: canHaveBoxes,
     async sweepBoxes() {
-      if (readOnly || !exists || !(await hasBoxes(directory))) return [];
-      return (await openSandbox()).sweep();
+      if (!(await canHaveBoxes())) return;
+      // What kind of boxes could be made here does not matter for taking old ones away, and finding it out takes time.
+      const client = await (sandbox ?? openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
+      await client.sweep();
+      for (const { id, labels } of await client.list()) {
+        const session = await store.get(labels["skein.session"] ?? "");
+        // An interrupted loop may be resumed, so its boxes are kept until their claim is over; a task starts anew.
+        if (session?.kind === "task" && session.status === "interrupted") await (await client.attach(id))?.delete();
+      }
     },
-    close: () => store.close(),
-    [Symbol.asyncDispose]: () => store.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

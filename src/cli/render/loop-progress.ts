@@ -57,6 +57,7 @@ export class LoopProgress {
   /** Which iteration a child session belongs to, as the child's own `run.started` says. */
   readonly #children = new Map<string, number>();
   #sessionId: string | undefined;
+  #winner: number | undefined;
   readonly #notesByIndex = new Map<number, BoxNote>();
   readonly #notesByBox = new Map<string, BoxNote>();
 
@@ -85,8 +86,15 @@ export class LoopProgress {
     return index === undefined ? undefined : this.#iterations.get(index);
   }
 
-  /** K9: the highest score among valid outputs, else among all; ties go to the earliest. */
+  /** Tasks of planned rounds whose box is still being made. */
+  get waiting(): number {
+    const planned = this.rounds.reduce((sum, { tasks }) => sum + tasks, 0);
+    return this.final === undefined ? Math.max(0, planned - this.#iterations.size) : 0;
+  }
+
+  /** The winner that the loop named; until then the best so far by K9: the highest score among valid outputs, else among all, the earliest of equals. */
   get winner(): IterationProgress | undefined {
+    if (this.#winner !== undefined) return this.#iterations.get(this.#winner);
     const ended = this.iterations.filter((iteration) => iteration.status === "completed");
     const valid = ended.filter((iteration) => iteration.verdict?.valid === true);
     let best: IterationProgress | undefined;
@@ -113,6 +121,7 @@ export class LoopProgress {
         this.task ??= event.task;
         this.startedAt ??= event.at;
         this.final = undefined;
+        this.#winner = undefined;
         break;
       case "loop.started":
         this.driver = event.driver;
@@ -159,6 +168,11 @@ export class LoopProgress {
         if (iteration !== undefined) {
           iteration.verdict = { valid, score, ...(scores === undefined ? {} : { scores }), ...(notes === undefined ? {} : { notes }) };
         }
+        break;
+      }
+      case "custom": {
+        const { iterationIndex } = (event.name === "loop.winner" ? event.data : {}) as { iterationIndex?: unknown };
+        if (typeof iterationIndex === "number") this.#winner = iterationIndex;
         break;
       }
       case "decision.made":

@@ -1,0 +1,60 @@
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import type { AgentProfile } from "../agent/agent.ts";
+import { ValidationError } from "../errors.ts";
+import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
+import { parseWord } from "./parse-option.ts";
+
+/** Which agent works, and what it may see and reach. */
+export interface AgentOptions {
+  readonly agent: string;
+  readonly model?: string;
+  readonly network: "none" | "host";
+  readonly env: readonly string[];
+  /** False for `--no-require-containment`; absent: contained where that is possible. */
+  readonly requireContainment?: boolean;
+}
+
+/** Adds the options of {@link AgentOptions}. */
+export function addAgentOptions(command: Command): Command {
+  return command
+    .option("--agent <agent>", 'repair, or a command that speaks ACP, such as "opencode acp"', "repair")
+    .option("--model <model>", "the model that the agent should use")
+    .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
+    .option("--env <name[=value]>", "a variable for the agent, with your own value or this one (can be repeated)", collect, [])
+    .option("--require-containment", "refuse to run where a box cannot be contained");
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  if (!/^[A-Za-z_]\w*(=|$)/.test(text)) throw new InvalidArgumentError("It is NAME or NAME=value.");
+  return [...before, text];
+}
+
+/** The profile that the options name. */
+export function toProfile(options: AgentOptions): AgentProfile {
+  // The name is for people and lists, so a long command is named by its program.
+  const [program = options.agent] = options.agent.split(" ");
+  return { name: program.split("/").at(-1) || program, agent: options.agent, ...(options.model === undefined ? {} : { model: options.model }) };
+}
+
+/**
+ * The agent's variables. One that is only named takes its value from here.
+ *
+ * @throws ValidationError `invalid_option` for one that is not set here
+ */
+export function toAgentEnv(options: AgentOptions, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const entry of options.env) {
+    const equals = entry.indexOf("=");
+    const name = equals < 0 ? entry : entry.slice(0, equals);
+    const value = equals < 0 ? env[name] : entry.slice(equals + 1);
+    if (value === undefined) throw new ValidationError("invalid_option", `--env ${name}: there is no such variable here; set it, or write --env ${name}=value.`);
+    result[name] = value;
+  }
+  return result;
+}
+
+/** Takes out of the log what looks like a secret here, and what was given to the agent under a name that looks like one (L9). */
+export function createRunRedactor(agentEnv: Readonly<Record<string, string>>, env: Readonly<Record<string, string | undefined>>): Redactor {
+  return createRedactor({ env: { ...env, ...agentEnv } });
+}

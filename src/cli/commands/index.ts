@@ -1,0 +1,30 @@
+import type { Command } from "commander";
+import type { CommandLine } from "../command-line.ts";
+import { addApplyCommand } from "./apply-command.ts";
+import { addBoxesCommand } from "./boxes-command.ts";
+import { addDoctorCommand } from "./doctor-command.ts";
+import { addExamplesCommand } from "./examples-command.ts";
+import { addLoopCommand } from "./loop-command.ts";
+import { addLsCommand } from "./ls-command.ts";
+import { addReplayCommand } from "./replay-command.ts";
+import { addRunCommand } from "./run-command.ts";
+import { addShowCommand } from "./show-command.ts";
+import { addTailCommand } from "./tail-command.ts";
+
+/** In the order of the help. */
+const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
+  addRunCommand,
+  addLoopCommand,
+  addLsCommand,
+  addShowCommand,
+  addReplayCommand,
+  addTailCommand,
+  addApplyCommand,
+  addDoctorCommand,
+  addBoxesCommand,
+  addExamplesCommand,
+];
+
+export function addCommands(program: Command, line: CommandLine): void {
+  for (const add of COMMANDS) add(program, line);
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runProcess } from "../internal/spawn-process.ts";
+import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
+import { openLocalSandbox } from "../sandbox/local/index.ts";
+import { openSqliteStore } from "../store/sqlite/index.ts";
+import { toPlainLine } from "./render/plain-text.ts";
+
+/** What the doctor found out about one thing. */
+export interface Finding {
+  readonly name: string;
+  /** `missing`: Skein works without it, with less. `broken`: it does not. */
+  readonly state: "ok" | "missing" | "broken";
+  readonly detail: string;
+  /** The command that gives more, where there is one. */
+  readonly remedy?: string;
+}
+
+const PROBE_TIMEOUT_MS = 10_000;
+
+/** Looks at everything that decides what Skein can do here. Nothing stays behind. */
+export async function examineMachine(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
+  const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
+  try {
+    const [store, boxes, programs] = await Promise.all([examineStore(folder), examineBoxes(folder), examinePrograms(env, cwd)]);
+    return [examineNode(), store, ...boxes, ...programs];
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return toPlainLine(error instanceof Error ? error.message : String(error));
+}
+
+/** The oldest version that the package is tested on. */
+const OLDEST_NODE = [20, 19] as const;
+
+function examineNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const isNew = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
+  return isNew
+    ? { name: "node", state: "ok", detail: `${process.version} on ${process.platform} ${process.arch}` }
+    : { name: "node", state: "broken", detail: `${process.version}; Skein needs ${OLDEST_NODE.join(".")} or later`, remedy: "install a newer Node from nodejs.org" };
+}
+
+/** Writes to a database and reads it back. */
+async function examineStore(folder: string): Promise<Finding> {
+  try {
+    await using store = await openSqliteStore(join(folder, "probe.db"));
+    await store.create({ id: "probe", kind: "task" });
+    const writer = await store.openWriter("probe");
+    const [stored] = await writer.append([{ type: "run.started", kind: "task", task: "probe" }]);
+    await writer.append([{ type: "final", status: "completed", reason: "completed", usage: {}, durationMs: 0 }]);
+    await writer.close();
+    for await (const event of store.read("probe", { limit: 1 })) {
+      if (JSON.stringify(event) === JSON.stringify(stored)) return { name: "store", state: "ok", detail: "SQLite wrote to the disk and read back" };
+    }
+    return { name: "store", state: "broken", detail: "SQLite did not give back what was written" };
+  } catch (error) {
+    return { name: "store", state: "broken", detail: messageOf(error), remedy: "npm rebuild libsql" };
+  }
+}
+
+/** Makes a box, looks whether it is contained, and forks it. */
+async function examineBoxes(folder: string): Promise<Finding[]> {
+  try {
+    const client = await openLocalSandbox({ directory: join(folder, "boxes") });
+    const { contained, reason } = client.capabilities;
+    const containment: Finding = contained
+      ? { name: "containment", state: "ok", detail: "boxes see nothing of this machine but their own files (bubblewrap)" }
+      : { name: "containment", state: "missing", detail: `boxes are NOT contained: ${reason ?? "no reason given"}`, remedy: "sudo apt-get install bubblewrap" };
+    const { canFork, mode, reason: why } = await probeSandboxCapabilities(client);
+    const fork: Finding = canFork
+      ? { name: "fork", state: "ok", detail: `a box was forked and read back (${mode ?? "files"})${mode === "memory" ? "" : "; processes start again in a fork"}` }
+      : { name: "fork", state: "missing", detail: `boxes cannot be forked: ${why ?? "no reason given"}` };
+    return [containment, fork];
+  } catch (error) {
+    return [{ name: "boxes", state: "broken", detail: messageOf(error) }];
+  }
+}
+
+interface Program {
+  readonly name: string;
+  readonly commands: readonly (readonly string[])[];
+  readonly use: string;
+  readonly remedy: string;
+}
+
+const PROGRAMS: readonly Program[] = [
+  { name: "podman", commands: [["podman", "--version"]], use: "boxes as containers", remedy: "sudo apt-get install --no-install-recommends podman runc" },
+  { name: "criu", commands: [["criu", "--version"]], use: "forks with memory, in containers", remedy: "sudo apt-get install criu  (Debian 12's is too old for new kernels)" },
+];
+
+const AGENTS: readonly Program[] = [
+  { name: "opencode", commands: [["opencode", "--version"]], use: '--agent "opencode acp"', remedy: "npm install -g opencode-ai" },
+  {
+    name: "claude-code-acp",
+    commands: [["claude-agent-acp", "--version"], ["claude-code-acp", "--version"]],
+    use: "--agent claude-agent-acp",
+    remedy: "npm install -g @agentclientprotocol/claude-agent-acp",
+  },
+  { name: "codex-acp", commands: [["codex-acp", "--version"]], use: "--agent codex-acp", remedy: "npm install -g @agentclientprotocol/codex-acp" },
+  { name: "qwen", commands: [["qwen", "--version"]], use: '--agent "qwen --acp"', remedy: "npm install -g @qwen-code/qwen-code" },
+];
+
+async function examinePrograms(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
+  const path = [join(cwd, "node_modules", ".bin"), env["PATH"] ?? ""].join(":");
+  const find = async ({ name, commands, use, remedy }: Program, kind: string): Promise<Finding> => {
+    const title = kind === "" ? name : `${kind} ${name}`;
+    for (const command of commands) {
+      const result = await runProcess(command, { env: { PATH: path, HOME: env["HOME"] ?? tmpdir() }, cwd, timeoutMs: PROBE_TIMEOUT_MS });
+      if (result.notFound) continue;
+      const [version = ""] = toPlainLine(result.stdout).split(" (");
+      if (result.exitCode === 0) return { name: title, state: "ok", detail: `${version.slice(0, 40)}  ${use}`.trim() };
+      // An agent that only speaks its protocol does not know --version; that it started is what counts.
+      return { name: title, state: "ok", detail: use };
+    }
+    return { name: title, state: "missing", detail: `not installed (${use})`, remedy };
+  };
+  const repair: Finding = { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" };
+  const programs = await Promise.all(PROGRAMS.map((program) => find(program, "")));
+  return [...programs, repair, ...(await Promise.all(AGENTS.map((agent) => find(agent, "agent"))))];
+}

@@ -1,0 +1,81 @@
+import { isAbortError } from "../errors.ts";
+import type { RunStatus } from "../event/event.ts";
+import type { Runtime } from "../runtime/open-runtime.ts";
+import type { CommandLine, CommonOptions } from "./command-line.ts";
+import { toExitCode } from "./exit-codes.ts";
+import { createLoopViewer } from "./loop-viewer.ts";
+import { renderNextCommands } from "./next-commands.ts";
+import { loadPatch } from "./read-patch.ts";
+import { formatScore } from "./render/format-figures.ts";
+import { renderIterationTable } from "./render/iteration-table.ts";
+import type { LoopProgress } from "./render/loop-progress.ts";
+import { renderContainment } from "./render/render-containment.ts";
+import { renderDiff } from "./render/render-diff.ts";
+import { type PackageLoop, runPackageLoop } from "./run-package-loop.ts";
+
+export interface WatchedLoop {
+  readonly sessionId: string;
+  readonly status: RunStatus;
+  readonly exitCode: number;
+  readonly progress: LoopProgress;
+}
+
+export interface WatchOptions {
+  readonly sessionId: string;
+  readonly options: CommonOptions;
+  /** Prints nothing at all. */
+  readonly quiet?: boolean;
+}
+
+/** Runs a loop and shows it live, then its iterations, the winning change and how to look at it again. With `--json`: its events alone. */
+export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop: PackageLoop, { sessionId, options, quiet = false }: WatchOptions): Promise<WatchedLoop> {
+  const { terminal, interrupt } = line;
+  const { style } = terminal;
+  const json = options.json === true;
+  const { capabilities } = await runtime.openSandbox();
+  if (!json) {
+    terminal.print(style.dim(`${sessionId} · ${loop.driver.name} · ${loop.profile.name}${loop.workspace === undefined ? "" : ` · a copy of ${loop.workspace}`}`));
+    terminal.print(...renderContainment(capabilities, style));
+  }
+  const viewer = createLoopViewer({ terminal, now: line.now, live: !json && terminal.isTty });
+  if (!json && terminal.isTty && !capabilities.contained) viewer.notice("not contained");
+  const stopping = (): void => viewer.notice("stopping…");
+  if (!json && terminal.isTty) interrupt.signal.addEventListener("abort", stopping, { once: true });
+  let patch: string | undefined;
+  let status: RunStatus;
+  try {
+    const result = await runPackageLoop(loop, {
+      runtime,
+      sessionId,
+      signal: interrupt.signal,
+      onEvent: (event) => {
+        if (!json) return viewer.show(event);
+        viewer.progress.add(event);
+        if (!quiet) terminal.printJson(event, "line");
+      },
+    });
+    status = result.status;
+    patch = await loadPatch(runtime.store, result.winner?.output);
+  } catch (error) {
+    if (!isAbortError(error) || !interrupt.signal.aborted) throw error;
+    status = "aborted";
+  } finally {
+    interrupt.signal.removeEventListener("abort", stopping);
+    viewer.close();
+  }
+  const { progress } = viewer;
+  if (!json) {
+    if (progress.iterations.length > 0) terminal.print("", ...renderIterationTable(progress, style, terminal.columns()));
+    if (patch !== undefined) terminal.print("", style.bold(describeChange(progress)), ...renderDiff(patch, style));
+    terminal.print("", "Look at it again:", ...renderNextCommands(sessionId, options, patch !== undefined));
+  }
+  return { sessionId, status, exitCode: toExitCode(status), progress };
+}
+
+/** Whether the change is one that the check accepted, in words. */
+function describeChange({ winner }: LoopProgress): string {
+  if (winner === undefined) return "The change:";
+  if (winner.verdict?.valid === true) return `The winning change (#${winner.index}):`;
+  const score = winner.verdict === undefined ? "" : `, score ${formatScore(winner.verdict.score)}`;
+  return `Nothing was accepted. The best attempt (#${winner.index}${score}):`;
+}
