@@ -84,27 +84,32 @@ export class EventPipe {
     await Promise.resolve();
     while (this.#pending.length > 0 && this.#failure === undefined) {
       const batch = this.#pending.splice(0, MAX_BATCH);
-      try {
-        this.#deliver(await this.#writer.append(batch, { runId: this.#runId }));
-      } catch (error) {
-        await this.#salvage(batch, error);
-      }
+      this.#deliver(await this.#append(batch));
     }
     this.#flushing = undefined;
   }
 
-  /** A batch that holds one impossible event is refused as a whole: what stands before that event is stored all the same. */
-  async #salvage(batch: readonly BoxEvent[], error: unknown): Promise<void> {
-    if (SkeinError.is(error) && error.kind === "validation" && batch.length > 1) {
-      try {
-        for (const body of batch) this.#deliver(await this.#writer.append([body], { runId: this.#runId }));
-        return;
-      } catch (single) {
-        this.#fail(single);
-        return;
+  /**
+   * The events of a batch that are stored. A batch that holds one impossible event is refused as a whole: what stands before
+   * that event is stored all the same.
+   */
+  async #append(batch: readonly BoxEvent[]): Promise<StoredEvent[]> {
+    const options = { runId: this.#runId };
+    try {
+      return await this.#writer.append(batch, options);
+    } catch (error) {
+      if (!SkeinError.is(error) || error.kind !== "validation" || batch.length === 1) {
+        this.#fail(error);
+        return [];
       }
     }
-    this.#fail(error);
+    const stored: StoredEvent[] = [];
+    try {
+      for (const body of batch) stored.push(...(await this.#writer.append([body], options)));
+    } catch (error) {
+      this.#fail(error);
+    }
+    return stored;
   }
 
   #fail(error: unknown): void {

@@ -4,12 +4,12 @@ import { toErrorDetail } from "../event/error-detail.ts";
 import type { BoxEvent, EventBody, FinalBody, StoredEvent } from "../event/event.ts";
 import { isBackendEventType } from "../event/event.ts";
 import { parseEventBody } from "../event/parse-event.ts";
-import type { Redaction, Redactor } from "../event/redaction/redactor.ts";
-import { createRedactor } from "../event/redaction/redactor.ts";
+import type { Redaction } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { onAbort, toAbortError } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import type { Session, SessionStore } from "../store/session-store.ts";
+import { beginRedaction } from "./begin-redaction.ts";
 import { EventPipe } from "./event-pipe.ts";
 import type { OpenSession } from "./open-session.ts";
 import { openSession } from "./open-session.ts";
@@ -17,18 +17,6 @@ import { cleanUpBackend } from "./run-clean-up.ts";
 import { RunEnd } from "./run-end.ts";
 import type { StreamTaskOptions } from "./stream-options.ts";
 import { DEFAULT_STOP_TIMEOUT_MS } from "./stream-options.ts";
-
-/** Stores everything as it is. */
-const NO_REDACTION: Redaction = { push: (body) => [body], flush: () => [] };
-
-/** Secrets of this process's environment; compiled once, for the environment of a process hardly changes. */
-let environmentRedactor: Redactor | undefined;
-
-function beginRedaction(redact: Redactor | false | undefined): Redaction {
-  if (redact === false) return NO_REDACTION;
-  environmentRedactor ??= createRedactor({ env: process.env });
-  return (redact ?? environmentRedactor).begin();
-}
 
 /**
  * One execution of a backend in a session, from its `run.started` to its one `final` (L2).
@@ -210,7 +198,7 @@ export class TaskRun {
     if (turn === undefined) return;
     const through = turn.offset === undefined ? turn.seq : turn.seq - 1;
     // An acknowledgement that is lost is made good by the next one.
-    Promise.resolve(this.#options.backend.acknowledge?.(turn.id, through)).catch(() => {});
+    (async () => this.#options.backend.acknowledge?.(turn.id, through))().catch(() => {});
   }
 
   /** The failure first, then clean-up, then `final` (L3). */

@@ -1,0 +1,119 @@
+/**
+ * Skein: durable runs of agents, and loops over the boxes they work in.
+ *
+ * @packageDocumentation
+ */
+export { AbortError, BackendError, ERROR_CODES, FencedError, SandboxError, SkeinError, StoreError, ValidationError } from "./errors.ts";
+export type { ErrorCode, ErrorKind, SkeinErrorOptions } from "./errors.ts";
+
+export type {
+  BackendEventBody,
+  BlobRef,
+  BoxEvent,
+  Envelope,
+  ErrorDetail,
+  EventBody,
+  EventType,
+  FinalBody,
+  ForkMode,
+  JsonValue,
+  LoopEventBody,
+  LoopLimits,
+  PermissionOption,
+  PlanEntry,
+  RunStartedBody,
+  RunStatus,
+  StoredEvent,
+  StoredEventOf,
+  StreamEventBody,
+  ToolKind,
+  ToolStatus,
+  TurnMark,
+  Usage,
+} from "./event/event.ts";
+export { createRunState, foldEvent, foldRun } from "./event/fold-run.ts";
+export type { ArtifactState, PermissionState, RunState, ToolState } from "./event/fold-run.ts";
+export { parseEventBody, parseStoredEvent } from "./event/parse-event.ts";
+export { createRedactor } from "./event/redaction/redactor.ts";
+export type { Redaction, Redactor, RedactorOptions } from "./event/redaction/redactor.ts";
+export type { KnownSecret } from "./event/redaction/secret-matcher.ts";
+export { addUsage } from "./event/usage.ts";
+
+export type { AgentCommand, AgentProfile, SessionInfo } from "./agent/agent.ts";
+export type { Backend, BackendContext, BackendInput, TaskSpec } from "./backend/backend.ts";
+
+export type {
+  AppendBody,
+  NewSession,
+  OpenStoreOptions,
+  OpenWriterOptions,
+  PruneFilter,
+  PruneReport,
+  ReadOptions,
+  RecoveredRun,
+  Session,
+  SessionFilter,
+  SessionStatus,
+  SessionStore,
+  SessionWriter,
+  StoreCapabilities,
+  TailOptions,
+} from "./store/session-store.ts";
+export { openMemoryStore } from "./store/memory/index.ts";
+
+export { probeSandboxCapabilities } from "./sandbox/capabilities.ts";
+export type { SandboxCapabilities } from "./sandbox/capabilities.ts";
+export type {
+  Box,
+  BoxFile,
+  BoxInfo,
+  BoxLimits,
+  CheckpointInfo,
+  CheckpointMode,
+  CheckpointOptions,
+  CreateBoxOptions,
+  CriuStatus,
+  ExecOptions,
+  ExecResult,
+  ForkBoxOptions,
+  ForkStatus,
+  Labels,
+  PromptOptions,
+  SandboxClient,
+} from "./sandbox/sandbox.ts";
+
+export { runTask, streamTask } from "./stream/stream-task.ts";
+export type { RunResult, StreamTaskOptions } from "./stream/stream-options.ts";
+
+export type { Branch, CheckpointOutcome, Place } from "./lineage/branch.ts";
+export { createSandboxLineage } from "./lineage/sandbox-lineage.ts";
+export type { ForkOptions, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";
+
+export { fanout } from "./loop/drivers/fanout.ts";
+export type { FanoutOptions } from "./loop/drivers/fanout.ts";
+export { randomK } from "./loop/drivers/random-k.ts";
+export { refine } from "./loop/drivers/refine.ts";
+export type { RefineOptions } from "./loop/drivers/refine.ts";
+export type {
+  AgentRunSpec,
+  Driver,
+  Iteration,
+  LoopBudget,
+  LoopLineageOptions,
+  LoopResult,
+  LoopWinner,
+  OutputAdapter,
+  Plan,
+  RunLoopOptions,
+  Validator,
+  ValidatorContext,
+  Verdict,
+} from "./loop/loop-types.ts";
+export { workspacePatch } from "./loop/outputs/workspace-patch.ts";
+export type { WorkspacePatch } from "./loop/outputs/workspace-patch.ts";
+export { runLoop } from "./loop/run-loop.ts";
+export { selectWinner } from "./loop/select-winner.ts";
+export { testsPass } from "./loop/validators/tests-pass.ts";
+export type { TestsPassOptions } from "./loop/validators/tests-pass.ts";
+
+export { mapWithConcurrency } from "./internal/map-with-concurrency.ts";

@@ -1,0 +1,303 @@
+import { SandboxError, ValidationError } from "../errors.ts";
+import { toErrorDetail } from "../event/error-detail.ts";
+import type { LoopEventBody } from "../event/event.ts";
+import { raceAbort, throwIfAborted } from "../internal/abort.ts";
+import { createId } from "../internal/ids.ts";
+import type { Limiter } from "../internal/limiter.ts";
+import { createLimiter } from "../internal/limiter.ts";
+import { withTimeout } from "../internal/with-timeout.ts";
+import type { SandboxCapabilities } from "../sandbox/capabilities.ts";
+import type { Box, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
+import type { Branch, CheckpointOutcome, Place } from "./branch.ts";
+import { takeCheckpoint } from "./take-checkpoint.ts";
+
+/** How long the end of a loop waits for one box to go, or to arrive. */
+const DELETE_TIMEOUT_MS = 30_000;
+
+export interface SandboxLineageOptions {
+  /** Creations, forks and deletions in flight. Default 4. */
+  readonly maxConcurrency?: number;
+  /** Hears what happens to the boxes, in order. */
+  readonly record?: (body: LoopEventBody) => void;
+}
+
+export interface StartOptions {
+  /** Default true. False makes an independent sample: the box gets no conversation id. */
+  readonly conversation?: boolean;
+  readonly signal?: AbortSignal;
+  /** The iteration that the box is for. */
+  readonly index?: number;
+}
+
+export interface ForkOptions {
+  /** What a fresh box would be made of, where there is no fork. A forked box inherits image and profile from its parent instead. */
+  readonly fresh: CreateBoxOptions;
+  /** Accept nothing but a fork of the memory, or a fresh box. Default false. */
+  readonly onlyMemory?: boolean;
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly index?: number;
+}
+
+/**
+ * Who descends from whom among boxes, and who deletes them: every box that it started or forked is its own until `teardown`.
+ *
+ * Several live boxes are held at once, as many as were not pruned: plan for that ceiling. A forked branch inherits image and profile
+ * from its parent; what a fresh box is made of applies only where there is no fork.
+ *
+ * @experimental
+ */
+export interface SandboxLineage {
+  /** A fresh box. A box that arrives after the abort is deleted. */
+  start(options: CreateBoxOptions, start?: StartOptions): Promise<Place>;
+  /**
+   * The same box and conversation for another turn, once the box has confirmed that it still knows the conversation.
+   * `proven` is false where the box has no way to be asked.
+   *
+   * @throws ValidationError `conversation_gone`, `parent_gone`; whatever the status threw
+   */
+  continue(place: Place, options?: { readonly index?: number; readonly from?: number }): Promise<Place & { readonly proven: boolean }>;
+  /**
+   * One child of a place: a fork of its box where the client has proven that it can, else a fresh box; `box.forked` says which and why.
+   * The parent is checkpointed once, however many children it gets.
+   *
+   * @throws SandboxError `fork_failed` when the fork itself threw: one failed branch
+   */
+  fork(place: Place, options: ForkOptions): Promise<Place>;
+  /** Takes the place's checkpoint, if there is none yet. */
+  checkpoint(place: Place, options?: { readonly onlyMemory?: boolean; readonly index?: number; readonly atSeq?: number }): Promise<CheckpointOutcome>;
+  /** True while a later round can descend from the place. */
+  isReachable(place: Place): boolean;
+  /** True while the place is the last one of its living box. */
+  isHead(place: Place): boolean;
+  /** Deletes one box; a failure is recorded, never thrown. */
+  release(place: Place, reason?: string): Promise<void>;
+  /** Deletes every box but those of the places to keep. */
+  prune(keep: Iterable<Place>): Promise<void>;
+  /** Deletes every box, those that are still on their way included, and the checkpoints unless they are to be kept. Bounded in time. */
+  teardown(options?: { readonly keepCheckpoints?: boolean }): Promise<void>;
+}
+
+/**
+ * A lineage over one sandbox client.
+ *
+ * @param capabilities what `probeSandboxCapabilities` answered; `{ canFork: false }` never forks
+ * @experimental
+ */
+export function createSandboxLineage(
+  client: SandboxClient,
+  capabilities: SandboxCapabilities,
+  options: SandboxLineageOptions = {},
+): SandboxLineage {
+  return new OwningLineage(client, capabilities, options);
+}
+
+interface Owned {
+  turn: number;
+  deletion?: Promise<void>;
+  /** By turn; asked for once, whatever came of it. */
+  readonly checkpoints: Map<number, Promise<CheckpointOutcome>>;
+  /** The turns that a checkpoint really leads back to. */
+  readonly reachable: Set<number>;
+}
+
+class OwningLineage implements SandboxLineage {
+  readonly #client: SandboxClient;
+  readonly #capabilities: SandboxCapabilities;
+  readonly #record: (body: LoopEventBody) => void;
+  readonly #limit: Limiter;
+  readonly #owned = new Map<Branch, Owned>();
+  readonly #arriving = new Set<Promise<void>>();
+  readonly #checkpointIds = new Set<string>();
+
+  constructor(client: SandboxClient, capabilities: SandboxCapabilities, { maxConcurrency = 4, record }: SandboxLineageOptions) {
+    this.#client = client;
+    this.#capabilities = capabilities;
+    this.#record = record ?? (() => {});
+    this.#limit = createLimiter(maxConcurrency);
+  }
+
+  async start(options: CreateBoxOptions, { conversation = true, signal, index }: StartOptions = {}): Promise<Place> {
+    const box = await this.#arrival(() => this.#client.create(options), signal);
+    this.#record({ type: "box.created", boxId: box.id, ...(index === undefined ? {} : { index }) });
+    return this.#own(box, "fresh", conversation ? createId("conv") : undefined);
+  }
+
+  async continue(place: Place, { index, from }: { index?: number; from?: number } = {}): Promise<Place & { proven: boolean }> {
+    const { branch } = place;
+    const owned = this.#owned.get(branch);
+    if (owned === undefined || !this.isHead(place)) throw goneError(branch);
+    const proven = await this.#prove(branch);
+    owned.turn++;
+    this.#record({
+      type: "box.continued",
+      boxId: branch.box.id,
+      ...(index === undefined ? {} : { index }),
+      ...(from === undefined ? {} : { from }),
+      ...(proven ? {} : { reason: "unproven: the box cannot be asked for its conversation" }),
+    });
+    return { branch, turn: owned.turn, proven };
+  }
+
+  async #prove({ box, conversationId }: Branch): Promise<boolean> {
+    if (conversationId === undefined || typeof box.session !== "function") return false;
+    const status = await box.session(conversationId).status();
+    if (status === null || status === undefined) {
+      throw new ValidationError("conversation_gone", `The agent in box ${box.id} no longer knows the conversation ${conversationId}; start a fresh box, or fork from a checkpoint.`);
+    }
+    return true;
+  }
+
+  async fork(place: Place, options: ForkOptions): Promise<Place> {
+    const { fresh, onlyMemory = false, signal, index } = options;
+    throwIfAborted(signal);
+    const { box, conversationId } = place.branch;
+    const checkpoint = await this.checkpoint(place, { onlyMemory, ...(index === undefined ? {} : { index }) });
+    throwIfAborted(signal);
+    const from = { from: box.id, ...(index === undefined ? {} : { index }) };
+    if (checkpoint.checkpointId === undefined) {
+      const arrived = await this.#arrival(() => this.#client.create(fresh), signal);
+      this.#record({ type: "box.forked", boxId: arrived.id, ...from, mode: "fresh", reason: checkpoint.reason });
+      return this.#own(arrived, "fresh", createId("conv"));
+    }
+    const { checkpointId, mode } = checkpoint;
+    const arrived = await this.#arrival(() => this.#forkFrom(place.branch, checkpointId, options), signal);
+    this.#record({ type: "box.forked", boxId: arrived.id, ...from, mode });
+    return this.#own(arrived, mode, conversationId);
+  }
+
+  async #forkFrom(branch: Branch, checkpointId: string, { name, labels }: ForkOptions): Promise<Box> {
+    const options = { ...(name === undefined ? {} : { name }), ...(labels === undefined ? {} : { labels }) };
+    try {
+      if (this.#owned.get(branch)?.deletion === undefined && branch.box.fork !== undefined) return await branch.box.fork(checkpointId, options);
+      if (this.#client.restore !== undefined) return await this.#client.restore(checkpointId, options);
+    } catch (error) {
+      throw new SandboxError("fork_failed", `Box ${branch.box.id} could not be forked: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+    throw goneError(branch);
+  }
+
+  async checkpoint(
+    place: Place,
+    { onlyMemory = false, index, atSeq }: { onlyMemory?: boolean; index?: number; atSeq?: number } = {},
+  ): Promise<CheckpointOutcome> {
+    const { branch, turn } = place;
+    const owned = this.#owned.get(branch);
+    const known = owned?.checkpoints.get(turn);
+    if (known !== undefined) return known;
+    if (owned === undefined || !this.isHead(place)) throw goneError(branch);
+    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, onlyMemory)).then((outcome) => {
+      if (outcome.checkpointId !== undefined) {
+        this.#checkpointIds.add(outcome.checkpointId);
+        owned.reachable.add(turn);
+        this.#record({
+          type: "checkpoint.created",
+          checkpointId: outcome.checkpointId,
+          boxId: branch.box.id,
+          mode: outcome.mode,
+          ...(index === undefined ? {} : { index }),
+          ...(atSeq === undefined ? {} : { atSeq }),
+        });
+      }
+      return outcome;
+    });
+    owned.checkpoints.set(turn, taking);
+    return taking;
+  }
+
+  isHead({ branch, turn }: Place): boolean {
+    const owned = this.#owned.get(branch);
+    return owned !== undefined && owned.deletion === undefined && owned.turn === turn;
+  }
+
+  isReachable(place: Place): boolean {
+    const owned = this.#owned.get(place.branch);
+    if (owned === undefined) return false;
+    const alive = owned.deletion === undefined;
+    return this.isHead(place) || (owned.reachable.has(place.turn) && (alive || this.#client.restore !== undefined));
+  }
+
+  async release({ branch }: Place, reason?: string): Promise<void> {
+    await this.#delete(branch, reason);
+  }
+
+  async prune(keep: Iterable<Place>): Promise<void> {
+    const kept = new Set([...keep].map(({ branch }) => branch));
+    await Promise.all([...this.#owned.keys()].filter((branch) => !kept.has(branch)).map((branch) => this.#delete(branch, "pruned")));
+  }
+
+  async teardown({ keepCheckpoints = false }: { keepCheckpoints?: boolean } = {}): Promise<void> {
+    await Promise.all([...this.#owned.keys()].map((branch) => this.#delete(branch)));
+    // A creation that does not come back is left to the provider's sweep.
+    await withTimeout(Promise.allSettled(this.#arriving), DELETE_TIMEOUT_MS);
+    if (!keepCheckpoints) await Promise.all([...this.#checkpointIds].map((id) => this.#deleteCheckpoint(id)));
+  }
+
+  #own(box: Box, mode: Branch["mode"], conversationId: string | undefined): Place {
+    const branch: Branch = { box, mode, ...(conversationId === undefined ? {} : { conversationId }) };
+    this.#owned.set(branch, { turn: 1, checkpoints: new Map(), reachable: new Set() });
+    return { branch, turn: 1 };
+  }
+
+  /** Waits for a box, but not longer than the signal allows: one that arrives after the abort is deleted. */
+  async #arrival(make: () => Promise<Box>, signal: AbortSignal | undefined): Promise<Box> {
+    const arriving = this.#limit(async () => {
+      throwIfAborted(signal);
+      return make();
+    });
+    try {
+      return await raceAbort(arriving, signal);
+    } catch (error) {
+      this.#track(arriving.then((box) => this.#turnAway(box)));
+      throw error;
+    }
+  }
+
+  async #turnAway(box: Box): Promise<void> {
+    const reason = "arrived after the abort";
+    this.#record({ type: "box.created", boxId: box.id, reason });
+    await this.#deleteBox(box, reason);
+  }
+
+  /** Something that the teardown waits for. */
+  #track(work: Promise<void>): void {
+    const tracked: Promise<void> = work.catch(() => {}).finally(() => this.#arriving.delete(tracked));
+    this.#arriving.add(tracked);
+  }
+
+  #delete(branch: Branch, reason?: string): Promise<void> {
+    const owned = this.#owned.get(branch);
+    if (owned === undefined) return Promise.resolve();
+    owned.deletion ??= this.#limit(() => this.#deleteBox(branch.box, reason)).then(() => {
+      // A branch without a checkpoint leads nowhere any more.
+      if (owned.reachable.size === 0) this.#owned.delete(branch);
+    });
+    return owned.deletion;
+  }
+
+  async #deleteBox(box: Box, reason?: string): Promise<void> {
+    const why = reason === undefined ? {} : { reason };
+    try {
+      const deleted = await withTimeout((async () => box.delete())(), DELETE_TIMEOUT_MS);
+      if (!deleted.done) throw new SandboxError("box_delete_failed", `Box ${box.id} was not deleted within ${DELETE_TIMEOUT_MS} ms.`);
+      this.#record({ type: "box.deleted", boxId: box.id, ...why });
+    } catch (error) {
+      this.#record({ type: "box.delete-failed", boxId: box.id, error: toErrorDetail(error, "sandbox"), ...why });
+    }
+  }
+
+  async #deleteCheckpoint(checkpointId: string): Promise<void> {
+    if (this.#client.deleteCheckpoint === undefined) return;
+    try {
+      const deleted = await withTimeout(this.#client.deleteCheckpoint(checkpointId), DELETE_TIMEOUT_MS);
+      if (deleted.done) this.#record({ type: "checkpoint.deleted", checkpointId });
+    } catch {
+      // It stays on the provider's list, where its own clean-up finds it.
+    }
+  }
+}
+
+function goneError({ box }: Branch): ValidationError {
+  return new ValidationError("parent_gone", `Box ${box.id} is gone or was continued since, and no checkpoint leads back; name a later iteration, or keep this one in the plan.`);
+}

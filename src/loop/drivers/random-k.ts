@@ -1,0 +1,17 @@
+import type { Driver } from "../loop-types.ts";
+import { requireCount } from "./require-count.ts";
+
+/**
+ * k independent samples of one task, and the best of them. Independent by construction: a loop with a lineage flag refuses it.
+ *
+ * @stable
+ */
+export function randomK<Task, Output>(k: number): Driver<Task, Output, "pick-winner"> {
+  requireCount("k", k);
+  return {
+    name: "randomK",
+    independent: true,
+    plan: (task, history) => (history.length === 0 ? Array.from({ length: k }, () => task) : []),
+    decide: () => "pick-winner",
+  };
+}

@@ -1,0 +1,50 @@
+import type { EventBody, StoredEvent, Usage } from "../event/event.ts";
+import type { Redaction } from "../event/redaction/redactor.ts";
+import { RunSummary } from "../event/run-summary.ts";
+import type { SessionWriter } from "../store/session-store.ts";
+import { EventPipe } from "../stream/event-pipe.ts";
+
+/**
+ * The loop's own log. What is recorded is stored in the order of the calls; `drain` waits until all of it is.
+ * A write that fails is told at once (`onFailure`) and by every later `drain`.
+ */
+export class LoopLog {
+  readonly #pipe: EventPipe;
+  readonly #redaction: Redaction;
+  readonly #summary = new RunSummary();
+
+  constructor(
+    writer: SessionWriter,
+    runId: string,
+    redaction: Redaction,
+    onEvent: (event: StoredEvent) => void,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#redaction = redaction;
+    const deliver = (events: readonly StoredEvent[]): void => {
+      this.#pipe.delivered(events.length);
+      for (const event of events) onEvent(event);
+    };
+    this.#pipe = new EventPipe(writer, runId, deliver, onFailure);
+  }
+
+  record(body: EventBody): void {
+    const bodies = this.#redaction.push(body);
+    for (const redacted of bodies) this.#summary.add(redacted);
+    this.#pipe.push(bodies);
+  }
+
+  /** @throws StoreError, FencedError */
+  drain(): Promise<void> {
+    return this.#pipe.drain();
+  }
+
+  get failed(): boolean {
+    return this.#pipe.failure !== undefined;
+  }
+
+  /** Tokens and cost of all iterations so far, losers included. */
+  get usage(): Usage {
+    return this.#summary.usage;
+  }
+}

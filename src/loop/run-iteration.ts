@@ -1,0 +1,200 @@
+import { BackendError, FencedError, StoreError, ValidationError } from "../errors.ts";
+import type { Backend } from "../backend/backend.ts";
+import { toErrorDetail } from "../event/error-detail.ts";
+import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, Usage } from "../event/event.ts";
+import type { Redactor } from "../event/redaction/redactor.ts";
+import { raceAbort } from "../internal/abort.ts";
+import { createId } from "../internal/ids.ts";
+import type { Branch, Place } from "../lineage/branch.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { TaskRun } from "../stream/task-run.ts";
+import type { LoopLog } from "./loop-log.ts";
+import type { AgentRunSpec, Iteration, OutputAdapter, Validator, Verdict } from "./loop-types.ts";
+
+/** What all iterations of a loop share. */
+export interface IterationContext<Output> {
+  readonly loopSessionId: string;
+  readonly loopRunId: string;
+  readonly store: SessionStore;
+  readonly log: LoopLog;
+  readonly output: OutputAdapter<Output>;
+  readonly validator?: Validator<Output>;
+  readonly redact?: Redactor | false;
+  readonly onEvent: (event: StoredEvent) => void;
+  readonly now: () => number;
+}
+
+/** One task and where it will run. */
+export interface IterationJob<Task> {
+  readonly index: number;
+  readonly round: number;
+  readonly task: Task;
+  readonly spec: AgentRunSpec<Task>;
+  readonly agentRunName: string;
+  readonly parentIndex?: number;
+  /** Gives the box: a fresh one, the parent's, or a fork of it. */
+  acquire(): Promise<Place>;
+  readonly signal: AbortSignal;
+}
+
+export interface IterationOutcome<Task, Output> {
+  readonly iteration: Iteration<Task, Output>;
+  readonly status: RunStatus;
+  readonly place?: Place;
+}
+
+/** What is asked of the agent, and where its events go. */
+interface Turn {
+  readonly prompt: string;
+  readonly sessionId: string;
+  readonly turnId: string;
+}
+
+/** How far an iteration came. */
+interface Attempt<Output> {
+  readonly status: RunStatus;
+  readonly events: readonly StoredEvent[];
+  readonly usage: Usage;
+  readonly output?: Output;
+  readonly verdict?: Verdict;
+  readonly error?: ErrorDetail;
+}
+
+/** K4: what breaks the structure of a loop rejects it; everything else is recorded on its iteration. */
+function isStructural(error: unknown): boolean {
+  return error instanceof ValidationError || error instanceof StoreError || error instanceof FencedError;
+}
+
+/**
+ * One task in one box: get the box, run the agent, read the output, validate it while the box is alive. All of it is recorded, and
+ * what the agent, the output adapter or the validator throws is the iteration's error.
+ *
+ * @throws what the lineage or the store throws
+ */
+export async function runIteration<Task, Output>(
+  context: IterationContext<Output>,
+  job: IterationJob<Task>,
+): Promise<IterationOutcome<Task, Output>> {
+  const { log, now } = context;
+  const { index, round, task, agentRunName, parentIndex } = job;
+  const startedAt = now();
+  const prompt = job.spec.taskToPrompt(task);
+  const sessionId = `${context.loopSessionId}.${index}`;
+  const turnId = createId("turn");
+  let place: Place | undefined;
+  let unboxed: Attempt<Output> | undefined;
+  try {
+    place = await job.acquire();
+  } catch (error) {
+    if (!job.signal.aborted && isStructural(error)) throw error;
+    unboxed = failedAttempt(error, job.signal, "sandbox");
+  }
+  const parent = parentIndex === undefined ? {} : { parentIndex };
+  const boxId = place === undefined ? {} : { boxId: place.branch.box.id };
+  log.record({ type: "iteration.started", index, round, sessionId, agentRunName, ...parent, ...boxId, turnId });
+  const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, { prompt, sessionId, turnId }));
+  const { status, events, usage, output, verdict, error } = attempt;
+  log.record({ type: "iteration.ended", index, status, ...(error === undefined ? {} : { error }), usage });
+  const iteration: Iteration<Task, Output> = {
+    index,
+    round,
+    ...parent,
+    task,
+    agentRunName,
+    ...(output === undefined ? {} : { output }),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(error === undefined ? {} : { error }),
+    events,
+    usage,
+    sessionId,
+    ...boxId,
+    startedAt,
+    endedAt: now(),
+  };
+  return { iteration, status, ...(place === undefined ? {} : { place }) };
+}
+
+function failedAttempt<Output>(error: unknown, signal: AbortSignal, kind: ErrorDetail["kind"]): Attempt<Output> {
+  if (signal.aborted) return { status: "aborted", events: [], usage: {} };
+  return { status: "failed", events: [], usage: {}, error: toErrorDetail(error, kind) };
+}
+
+async function runInBox<Task, Output>(
+  context: IterationContext<Output>,
+  job: IterationJob<Task>,
+  branch: Branch,
+  turn: Turn,
+): Promise<Attempt<Output>> {
+  const { log, output: adapter, validator } = context;
+  const { index, signal } = job;
+  const { events, final } = await runAgent(context, job, branch, turn);
+  const ran = { events, usage: final.usage, status: final.status, ...(final.error === undefined ? {} : { error: final.error }) };
+  if (final.status !== "completed") return ran;
+  let output: Output;
+  try {
+    output = adapter.parse(events);
+  } catch (thrown) {
+    return { ...ran, status: "failed", error: { ...toErrorDetail(thrown), code: "output_failed" } };
+  }
+  if (validator === undefined) return { ...ran, output };
+  try {
+    const asked = (async () => validator.validate(output, { iteration: index, box: branch.box, signal }))();
+    const verdict = requireVerdict(await raceAbort(asked, signal));
+    log.record({ type: "verdict.given", index, ...verdict });
+    return { ...ran, output, verdict };
+  } catch (thrown) {
+    if (signal.aborted) return { ...ran, output, status: "aborted" };
+    return { ...ran, output, status: "failed", error: { ...toErrorDetail(thrown), code: "validator_failed" } };
+  }
+}
+
+/** The agent's turn as a run of its own session. */
+async function runAgent<Task, Output>(
+  context: IterationContext<Output>,
+  job: IterationJob<Task>,
+  { box, conversationId }: Branch,
+  { prompt, sessionId, turnId }: Turn,
+): Promise<{ events: StoredEvent[]; final: StoredEventOf<"final"> }> {
+  const backend: Backend = {
+    kind: "box",
+    // The turn's id must be on record before the prompt is sent (B5).
+    start: async () => (await context.log.drain(), {}),
+    stream: (_input, { signal }) =>
+      box.streamPrompt(prompt, { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal }),
+    ...(box.acknowledge === undefined ? {} : { acknowledge: (turn: string, through: number) => box.acknowledge?.(turn, through) ?? Promise.resolve() }),
+  };
+  const events: StoredEvent[] = [];
+  const run: TaskRun = new TaskRun(
+    {
+      task: { prompt },
+      backend,
+      store: context.store,
+      sessionId,
+      parent: { sessionId: context.loopSessionId, runId: context.loopRunId, iteration: job.index },
+      signal: job.signal,
+      ...(context.redact === undefined ? {} : { redact: context.redact }),
+    },
+    { prompt },
+    context.store,
+    (stored) => {
+      run.delivered(stored.length);
+      for (const event of stored) {
+        events.push(event);
+        context.onEvent(event);
+      }
+    },
+  );
+  await run.execute();
+  const final = events.at(-1);
+  if (final?.type !== "final") throw new StoreError("store_failed", `The session ${sessionId} ended without a final event.`);
+  return { events, final };
+}
+
+/** @throws BackendError `validator_failed` */
+function requireVerdict(verdict: Verdict): Verdict {
+  if (typeof verdict?.valid !== "boolean" || !Number.isFinite(verdict.score)) {
+    throw new BackendError("validator_failed", "A validator answers with { valid: boolean, score: a finite number }.");
+  }
+  const { valid, score, scores, notes } = verdict;
+  return { valid, score, ...(scores === undefined ? {} : { scores }), ...(notes === undefined ? {} : { notes }) };
+}
