@@ -34,6 +34,8 @@ export interface IterationJob<Task> {
   readonly parentIndex?: number;
   /** Gives the box: a fresh one, the parent's, or a fork of it. */
   acquire(): Promise<Place>;
+  /** It goes on in a living box: whatever fails before the prompt is then no single lost sample but a broken lineage (K5). */
+  readonly continues: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -86,7 +88,7 @@ export async function runIteration<Task, Output>(
   try {
     place = await job.acquire();
   } catch (error) {
-    if (!job.signal.aborted && isStructural(error)) throw error;
+    if (!job.signal.aborted && (job.continues || isStructural(error))) throw error;
     unboxed = failedAttempt(error, job.signal, "sandbox");
   }
   const parent = parentIndex === undefined ? {} : { parentIndex };

@@ -331,6 +331,7 @@ class LoopRun<Task, Output, Decision> {
         agentRunName: nameOf(spec),
         ...parentOf(parentIndex),
         acquire,
+        continues: how === "continue",
         signal,
       },
     );
