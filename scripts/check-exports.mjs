@@ -1,6 +1,6 @@
 // Every public export has a doc comment, and says whether it is @stable or @experimental.
 // The tag stands in the comment of the export's own declaration, or in the comment of the `export { … }` statement in the door
-// (the file that package.json's exports name) that lets it out.
+// (the file that package.json's exports name) that lets it out. A type may have its words there too; a value has its own.
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import ts from "typescript";
@@ -22,7 +22,9 @@ let count = 0;
 
 const tagsOf = (node) => ts.getJSDocTags(node).map((tag) => tag.tagName.text);
 
-/** The comment of the statement that lets a name out of its door. */
+const wordsOf = (statement) => (statement?.jsDoc ?? []).map((comment) => ts.getTextOfJSDocComment(comment.comment) ?? "").join("").trim();
+
+/** The statement that lets a name out of its door. */
 function doorStatement(symbol) {
   const node = symbol.declarations?.[0];
   return node !== undefined && ts.isExportSpecifier(node) ? node.parent.parent : undefined;
@@ -41,10 +43,12 @@ for (const [name, file] of doors) {
     const declaration = target.declarations?.[0];
     const where = declaration === undefined ? file : relative(".", declaration.getSourceFile().fileName);
     if (where.startsWith("node_modules")) continue;
-    if (ts.displayPartsToString(target.getDocumentationComment(checker)).trim() === "") {
+    const statement = doorStatement(symbol);
+    const isValue = (target.flags & ts.SymbolFlags.Value) !== 0;
+    const words = ts.displayPartsToString(target.getDocumentationComment(checker)).trim();
+    if (words === "" && (isValue || wordsOf(statement) === "")) {
       faults.push(`${name}: ${symbol.name} (${where}) has no doc comment`);
     }
-    const statement = doorStatement(symbol);
     const own = target.getJsDocTags(checker).map((tag) => tag.name);
     const tags = [...own, ...(statement === undefined ? [] : tagsOf(statement))].filter((tag) => STABILITY.has(tag));
     if (new Set(tags).size !== 1) {
