@@ -1,0 +1,109 @@
+import type { AgentProfile } from "../../agent/agent.ts";
+import type { BoxEvent } from "../../event/event.ts";
+import { SandboxError, SkeinError } from "../../errors.ts";
+import { createId } from "../../internal/ids.ts";
+import type { Box, CreateBoxOptions, SandboxClient } from "../../sandbox/sandbox.ts";
+import type { Session } from "../../store/session-store.ts";
+import type { Backend, BackendContext, BackendInput } from "../backend.ts";
+import { findStoredTurn, promptOf } from "./stored-turn.ts";
+
+export type BoxBackendOptions = FreshBoxOptions | GivenBoxOptions;
+
+/** A box of its own for every run: made when the run starts, deleted when it ends. */
+export interface FreshBoxOptions extends Omit<CreateBoxOptions, "signal" | "profile"> {
+  readonly client: SandboxClient;
+  readonly profile: AgentProfile;
+}
+
+/** A box that somebody else owns and deletes. The session's id is the conversation, so a later run of the session goes on with it. */
+export interface GivenBoxOptions {
+  readonly box: Box;
+}
+
+interface RunningBox {
+  readonly box: Box;
+  readonly turnId: string;
+  /** True where an earlier process may have sent this very turn. */
+  readonly isResumed: boolean;
+}
+
+/**
+ * Runs a task as one prompt to the agent in a box. The id of the turn is chosen in `start` and stored with the session before the prompt is
+ * sent, so a run that is resumed after a crash goes on inside the turn where its box still lives (B5), and prompts a new box where it does not.
+ */
+export function createBoxBackend(options: BoxBackendOptions): Backend {
+  return new BoxBackend(options);
+}
+
+class BoxBackend implements Backend {
+  readonly kind = "box";
+  readonly #options: BoxBackendOptions;
+  /** By session: one has one live writer, so one run. */
+  readonly #running = new Map<string, RunningBox>();
+
+  constructor(options: BoxBackendOptions) {
+    this.#options = options;
+  }
+
+  async start(_input: BackendInput, context: BackendContext): Promise<{ readonly resumeToken?: string }> {
+    return this.#begin({ box: await this.#open(context), turnId: createId("turn"), isResumed: false }, context);
+  }
+
+  async resume(_session: Session, _input: BackendInput, context: BackendContext): Promise<{ readonly resumeToken?: string }> {
+    const [boxId = "", turnId = createId("turn")] = (context.resumeToken ?? "").split("/");
+    const box = "box" in this.#options ? this.#options.box : await this.#options.client.attach?.(boxId);
+    if (box?.id === boxId) return this.#begin({ box, turnId, isResumed: true }, context);
+    return this.start(_input, context);
+  }
+
+  async *stream(input: BackendInput, context: BackendContext): AsyncGenerator<BoxEvent, void, undefined> {
+    const running = this.#running.get(context.sessionId);
+    if (running === undefined) throw new SandboxError("box_gone", "The run has no box; it was stopped before it streamed.");
+    const { box, turnId, isResumed } = running;
+    const { signal, sessionId } = context;
+    if (isResumed) {
+      const stored = await findStoredTurn(context.history(), turnId, input.prompt);
+      // Another prompt is another turn of the same conversation.
+      if (!stored.isSamePrompt) return yield* this.#prompt(running, input, context, createId("turn"));
+      try {
+        return yield* stored.withoutStored(box.resumeTurn?.(turnId, { after: stored.after, signal }) ?? box.streamPrompt(input.prompt, { sessionId, turnId, signal }));
+      } catch (error) {
+        // The prompt was never sent, so it is sent now; had it been sent all the same, its id would make it the same turn.
+        if (!SkeinError.is(error) || error.code !== "turn_unknown" || stored.after > 0) throw error;
+      }
+    }
+    yield* this.#prompt(running, input, context, turnId);
+  }
+
+  async stop(session: Session, _reason: string): Promise<void> {
+    const running = this.#running.get(session.id);
+    this.#running.delete(session.id);
+    if (running !== undefined && !("box" in this.#options)) await running.box.delete();
+  }
+
+  async acknowledge(turnId: string, through: number): Promise<void> {
+    for (const running of this.#running.values()) {
+      if (running.turnId === turnId) await running.box.acknowledge?.(turnId, through);
+    }
+  }
+
+  async *#prompt(running: RunningBox, input: BackendInput, { signal, sessionId }: BackendContext, turnId: string): AsyncGenerator<BoxEvent, void, undefined> {
+    this.#running.set(sessionId, { ...running, turnId });
+    yield* running.box.streamPrompt(promptOf(input), { sessionId, turnId, signal });
+  }
+
+  async #open(context: BackendContext): Promise<Box> {
+    if ("box" in this.#options) return this.#options.box;
+    const { client, labels, ...options } = this.#options;
+    return client.create({
+      ...options,
+      labels: { ...labels, "skein.session": context.sessionId, "skein.run": context.runId },
+      signal: context.signal,
+    });
+  }
+
+  #begin(running: RunningBox, context: BackendContext): { readonly resumeToken: string } {
+    this.#running.set(context.sessionId, running);
+    return { resumeToken: `${running.box.id}/${running.turnId}` };
+  }
+}

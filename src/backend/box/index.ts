@@ -1,0 +1,2 @@
+export { createBoxBackend } from "./box-backend.ts";
+export type { BoxBackendOptions, FreshBoxOptions, GivenBoxOptions } from "./box-backend.ts";

@@ -1,0 +1,55 @@
+import type { BoxEvent, JsonValue, StoredEvent } from "../../event/event.ts";
+import type { BackendInput } from "../backend.ts";
+
+/** How much of a turn a session holds already. */
+export interface StoredTurn {
+  /** True where the run that the turn belongs to was given the same prompt. */
+  readonly isSamePrompt: boolean;
+  /** The turn is to be read from the event after this one. */
+  readonly after: number;
+  /** Takes off what is stored of the first event: the redactor may have held back the end of a delta when the process died. */
+  withoutStored(events: AsyncIterable<BoxEvent>): AsyncIterable<BoxEvent>;
+}
+
+/** What the agent is told. Inputs are the task's data; an agent has no other place for them than its prompt. */
+export function promptOf(input: BackendInput): string {
+  if (input.inputs === undefined || Object.keys(input.inputs).length === 0) return input.prompt;
+  return `${input.prompt}\n\n${JSON.stringify(input.inputs, null, 2)}`;
+}
+
+/** Looks through a session's history for the events of one turn. */
+export async function findStoredTurn(history: AsyncIterable<StoredEvent>, turnId: string, prompt: string): Promise<StoredTurn> {
+  let task: JsonValue | undefined;
+  let last: StoredEvent["turn"];
+  let isDone = false;
+  for await (const event of history) {
+    if (event.type === "run.started") task = event.task;
+    if (event.type === "final" && event.status === "completed") isDone = true;
+    else if (event.type === "run.started") isDone = false;
+    if (event.turn?.id === turnId) last = event.turn;
+  }
+  const offset = last?.offset ?? 0;
+  const seq = last?.seq ?? 0;
+  return {
+    isSamePrompt: !isDone && promptIn(task) === prompt,
+    after: last?.offset === undefined ? seq : seq - 1,
+    async *withoutStored(events) {
+      let left = offset;
+      for await (const event of events) {
+        if (left > 0 && (event.type === "text.delta" || event.type === "reasoning.delta") && event.turn?.seq === seq) {
+          const rest = event.text.slice(left);
+          left = 0;
+          if (rest !== "") yield { ...event, text: rest };
+        } else {
+          yield event;
+        }
+      }
+    },
+  };
+}
+
+function promptIn(task: JsonValue | undefined): string | undefined {
+  if (typeof task === "string") return task;
+  const prompt = (task as { readonly prompt?: JsonValue } | null | undefined)?.prompt;
+  return typeof prompt === "string" ? prompt : undefined;
+}

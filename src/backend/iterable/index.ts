@@ -1,0 +1,2 @@
+export { createIterableBackend } from "./iterable-backend.ts";
+export type { EventSource } from "./iterable-backend.ts";
