@@ -23,7 +23,7 @@ export async function measureTry(
   target: TargetPackage,
   baseline: TestReport,
   failingFiles: readonly FailingFile[],
-  options: TestRunOptions & { readonly suiteTimeoutMs: number },
+  options: TestRunOptions,
 ): Promise<TryResult> {
   let durationMs = 0;
   let report = baseline;
@@ -40,7 +40,7 @@ export async function measureTry(
     if (toSignature(run.report.failures) !== toSignature(before.report.failures)) effect = "moved";
   }
   if (!isPromising) return { better: false, effect, ended: "by-itself", report, durationMs };
-  const run = await runTestSuite(target, { ...options, timeoutMs: options.suiteTimeoutMs });
+  const run = await runTestSuite(target, options);
   durationMs += run.durationMs;
   const ended = run.ended === "aborted" ? "aborted" : run.ended === "by-itself" ? "by-itself" : "timed-out";
   const better = ended === "by-itself" && isBetter(run.report, baseline);

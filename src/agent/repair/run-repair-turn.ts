@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { applyEdit, type Edit, toEditTitle } from "./edits/edit.ts";
 import { generateEdits, isReadable } from "./edits/generate-edits.ts";
@@ -7,14 +8,14 @@ import { toKindWeights } from "./locate/failure-hints.ts";
 import { listSources } from "./locate/list-sources.ts";
 import { type FailingFile, locateFailures } from "./locate/locate-failures.ts";
 import { rankEdits } from "./locate/rank-edits.ts";
-import { toSuspicion } from "./locate/suspicion.ts";
+import { failingTestsAt, type Spectrum, toSuspicion } from "./locate/suspicion.ts";
 import { measureTry, toTimeLimit, type TryResult } from "./measure-try.ts";
 import { openTargetPackage, type TargetPackage } from "./measure/target-package.ts";
 import { isAllPassing, type TestReport, toScore } from "./measure/test-report.ts";
 import { runTestSuite, type TestRun } from "./measure/test-runner.ts";
 import type { RepairLimits } from "./repair-limits.ts";
 import { EditJournal, toProgramState } from "./session/edit-journal.ts";
-import type { MemoryFolder, RepairMemory } from "./session/repair-memory.ts";
+import { listKept, type MemoryFolder, type RepairMemory } from "./session/repair-memory.ts";
 import { describeEnd, type RepairOutcome, type TurnEnd } from "./turn-end.ts";
 import type { TurnNarrator } from "./turn-narrator.ts";
 
@@ -55,7 +56,7 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
   const first = await runWholeSuite(turn, target);
   if (first.ended !== "by-itself") return finish("could-not-repair", undefined, describeUnusable(first, turn.limits));
   memory.startedWith ??= { passed: first.report.passed, failed: first.report.failed };
-  const progress = (): RepairOutcome => (memory.tries.some((one) => one.outcome === "kept") ? "improved" : "could-not-repair");
+  const progress = (): RepairOutcome => (listKept(memory).length > 0 ? "improved" : "could-not-repair");
   if (isAllPassing(first.report)) {
     return finish(progress() === "improved" ? "repaired" : "nothing-to-repair", first.report, "every test passes");
   }
@@ -63,33 +64,61 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
   let report = first.report;
   let spentMs = 0;
   const seed = turn.limits.seed === undefined ? freshSeed() : `${turn.limits.seed}|${memory.turns}`;
+  const whyStop = (): string | undefined => {
+    if (turn.signal.aborted) return "it was cancelled";
+    if (memory.tries.length - triesBefore >= turn.limits.tries) return "this turn's tries are used up";
+    return spentMs >= turn.limits.seconds * 1000 ? "this turn's time is used up" : undefined;
+  };
   for (;;) {
     const search = await findCandidates(turn, target, report, seed);
-    if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
-    if (search.candidates.size === 0) return finish(progress(), report, search.reason);
-    let kept = false;
+    if (search.candidates.size === 0) return finish(progress(), report, whyStop() ?? search.reason);
     await narrator.step(2);
-    for (let edit = search.candidates.next(); edit; edit = search.candidates.next()) {
-      if (memory.tries.length - triesBefore >= turn.limits.tries) return finish(progress(), report, "this turn's tries are used up");
-      if (spentMs >= turn.limits.seconds * 1000) return finish(progress(), report, "this turn's time is used up");
-      if (turn.signal.aborted) return finish(progress(), report, "it was cancelled");
-      const result = await tryEdit(turn, journal, target, search, edit, report, first.durationMs);
-      if (!result) continue;
-      spentMs += result.durationMs;
-      if (result.ended === "aborted") return finish(progress(), report, "it was cancelled");
-      if (!result.better) continue;
-      kept = true;
-      report = result.report;
-      break;
+    let kept: TryResult | undefined;
+    for (let edit = search.candidates.next(); edit && !kept; edit = search.candidates.next()) {
+      const stop = whyStop();
+      if (stop !== undefined) return finish(progress(), report, stop);
+      const attempt = { target, search, edit, baseline: report, failingFiles: search.failingFiles, suiteMs: first.durationMs };
+      const result = await tryEdit(turn, journal, attempt);
+      spentMs += result?.durationMs ?? 0;
+      if (!result?.better) continue;
+      kept = result;
+      // Some tests may pass for the wrong reason: where others still fail there, the line's other edits get their chance.
+      const isPartial = failingTestsAt(search.spectrum, edit).some((name) => result.report.tests?.get(name) === false);
+      const rivals = isPartial ? search.candidates.takeRivals(edit, RIVALS) : [];
+      let replaces = memory.tries.length;
+      for (const rival of rivals) {
+        if (whyStop() !== undefined || isAllPassing(kept.report)) break;
+        const challenge = { ...attempt, edit: rival, baseline: kept.report, failingFiles: [], replaces };
+        const better = await tryEdit(turn, journal, challenge);
+        spentMs += better?.durationMs ?? 0;
+        if (better?.better) [kept, replaces] = [better, memory.tries.length];
+      }
+      report = kept.report;
     }
     if (isAllPassing(report)) return finish("repaired", report, "every test passes");
-    if (!kept) return finish(progress(), report, "nothing is left to try");
+    if (!kept) return finish(progress(), report, whyStop() ?? "nothing is left to try");
   }
+}
+
+/** How many other edits of a line are compared with one that repairs only some of the failing tests. */
+const RIVALS = 8;
+
+interface Attempt {
+  readonly target: TargetPackage;
+  readonly search: Search;
+  readonly edit: Edit;
+  /** What has to be surpassed. */
+  readonly baseline: TestReport;
+  readonly failingFiles: readonly FailingFile[];
+  readonly suiteMs: number;
+  /** The kept try that this one is an alternative to: it starts from the program before that one. */
+  readonly replaces?: number;
 }
 
 interface Search {
   readonly sources: ReadonlyMap<string, string>;
   readonly failingFiles: readonly FailingFile[];
+  readonly spectrum: Spectrum;
   readonly candidates: CandidateQueue;
   readonly tried: ReadonlySet<string>;
   readonly reason: string;
@@ -139,20 +168,13 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
       : sources.size === 0
         ? "there is no JavaScript source here apart from the tests"
         : "the failing tests execute no code that I can edit";
-  return { sources, failingFiles: located.failingFiles, candidates: new CandidateQueue(ranked, memory.tries), tried, reason };
+  return { sources, spectrum: located.spectrum, failingFiles: located.failingFiles, candidates: new CandidateQueue(ranked, memory.tries), tried, reason };
 }
 
 /** Tests one edit and keeps it or takes it back. Undefined where it was tested before or is no JavaScript. */
-async function tryEdit(
-  turn: RepairTurn,
-  journal: EditJournal,
-  target: TargetPackage,
-  search: Search,
-  edit: Edit,
-  report: TestReport,
-  suiteMs: number,
-): Promise<TryResult | undefined> {
+async function tryEdit(turn: RepairTurn, journal: EditJournal, attempt: Attempt): Promise<TryResult | undefined> {
   const { memory, narrator } = turn;
+  const { edit, search, replaces } = attempt;
   const source = search.sources.get(edit.file) as string;
   const edited = applyEdit(source, edit);
   const state = toProgramState(search.sources, edit.file, edited);
@@ -162,12 +184,13 @@ async function tryEdit(
   const title = toEditTitle(edit, source) + (isAgain ? "  (again, on a program that has changed since)" : "");
   const path = join(turn.root, edit.file);
   const end = await narrator.tool(`try ${number}: ${title}`, "edit", { path, line: edit.line });
-  await journal.begin({ number, file: edit.file, line: edit.line, title, key: edit.key, state, original: source }, edited);
-  const result = await measureTry(target, report, search.failingFiles, {
-    ...toRunOptions(turn),
-    timeoutMs: Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(suiteMs)),
-    suiteTimeoutMs: Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(suiteMs)),
-  });
+  const original = replaces === undefined ? source : await readFile(path, "utf8");
+  await journal.begin(
+    { number, file: edit.file, line: edit.line, title, key: edit.key, state, original, ...(replaces === undefined ? {} : { replaces }) },
+    edited,
+  );
+  const timeoutMs = Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(attempt.suiteMs));
+  const result = await measureTry(attempt.target, attempt.baseline, attempt.failingFiles, { ...toRunOptions(turn), timeoutMs });
   if (result.ended === "aborted") {
     await journal.undo();
     await end({ text: "cancelled, and taken back", failed: true });
@@ -177,9 +200,10 @@ async function tryEdit(
   const outcome = result.better ? "kept" : result.ended === "timed-out" ? "timed-out" : "no-better";
   search.candidates.learn(edit, result.effect);
   await journal.end({ outcome, effect: result.effect, ...(outcome === "timed-out" ? {} : counts) });
+  const keeping = replaces === undefined ? ": kept" : `: kept in place of try ${replaces}`;
   await end({
-    text: outcome === "timed-out" ? "the tests do not end any more" : `${toScore(result.report)}${result.better ? ": kept" : ""}`,
-    ...(result.better ? { diff: { path, oldText: source, newText: edited } } : {}),
+    text: outcome === "timed-out" ? "the tests do not end any more" : `${toScore(result.report)}${result.better ? keeping : ""}`,
+    ...(result.better ? { diff: { path, oldText: original, newText: edited } } : {}),
     output: { outcome, ...(outcome === "timed-out" ? {} : counts) },
   });
   return result;

@@ -1,6 +1,6 @@
 import type { TestReport } from "./measure/test-report.ts";
 import { toScore } from "./measure/test-report.ts";
-import type { RepairMemory } from "./session/repair-memory.ts";
+import { listKept, type RepairMemory } from "./session/repair-memory.ts";
 
 /** How a turn ended, for programs: the `outcome` of `_meta["skein/repair"]`. */
 export type RepairOutcome = "repaired" | "improved" | "nothing-to-repair" | "could-not-repair" | "no-tests";
@@ -27,7 +27,7 @@ export function toRepairMeta(end: TurnEnd, memory: RepairMemory): Record<string,
 
 /** The turn's last words: what was found and changed, or honestly that it was not. */
 export function describeEnd(end: TurnEnd, memory: RepairMemory): string {
-  const kept = memory.tries.filter((one) => one.outcome === "kept");
+  const kept = listKept(memory);
   const changes = kept.map((one) => `- ${one.title} (${one.passed}/${(one.passed ?? 0) + (one.failed ?? 0)} tests pass)`).join("\n");
   const score = end.report ? toScore(end.report) : "";
   const from = memory.startedWith ? ` It began at ${memory.startedWith.passed} of ${memory.startedWith.passed + memory.startedWith.failed}.` : "";

@@ -33,6 +33,13 @@ export class CandidateQueue {
     return best < 0 ? undefined : this.#waiting.splice(best, 1)[0]?.edit;
   }
 
+  /** Takes out the other edits of a line, the likeliest first. */
+  takeRivals(edit: Edit, limit: number): Edit[] {
+    const rivals = this.#waiting.filter((other) => other.edit.file === edit.file && other.edit.line === edit.line).slice(0, limit);
+    for (const rival of rivals) this.#waiting.splice(this.#waiting.indexOf(rival), 1);
+    return rivals.map((rival) => rival.edit);
+  }
+
   learn(edit: Edit, effect: TryEffect): void {
     this.#weigh(edit.file, edit.line, effect);
   }

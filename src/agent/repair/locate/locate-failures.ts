@@ -61,7 +61,7 @@ async function locateByTest(
     for (const failure of run.report.failures) output += `${failure.message}\n`;
     for (const coverage of coverages) {
       if (coverage.test === undefined) continue;
-      tests.push({ failed: run.report.tests?.get(coverage.test) === false, files: coverage.files });
+      tests.push({ name: coverage.test, failed: run.report.tests?.get(coverage.test) === false, files: coverage.files });
     }
     // A file that fails before its first test fails by what runs while it is loading.
     if (!coverages.some(({ test }) => test !== undefined)) tests.push(...coverages.map((one) => ({ failed: true, files: one.files })));

@@ -3,9 +3,18 @@ import { type CoveredFunction, isExecuted } from "./read-coverage.ts";
 
 /** Which code which test executed, and which of the tests fail. */
 export interface Spectrum {
-  readonly tests: readonly { readonly failed: boolean; readonly files: ReadonlyMap<string, readonly CoveredFunction[]> }[];
+  readonly tests: readonly { readonly name?: string; readonly failed: boolean; readonly files: ReadonlyMap<string, readonly CoveredFunction[]> }[];
   /** `file:line` of the package's own frames in the stack traces of failures. */
   readonly frames: ReadonlySet<string>;
+}
+
+/** The failing tests that execute the place of an edit, by name. */
+export function failingTestsAt(spectrum: Spectrum, edit: Edit): string[] {
+  const names: string[] = [];
+  for (const { name, failed, files } of spectrum.tests) {
+    if (failed && name !== undefined && isExecuted(files.get(edit.file) ?? [], edit.start, edit.functionEnd)) names.push(name);
+  }
+  return names;
 }
 
 /** How suspicious the place of an edit is, from 0 (no failing test executes it) to about 1. */

@@ -19,6 +19,8 @@ export interface TryRecord {
   readonly effect?: TryEffect;
   readonly passed?: number;
   readonly failed?: number;
+  /** The number of the kept try in whose place this one was kept: it makes more tests pass. */
+  readonly replaces?: number;
 }
 
 /** A try that has begun: what must be put back if its end is never written. */
@@ -38,6 +40,13 @@ export interface RepairMemory {
   /** The result of the tests before the first edit. */
   startedWith?: { readonly passed: number; readonly failed: number };
   pending?: PendingTry;
+}
+
+/** The edits that the program now differs by from what it was in the beginning. */
+export function listKept(memory: RepairMemory): TryRecord[] {
+  const kept = memory.tries.filter((one) => one.outcome === "kept");
+  const replaced = new Set(kept.map((one) => one.replaces));
+  return kept.filter((one) => !replaced.has(one.number));
 }
 
 /** Session ids are file names; anything that could lead elsewhere is unknown. */

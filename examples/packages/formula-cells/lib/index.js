@@ -1,0 +1,3 @@
+export { Sheet } from './sheet.js';
+export { tokenize } from './tokenize.js';
+export { evaluate } from './evaluate.js';
