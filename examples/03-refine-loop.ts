@@ -3,6 +3,7 @@
  * and the driver `refine` asks again until they pass. The result is a patch; the files here are not touched.
  */
 import { openMemoryStore, refine, runLoop, testsPass, workspacePatch } from "skein";
+import type { WorkspacePatch } from "skein";
 import { openLocalSandbox } from "skein/sandbox/local";
 
 const files = [
@@ -31,7 +32,7 @@ const files = [
 await using store = await openMemoryStore();
 const result = await runLoop({
   task: "Make the tests pass.",
-  driver: refine(),
+  driver: refine<string, WorkspacePatch>(),
   agentRun: { profile: { name: "repair" }, taskToPrompt: (task) => task, box: { files } },
   output: workspacePatch(),
   validator: testsPass(),

@@ -27,7 +27,7 @@ const sandboxClient: SandboxClient = {
 
 const result = await runLoop({
   task: "What is 2 + 2? Answer with a number.",
-  driver: randomK(4),
+  driver: randomK<string, string>(4),
   agentRun: { profile: { name: "guesser" }, taskToPrompt: (task) => task },
   output: { parse: (events) => events.map((event) => (event.type === "text.delta" ? event.text : "")).join("") },
   validator: {
