@@ -51,7 +51,7 @@ class BoxBackend implements Backend {
 
   async resume(_session: Session, _input: BackendInput, context: BackendContext): Promise<{ readonly resumeToken?: string }> {
     const [boxId = "", turnId = createId("turn")] = (context.resumeToken ?? "").split("/");
-    const box = "box" in this.#options ? this.#options.box : await this.#options.client.attach?.(boxId);
+    const box = "client" in this.#options ? await this.#options.client.attach?.(boxId) : this.#options.box;
     if (box?.id === boxId) return this.#begin({ box, turnId, isResumed: true }, context);
     return this.start(_input, context);
   }
@@ -78,7 +78,7 @@ class BoxBackend implements Backend {
   async stop(session: Session, _reason: string): Promise<void> {
     const running = this.#running.get(session.id);
     this.#running.delete(session.id);
-    if (running !== undefined && !("box" in this.#options)) await running.box.delete();
+    if (running !== undefined && "client" in this.#options) await running.box.delete();
   }
 
   async acknowledge(turnId: string, through: number): Promise<void> {
@@ -93,7 +93,7 @@ class BoxBackend implements Backend {
   }
 
   async #open(context: BackendContext): Promise<Box> {
-    if ("box" in this.#options) return this.#options.box;
+    if (!("client" in this.#options)) return this.#options.box;
     const { client, labels, ...options } = this.#options;
     return client.create({
       ...options,

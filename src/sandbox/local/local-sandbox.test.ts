@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { OpenedSandbox } from "../../testing/test-sandbox-client.ts";
+import { testSandboxClient } from "../../testing/test-sandbox-client.ts";
+import { openLocalSandbox } from "./open-local-sandbox.ts";
+
+function openIn(containment: "require" | "none"): () => Promise<OpenedSandbox> {
+  return async () => {
+    const directory = await mkdtemp(join(tmpdir(), "skein-boxes-"));
+    const client = await openLocalSandbox({ directory, containment });
+    return {
+      client,
+      reopen: () => openLocalSandbox({ directory, containment }),
+      close: async () => {
+        for (const { id } of await client.list()) await (await client.attach(id))?.delete();
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  };
+}
+
+testSandboxClient({ name: "contained local boxes", open: openIn("require"), capabilities: { contained: true, forks: "files" } });
+testSandboxClient({ name: "plain local boxes", open: openIn("none"), capabilities: { contained: false, forks: "files" } });
