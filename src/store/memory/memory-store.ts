@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { createId } from "../../internal/ids.ts";
@@ -35,6 +36,8 @@ export class MemoryStore implements SessionStore {
   constructor(leaseMs: number) {
     checkLeaseMs(leaseMs);
     this.#leaseMs = leaseMs;
+    // One listener for each tail that waits.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   async create(about: NewSession): Promise<Session> {

@@ -30,10 +30,6 @@ export class MemoryWriter implements SessionWriter {
     return this.#session.about.id;
   }
 
-  get lastSeq(): number {
-    return this.#session.lastSeq;
-  }
-
   get lost(): AbortSignal {
     return this.#lost.signal;
   }

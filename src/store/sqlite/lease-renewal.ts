@@ -79,7 +79,7 @@ export class LeaseRenewal {
     const rows = this.#database
       .prepare(
         `UPDATE sessions SET lease_until = ? + (h.value ->> 2) FROM json_each(?) AS h
-         WHERE key = (h.value ->> 0) AND epoch = (h.value ->> 1) RETURNING key`,
+         WHERE sessions.key = (h.value ->> 0) AND sessions.epoch = (h.value ->> 1) RETURNING sessions.key`,
       )
       .raw()
       .all([now, JSON.stringify(held)]) as [number][];

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { StoreError } from "../../errors.ts";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
@@ -50,6 +51,8 @@ export class SqliteStore implements SessionStore {
     this.#channel = channel;
     this.#leaseMs = leaseMs;
     this.#watcher = new DatabaseWatcher(reader, path);
+    // One listener for each tail that waits.
+    setMaxListeners(0, this.#closed.signal);
     if (channel === undefined) return;
     channel.onLost = ({ key, epoch, why }) => {
       for (const writer of this.#writers) if (writer.key === key && writer.epoch === epoch) writer.lose(why);

@@ -48,7 +48,7 @@ function serve(database: Database): void {
   port.on("message", (message: ToThread) => {
     if (message.type === "compact") {
       compact(database);
-      send({ type: "committed", id: message.id, results: [] });
+      send({ type: "committed", id: message.id, results: [{ is: "done" }] });
       return;
     }
     if (message.type === "close") {

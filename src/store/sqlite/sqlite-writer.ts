@@ -34,7 +34,6 @@ export class SqliteWriter implements SessionWriter {
   readonly #lost = new AbortController();
   #state: RunState;
   #givenOut: number;
-  #durable: number;
   #end: FencedError | StoreError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -46,11 +45,6 @@ export class SqliteWriter implements SessionWriter {
     this.epoch = opened.epoch;
     this.#state = opened.state;
     this.#givenOut = opened.lastSeq;
-    this.#durable = opened.lastSeq;
-  }
-
-  get lastSeq(): number {
-    return this.#durable;
   }
 
   get lost(): AbortSignal {
@@ -69,7 +63,6 @@ export class SqliteWriter implements SessionWriter {
     this.#state = state;
     const result = await this.#channel.append({ key, epoch, firstSeq, lines, at, digests, ...(state === before ? {} : { state }) });
     if (result.is !== "done") throw this.#lose(result);
-    this.#durable = Math.max(this.#durable, firstSeq + lines.length - 1);
     this.#hooks.onAppend(sessionId);
     return events;
   }

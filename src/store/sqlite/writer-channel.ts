@@ -12,10 +12,14 @@ const MAX_IN_FLIGHT = 2;
 /** So much is sent at once, without waiting for the end of the turn of the event loop. */
 const SEND_AT_CHARACTERS = 256 * 1024;
 
-interface Entry {
-  readonly command: SqliteCommand | GatheredAppend;
+/** Somebody who waits for the answer to a command. */
+interface Waiting {
   settle(result: CommandResult): void;
   fail(error: StoreError): void;
+}
+
+interface Entry extends Waiting {
+  readonly command: SqliteCommand | GatheredAppend;
 }
 
 export interface LostNotice {
@@ -36,7 +40,7 @@ export class WriterChannel {
   #gatheredCharacters = 0;
   /** By writer: the append at the end of `#gathered` that more events may join. */
   #open = new Map<number, GatheredAppend>();
-  readonly #inFlight = new Map<number, Entry[]>();
+  readonly #inFlight = new Map<number, readonly Waiting[]>();
   #nextId = 1;
   #isScheduled = false;
   #hasExited = false;
@@ -97,14 +101,14 @@ export class WriterChannel {
   }
 
   /** Gives freed space back to the file system, as far as readers of other processes let it. */
-  async compact(): Promise<void> {
-    await this.#idle();
-    if (this.#failure !== undefined) return;
-    const id = this.#nextId++;
-    this.#inFlight.set(id, []);
-    this.#keepAlive(true);
-    this.#worker.postMessage({ type: "compact", id } satisfies ToThread);
-    await this.#idle();
+  compact(): Promise<CommandResult> {
+    if (this.#failure !== undefined) return Promise.reject(this.#refusal(this.#failure));
+    return new Promise((settle, fail) => {
+      const id = this.#nextId++;
+      this.#inFlight.set(id, [{ settle, fail }]);
+      this.#keepAlive(true);
+      this.#worker.postMessage({ type: "compact", id } satisfies ToThread);
+    });
   }
 
   /** Waits for everything that was asked for, then ends the thread. */
