@@ -69,11 +69,11 @@ async function examineBoxes(folder: string): Promise<Finding[]> {
     const client = await openLocalSandbox({ directory: join(folder, "boxes") });
     const { contained, reason } = client.capabilities;
     const containment: Finding = contained
-      ? { name: "containment", state: "ok", detail: "boxes see nothing of this machine but their own files (bubblewrap)" }
+      ? { name: "containment", state: "ok", detail: "boxes are contained, by bubblewrap" }
       : { name: "containment", state: "missing", detail: `boxes are NOT contained: ${reason ?? "no reason given"}`, remedy: "sudo apt-get install bubblewrap" };
     const { canFork, mode, reason: why } = await probeSandboxCapabilities(client);
     const fork: Finding = canFork
-      ? { name: "fork", state: "ok", detail: `a box was forked and read back (${mode ?? "files"})${mode === "memory" ? "" : "; processes start again in a fork"}` }
+      ? { name: "fork", state: "ok", detail: `a box was forked and read back (${mode ?? "files"})` }
       : { name: "fork", state: "missing", detail: `boxes cannot be forked: ${why ?? "no reason given"}` };
     return [containment, fork];
   } catch (error) {

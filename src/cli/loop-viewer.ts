@@ -1,8 +1,9 @@
 import { createLogUpdate } from "log-update";
 import type { StoredEvent } from "../event/event.ts";
 import { renderLoopBlock } from "./render/loop-block.ts";
-import { renderAttempt, renderLoopEvent } from "./render/loop-lines.ts";
+import { renderAttempt, renderLoopEvent, showsChange } from "./render/loop-lines.ts";
 import { LoopProgress } from "./render/loop-progress.ts";
+import { fitLine } from "./render/plain-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 const REDRAW_MS = 120;
@@ -47,6 +48,7 @@ function createPlainViewer({ terminal }: LoopViewerOptions): LoopViewer {
 function createLiveViewer({ terminal, now }: LoopViewerOptions): LoopViewer {
   const progress = new LoopProgress();
   const log = createLogUpdate(terminal.stdout);
+  const titles = new Map<string, string>();
   let noticeText = "";
   const draw = (): void => {
     const lines = renderLoopBlock(progress, { style: terminal.style, columns: terminal.columns(), now: now(), notice: noticeText });
@@ -58,7 +60,9 @@ function createLiveViewer({ terminal, now }: LoopViewerOptions): LoopViewer {
     progress,
     show(event) {
       progress.add(event);
-      const lines = renderLoopEvent(event, progress, terminal.style);
+      // Most attempts come to nothing and are only seen as they pass; what changed a file stays.
+      const attempt = renderAttempt(event, titles, progress, terminal.style);
+      const lines = [...renderLoopEvent(event, progress, terminal.style), ...(showsChange(event) ? attempt : [])].map((line) => fitLine(line, terminal.columns()));
       if (lines.length === 0) return;
       log.clear();
       terminal.print(...lines);

@@ -34,7 +34,8 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
   const json = options.json === true;
   const { capabilities } = await runtime.openSandbox();
   if (!json) {
-    terminal.print(style.dim(`${sessionId} · ${loop.driver.name} · ${loop.profile.name}${loop.workspace === undefined ? "" : ` · a copy of ${loop.workspace}`}`));
+    const head = `${sessionId} · ${loop.driver.name} · ${loop.profile.name}`;
+    terminal.print(style.dim(head), ...(loop.workspace === undefined ? [] : [style.dim(`a copy of ${loop.workspace}`)]));
     terminal.print(...renderContainment(capabilities, style));
   }
   const viewer = createLoopViewer({ terminal, now: line.now, live: !json && terminal.isTty });

@@ -26,7 +26,7 @@ export interface Runtime extends AsyncDisposable {
   openSandbox(): Promise<LocalSandboxClient>;
   /** Whether boxes were ever made here: a look that makes nothing. */
   hasBoxes(): Promise<boolean>;
-  /** Removes the boxes that a dead owner left (B3), and those of runs that were interrupted: no one will come for them, whatever their claim. */
+  /** Removes the boxes that a dead owner left and whose claim is over (B3). */
   sweepBoxes(): Promise<void>;
   close(): Promise<void>;
 }
@@ -74,11 +74,6 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
       // What kind of boxes could be made here does not matter for taking old ones away, and finding it out takes time.
       const client = await (sandbox ?? openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
       await client.sweep();
-      for (const { id, labels } of await client.list()) {
-        const session = await store.get(labels["skein.session"] ?? "");
-        // An interrupted loop may be resumed, so its boxes are kept until their claim is over; a task starts anew.
-        if (session?.kind === "task" && session.status === "interrupted") await (await client.attach(id))?.delete();
-      }
     },
     close,
     [Symbol.asyncDispose]: close,

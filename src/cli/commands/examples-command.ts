@@ -102,6 +102,11 @@ async function repairExample(line: CommandLine, runtime: Runtime, example: Examp
 
 const toWords = (outcome: ExampleOutcome): string => (outcome === "repaired" ? "repaired" : "could not repair");
 
+/** The first characters of an id without its kind: every command takes them for the whole. */
+function shortenId(id: string): string {
+  return id.slice(id.indexOf("_") + 1).slice(0, 8);
+}
+
 function renderResults(results: readonly ExampleResult[], { terminal }: CommandLine): string[] {
   const { style } = terminal;
   const columns = [
@@ -110,7 +115,7 @@ function renderResults(results: readonly ExampleResult[], { terminal }: CommandL
     { title: "outcome" },
     { title: "tries", align: "right" as const },
     { title: "score", align: "right" as const },
-    { title: "time", align: "right" as const },
+    { title: "sec", align: "right" as const },
     { title: "session" },
   ];
   const rows = results.map(({ example, outcome, iterations, score, durationMs, sessionId }) => [
@@ -119,8 +124,9 @@ function renderResults(results: readonly ExampleResult[], { terminal }: CommandL
     (outcome === example.expect ? style.green : style.red)(toWords(outcome)),
     String(iterations),
     score === undefined ? "–" : formatScore(score),
-    formatDuration(durationMs),
-    sessionId,
+    (durationMs / 1000).toFixed(1),
+    // The beginning is enough to name it, and leaves room for the rest on a narrow screen.
+    shortenId(sessionId),
   ]);
   return renderTable(columns, rows, style, terminal.columns());
 }

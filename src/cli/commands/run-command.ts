@@ -14,6 +14,7 @@ import { toExitCode } from "../exit-codes.ts";
 import { renderNextCommands } from "../next-commands.ts";
 import { parseDuration } from "../parse-option.ts";
 import { renderContainment } from "../render/render-containment.ts";
+import { BOX_CLAIM_MS } from "../run-package-loop.ts";
 import { TaskStreamRenderer } from "../render/task-stream.ts";
 import { resolveTask, type TaskOptions } from "../resolve-task.ts";
 
@@ -57,7 +58,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
   const files = task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
   const json = options.json === true;
   if (!json) {
-    terminal.print(style.dim(`${sessionId} · ${options.agent} · ${task.workspace === undefined ? "empty workspace" : `a copy of ${task.workspace}`}`));
+    terminal.print(style.dim(`${sessionId} · ${options.agent}`), style.dim(task.workspace === undefined ? "an empty workspace" : `a copy of ${task.workspace}`));
     terminal.print(...renderContainment(client.capabilities, style));
   }
   const renderer = new TaskStreamRenderer(style);
@@ -65,7 +66,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
   let hasPatch = false;
   for await (const event of streamTask({
     task: { prompt: task.prompt },
-    backend: createBoxBackend({ client, profile: toProfile(options), files, box: { env, network: options.network } }),
+    backend: createBoxBackend({ client, profile: toProfile(options), files, env, network: options.network, claimMs: BOX_CLAIM_MS, name: sessionId }),
     store: runtime.store,
     sessionId,
     resume: options.resume === true,

@@ -3,10 +3,10 @@ import { createRunState, foldEvent } from "../../event/fold-run.ts";
 import { findSession } from "../../runtime/find-session.ts";
 import type { Session, SessionStore } from "../../store/session-store.ts";
 import { addCommonOptions, type CommandLine, type CommonOptions, openData } from "../command-line.ts";
-import { renderNextCommands } from "../next-commands.ts";
+import { nextCommand, renderNextCommands } from "../next-commands.ts";
 import { readLoopProgress } from "../read-loop.ts";
 import { readPatch } from "../read-patch.ts";
-import { formatAge, formatCount } from "../render/format-figures.ts";
+import { formatAgo, formatCount } from "../render/format-figures.ts";
 import { toPlainLine } from "../render/plain-text.ts";
 import { renderDiff } from "../render/render-diff.ts";
 import { renderLoop } from "../render/render-loop.ts";
@@ -48,7 +48,7 @@ async function show(line: CommandLine, wanted: string, options: ShowOptions): Pr
   }
   const { style } = terminal;
   const width = terminal.columns();
-  const facts = [session.kind, session.backend ?? "", formatCount(session.lastSeq, "event"), `${formatAge(line.now() - session.updatedAt)} ago`];
+  const facts = [session.kind, session.backend ?? "", formatCount(session.lastSeq, "event"), formatAgo(line.now() - session.updatedAt)];
   terminal.print(`${style.bold(session.id)}  ${style.dim(facts.filter((fact) => fact !== "").join(" · "))}`);
   if (title !== "") terminal.print(toPlainLine(title));
   for (const [name, value] of Object.entries(session.labels)) {
@@ -56,11 +56,15 @@ async function show(line: CommandLine, wanted: string, options: ShowOptions): Pr
   }
   if (session.parentId !== undefined) terminal.print(style.dim(`part of ${session.parentId}`));
   terminal.print("", ...view.render({ width, now: line.now() }, terminal.style));
-  if (session.parentId === undefined) terminal.print("", ...renderNextCommands(session.id, options, view.patch !== undefined).slice(1));
+  const commands = session.kind === "loop" && view.attempt !== undefined ? [`  ${nextCommand(["show", view.attempt], options)}`] : [];
+  if (session.parentId === undefined) commands.push(...renderNextCommands(session.id, options, view.patch !== undefined).slice(1));
+  if (commands.length > 0) terminal.print("", ...commands);
 }
 
 interface View {
   readonly patch: string | undefined;
+  /** The session of an attempt, to show how to look at one: the winner's, else the first one's. */
+  readonly attempt?: string;
   readonly json: Readonly<Record<string, unknown>>;
   render(options: { readonly width: number; readonly now: number }, style: CommandLine["terminal"]["style"]): string[];
 }
@@ -78,7 +82,9 @@ async function readRun(store: SessionStore, session: Session): Promise<View> {
 async function readLoop(store: SessionStore, session: Session): Promise<View> {
   const progress = await readLoopProgress(store, session.id);
   const { winner, driver, limits, rounds, iterations, decision, final, usage } = progress;
+  const shown = winner?.sessionId ?? iterations.find(({ sessionId }) => sessionId !== undefined)?.sessionId;
   return {
+    ...(shown === undefined ? {} : { attempt: shown }),
     patch: winner?.sessionId === undefined ? undefined : await readPatch(store, winner.sessionId),
     json: { driver, limits, rounds, iterations, decision, final, usage, winner: winner?.index },
     render: (options, style) => renderLoop(progress, style, options),

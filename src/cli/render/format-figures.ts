@@ -26,6 +26,11 @@ export function formatAge(ms: number): string {
   return `${Math.floor(ms / DAY)} d`;
 }
 
+/** The same in a sentence: `5 min ago`, `just now`. */
+export function formatAgo(ms: number): string {
+  return ms < SECOND ? "just now" : `${formatAge(ms)} ago`;
+}
+
 /** Tokens and money, as far as they were reported; empty where nothing was (L10). */
 export function formatUsage(usage: Usage): string {
   const tokens = totalTokens(usage);

@@ -24,7 +24,7 @@ export function renderOutcome(iteration: IterationProgress, style: Style): strin
   const { verdict } = iteration;
   if (verdict === undefined) return iteration.status === "completed" ? style.green("✓ ended") : style.yellow(`■ ${iteration.status}`);
   const mark = verdict.valid ? style.green(`✓ ${formatScore(verdict.score)}`) : style.yellow(`✗ ${formatScore(verdict.score)}`);
-  return verdict.notes === undefined ? mark : `${mark}  ${toPlainLine(verdict.notes)}`;
+  return verdict.notes === undefined ? mark : `${mark}  ${toPlainLine(verdict.notes).replace(/\.$/, "")}`;
 }
 
 /**
@@ -65,6 +65,13 @@ function renderStart(iteration: IterationProgress, style: Style): string {
   const origin = renderOrigin(iteration.origin);
   const reason = iteration.originReason === undefined ? "" : style.dim(` (${toPlainLine(iteration.originReason)})`);
   return `#${iteration.index}  ${style.dim(iteration.agentRunName)}${origin === "" ? "" : `  ${origin}${parent}`}${reason}`;
+}
+
+/** Whether a tool says that it changed a file, as agents do with the difference that they made. */
+export function showsChange(event: StoredEvent): boolean {
+  if (event.type !== "tool.ended" || event.status !== "completed") return false;
+  const content = (event.result as { content?: unknown } | undefined)?.content;
+  return Array.isArray(content) && content.some((part: { type?: unknown } | null) => part?.type === "diff");
 }
 
 /** What an attempt tried and what came of it, as one line; nothing for the other events of an iteration. */
