@@ -3,7 +3,7 @@
 // - the kernel's own time per iteration (memory store, boxes that answer at once), against calling the same boxes in a plain loop,
 //   and whether it depends on how many iterations there were before (K12).
 import { openMemoryStore, runLoop, streamTask } from "skein";
-import { iterableBackend } from "skein/backend/iterable";
+import { createIterableBackend } from "skein/backend/iterable";
 
 const EVENTS = 20_000;
 const REPEATS = 7;
@@ -38,7 +38,7 @@ const plainStream = await time(async () => {
 const skeinStream = await time(async () => {
   const store = await openMemoryStore();
   const kept = [];
-  for await (const event of streamTask({ task: "count", backend: iterableBackend(() => words(EVENTS)), store })) kept.push(event);
+  for await (const event of streamTask({ task: "count", backend: createIterableBackend("words", () => words(EVENTS)), store })) kept.push(event);
   await store.close();
 });
 

@@ -4,9 +4,9 @@
  */
 import { foldRun, streamTask } from "skein";
 import type { StoredEvent } from "skein";
-import { iterableBackend } from "skein/backend/iterable";
+import { createIterableBackend } from "skein/backend/iterable";
 
-const backend = iterableBackend(async function* ({ prompt }) {
+const backend = createIterableBackend("counter", async function* ({ prompt }) {
   yield { type: "tool.started", toolCallId: "1", toolName: "count", args: { text: prompt } };
   yield { type: "tool.ended", toolCallId: "1", toolName: "count", status: "completed", result: prompt.length };
   yield { type: "text.delta", text: `That text has ${prompt.length} characters` };

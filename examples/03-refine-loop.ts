@@ -30,9 +30,9 @@ const files = [
 ];
 
 await using store = await openMemoryStore();
-const result = await runLoop({
+const result = await runLoop<string, WorkspacePatch, string>({
   task: "Make the tests pass.",
-  driver: refine<string, WorkspacePatch>(),
+  driver: refine(),
   agentRun: { profile: { name: "repair" }, taskToPrompt: (task) => task, box: { files } },
   output: workspacePatch(),
   validator: testsPass(),

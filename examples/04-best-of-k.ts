@@ -25,9 +25,9 @@ const sandboxClient: SandboxClient = {
   },
 };
 
-const result = await runLoop({
+const result = await runLoop<string, string, string>({
   task: "What is 2 + 2? Answer with a number.",
-  driver: randomK<string, string>(4),
+  driver: randomK(4),
   agentRun: { profile: { name: "guesser" }, taskToPrompt: (task) => task },
   output: { parse: (events) => events.map((event) => (event.type === "text.delta" ? event.text : "")).join("") },
   validator: {
