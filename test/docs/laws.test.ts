@@ -13,7 +13,8 @@ it("docs/laws.md has every law once, in order", () => {
 });
 
 it("docs/laws.md names the tests that there are (`node scripts/law-tests.mjs` rewrites it)", () => {
-  expect(page).toBe(withLawTests(page));
+  const listsOf = (text: string): string[] => text.split("\n").filter((line) => /^(<!-- tests:|Tests: |No test yet)/.test(line));
+  expect(listsOf(page)).toEqual(listsOf(withLawTests(page)));
 });
 
 it("no test carries the number of a law that there is not", () => {
