@@ -33,6 +33,9 @@ export interface RunProcessOptions {
   readonly input?: string | Uint8Array;
 }
 
+/** How long the outputs of a command that has ended are still read. */
+const DRAIN_MS = 500;
+
 /** Kills a process group; a group that is gone already is no error. */
 export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
@@ -79,8 +82,16 @@ export async function runProcess(command: readonly string[], options: RunProcess
           timedOut = true;
           kill();
         }, options.timeoutMs);
+  let drain: NodeJS.Timeout | undefined;
   // When the leader is gone its descendants may still hold the pipes open: end them, or the result never comes.
-  child.once("exit", kill);
+  child.once("exit", () => {
+    kill();
+    // One that made a session of its own was not in the group; what it goes on to say is not part of this result.
+    drain = setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, DRAIN_MS);
+  });
   try {
     const result = await child;
     return {
@@ -97,6 +108,7 @@ export async function runProcess(command: readonly string[], options: RunProcess
     };
   } finally {
     clearTimeout(timer);
+    clearTimeout(drain);
     off();
     kill();
   }
