@@ -2,12 +2,20 @@ import type { StoredEvent } from "../../event/event.ts";
 import { NO_RUN } from "../run-state.ts";
 import type { RunState } from "../run-state.ts";
 import type { NewSession, Session } from "../session-store.ts";
-import type { MemoryWriter } from "./memory-writer.ts";
 
 /** Where a forked session's log begins: in another one's. */
 export interface MemoryForkOrigin {
   readonly session: MemorySession;
   readonly atSeq: number;
+}
+
+/** Who writes a session. */
+export interface MemorySessionHolder {
+  readonly owner: string;
+  leaseUntil(): number;
+  /** Another writer was opened. */
+  fence(): void;
+  end(by: "writer" | "store"): void;
 }
 
 /** One session in memory. Events are kept as their lines, so that nobody can change one by holding on to it. */
@@ -18,7 +26,7 @@ export class MemorySession {
   updatedAt: number;
   state: RunState = NO_RUN;
   epoch = 0;
-  writer: MemoryWriter | undefined;
+  writer: MemorySessionHolder | undefined;
   readonly digests = new Set<string>();
   readonly #lines: string[] = [];
 

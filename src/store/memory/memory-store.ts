@@ -189,8 +189,9 @@ export class MemoryStore implements SessionStore {
     session.epoch += 1;
     session.writer?.fence();
     const onAppend = (): void => this.#changes.notify(session.about.id);
-    session.writer = new MemoryWriter(session, { owner, leaseMs, onAppend });
-    return session.writer;
+    const writer = new MemoryWriter(session, { owner, leaseMs, onAppend });
+    session.writer = writer;
+    return writer;
   }
 
   #closeRun(session: MemorySession, writer: MemoryWriter, reason: InterruptionReason): void {

@@ -2,7 +2,7 @@ import type { StoredEvent } from "../../event/event.ts";
 import type { AppendBody, SessionWriter } from "../session-store.ts";
 import { fenced, storeClosed, writerClosed } from "../store-faults.ts";
 import { encodeEvents } from "../encode-events.ts";
-import type { MemorySession } from "./memory-session.ts";
+import type { MemorySession, MemorySessionHolder } from "./memory-session.ts";
 
 export interface MemoryWriterOptions {
   readonly owner: string;
@@ -11,7 +11,7 @@ export interface MemoryWriterOptions {
 }
 
 /** The one live writer of a session in memory. Its process is its lease: it lives until it is closed or taken over. */
-export class MemoryWriter implements SessionWriter {
+export class MemoryWriter implements SessionWriter, MemorySessionHolder {
   readonly epoch: number;
   readonly owner: string;
   readonly #session: MemorySession;

@@ -1,7 +1,7 @@
 import type { FinalBody, StoredEvent } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import { foldRunState } from "../run-state.ts";
-import { OpenLeases } from "./open-leases.ts";
+import type { OpenLeases } from "./open-leases.ts";
 import { encodeIdentity, readOwnIdentity } from "./process-identity.ts";
 import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
 import { judgeOwner, querySessions, toRunState } from "./session-row.ts";

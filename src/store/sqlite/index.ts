@@ -1,19 +1,14 @@
-import { mkdirSync, statSync } from "node:fs";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { StoreError, ValidationError } from "../../errors.ts";
 import { checkLeaseMs } from "../new-session.ts";
 import { DEFAULT_LEASE_MS } from "../session-store.ts";
 import type { OpenStoreOptions, SessionStore } from "../session-store.ts";
 import { openReadOnly, openReader, readNumber, toStoreError } from "./sqlite-binding.ts";
-import type { Database } from "./sqlite-binding.ts";
-import { FORMAT_VERSION, checkFormat, inspectFile } from "./sqlite-format.ts";
+import { FORMAT_VERSION, checkFormat, inspectFile, refuseDamaged } from "./sqlite-format.ts";
 import { SqliteReader } from "./sqlite-reader.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 import { WriterChannel } from "./writer-channel.ts";
-
-/** A file up to this size is looked through when it is opened; a larger one tells of damage when the damaged part is read. */
-const CHECK_UP_TO_BYTES = 8 * 1024 * 1024;
 
 /**
  * Opens the store in one database file; a file that is missing is made, and its folder.
@@ -27,7 +22,7 @@ export async function openSqliteStore(path: string, options: OpenStoreOptions = 
   const file = resolve(path);
   const { readOnly = false, durability = "disk", leaseMs = DEFAULT_LEASE_MS } = options;
   checkLeaseMs(leaseMs);
-  const kind = inspectFile(file);
+  const kind = await inspectFile(file);
   if (readOnly) {
     if (kind === "missing") throw new ValidationError("path_not_found", `There is no store at ${file}; check the path, or open it for writing to make one.`);
     if (kind === "empty") throw new StoreError("store_foreign", `${file} is an empty file, not a store; open it for writing to make one of it.`);
@@ -37,7 +32,6 @@ export async function openSqliteStore(path: string, options: OpenStoreOptions = 
   const channel = await WriterChannel.open({ path: file, durability });
   try {
     const database = await openReader(file);
-    refuseDamaged(database, file);
     const store = new SqliteStore({ path: file, reader: new SqliteReader(database, file), channel, durability, leaseMs });
     await store.recover();
     return store;
@@ -70,11 +64,4 @@ function makeFolder(folder: string): void {
     if (code === "ENOSPC") throw new StoreError("store_full", `There is no space left to make the folder ${folder}; free some and try again.`, { cause });
     throw new StoreError("store_failed", `The folder ${folder} for the store could not be made: ${message}. Check the path and its permissions.`, { cause });
   }
-}
-
-function refuseDamaged(database: Database, path: string): void {
-  if (statSync(path).size > CHECK_UP_TO_BYTES) return;
-  const [row] = database.prepare("PRAGMA quick_check(1)").raw().all([]) as [string][];
-  if (row?.[0] === "ok") return;
-  throw new StoreError("store_corrupt", `The store ${path} is damaged (${row?.[0] ?? "no answer"}); keep a copy of the file and its -wal, and restore it from a backup.`);
 }

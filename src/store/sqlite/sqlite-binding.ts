@@ -61,8 +61,14 @@ export async function openReadOnly(path: string, hasWal: boolean): Promise<Datab
     // A database in WAL mode needs files beside it even to be read. Where they cannot be made, nobody can be writing either.
     if (hasWal || (error as { rawCode?: number }).rawCode !== 14) throw error;
     database.close();
-    return new Binding(`${url}?immutable=1`, { timeout: BUSY_TIMEOUT_MS });
+    return openImmutable(path);
   }
+}
+
+/** A connection that takes the file as it lies there: no locks, no -wal, no file beside it. */
+export async function openImmutable(path: string): Promise<Database> {
+  const Binding = await loadBinding();
+  return new Binding(`${pathToFileURL(path).href}?immutable=1`, { timeout: BUSY_TIMEOUT_MS });
 }
 
 /** The one number that a query answers with. */

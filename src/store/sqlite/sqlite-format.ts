@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { StoreError, ValidationError } from "../../errors.ts";
-import { inTransaction, readNumber } from "./sqlite-binding.ts";
+import { inTransaction, openImmutable, readNumber, toStoreError } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
 
 /** "Skei": a database file with this application id is ours. */
@@ -64,32 +64,39 @@ CREATE TABLE blob_references (
 CREATE INDEX blob_references_by_session ON blob_references(session);
 `;
 
-/** What lies at a path, told from the first bytes without opening it as a database: nothing that is not ours is ever touched. */
+/** What lies at a path. */
 export type FileKind = "missing" | "empty" | "ours";
 
-/** @throws StoreError `store_foreign`, `store_newer` */
-export function inspectFile(path: string): FileKind {
+/**
+ * Looks at a file before it is opened as a store: nothing that is not ours is ever touched, and no file is made beside it.
+ *
+ * The look goes through SQLite, for a file that this process has open as a database must never be opened in any other way:
+ * closing any descriptor of a file drops all locks that the process holds on it (POSIX), and another process would then take itself
+ * for the last one and delete the -wal from under us.
+ *
+ * @throws StoreError `store_foreign`, `store_newer`, `store_failed`; ValidationError `path_not_found`
+ */
+export async function inspectFile(path: string): Promise<FileKind> {
   let stats;
   try {
     stats = statSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "missing";
-    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") throw new ValidationError("path_not_found", `The path ${path} leads through something that is not a folder.`, { cause: error });
-    throw new StoreError("store_failed", `The store ${path} could not be looked at: ${(error as Error).message}.`, { cause: error });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") return "missing";
+    if (code === "ENOTDIR") throw new ValidationError("path_not_found", `The path ${path} leads through something that is not a folder.`, { cause });
+    throw new StoreError("store_failed", `The store ${path} could not be looked at: ${message}.`, { cause });
   }
   if (!stats.isFile()) throw new StoreError("store_foreign", `${path} is not a file; name the database file of a store.`);
   if (stats.size === 0) return "empty";
-  const header = Buffer.alloc(100);
-  const file = openSync(path, "r");
+  const database = await openImmutable(path);
   try {
-    readSync(file, header, 0, 100, 0);
+    checkFormat(path, readNumber(database, "PRAGMA application_id"), readNumber(database, "PRAGMA user_version"));
+  } catch (error) {
+    if ((error as { rawCode?: number }).rawCode !== 26) throw toStoreError(error, path);
+    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`, { cause: error });
   } finally {
-    closeSync(file);
+    database.close();
   }
-  if (header.toString("latin1", 0, 16) !== "SQLite format 3\0") {
-    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`);
-  }
-  checkFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
   return "ours";
 }
 
@@ -114,4 +121,16 @@ export function createFormat(database: Database): void {
     database.exec(`PRAGMA user_version = ${FORMAT_VERSION}`);
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
   });
+}
+
+/** A file up to this size is looked through when it is opened; a larger one tells of damage when the damaged part is read. */
+const CHECK_UP_TO_BYTES = 16 * 1024 * 1024;
+
+/** @throws StoreError `store_corrupt` */
+export function refuseDamaged(database: Database, path: string): void {
+  if (statSync(path).size > CHECK_UP_TO_BYTES) return;
+  const [row] = database.prepare("PRAGMA quick_check(1)").raw().all([]) as [string][];
+  if (row?.[0] === "ok") return;
+  const found = (row?.[0] ?? "no answer").replaceAll(/\s+/g, " ");
+  throw new StoreError("store_corrupt", `The store ${path} is damaged; keep a copy of the file and its -wal, and restore it from a backup (SQLite: ${found}).`);
 }

@@ -5,7 +5,7 @@ import { OpenLeases } from "./open-leases.ts";
 import { BUSY_TIMEOUT_MS, inTransaction, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
 import type { FromThread, ThreadOptions, ToThread } from "./sqlite-command.ts";
-import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat } from "./sqlite-format.ts";
+import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat, refuseDamaged } from "./sqlite-format.ts";
 import { migrateFormat } from "./sqlite-migration.ts";
 
 /**
@@ -20,10 +20,13 @@ const send = (message: FromThread): void => port.postMessage(message);
 async function openDatabase(): Promise<Database> {
   const Binding = await loadBinding();
   const database = new Binding(path, { timeout: BUSY_TIMEOUT_MS });
-  // Takes effect in a file that has no tables yet; space that is freed can then be given back in small steps.
-  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
-  if (readNumber(database, "PRAGMA application_id") !== APPLICATION_ID) createFormat(database);
+  if (readNumber(database, "PRAGMA application_id") !== APPLICATION_ID) {
+    // Only takes effect in a file without tables; space that is freed can then be given back in small steps.
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+    createFormat(database);
+  }
   checkFormat(path, readNumber(database, "PRAGMA application_id"), readNumber(database, "PRAGMA user_version"));
+  refuseDamaged(database, path);
   database.prepare("PRAGMA journal_mode = WAL").all([]);
   database.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
   migrateFormat(database, path, FORMAT_VERSION);

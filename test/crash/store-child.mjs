@@ -1,0 +1,64 @@
+// A process that uses a store and can be killed. It is told what to do by its arguments and by lines on stdin,
+// and says what happened by lines on stdout, each written before it goes on: what was printed has been returned.
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { openSqliteStore } from "../../dist/store/sqlite/index.js";
+
+const [mode, path, options = "{}"] = process.argv.slice(2);
+const { sessions = 4, leaseMs, size = 200, sessionId = "held", prefix = "s" } = JSON.parse(options);
+
+/** Writes to a pipe that may be full for a moment. */
+function say(text) {
+  let rest = Buffer.from(`${text}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+    }
+  }
+}
+
+const delta = (index) => ({ type: "text.delta", text: `${index} `.padEnd(size, "·") });
+const final = { type: "final", status: "completed", reason: "completed", usage: {}, durationMs: 0 };
+
+/** Appends run after run, in batches of every size, several of them on their way at once. */
+async function appendForever(store, id) {
+  await store.create({ id, kind: "task" });
+  const writer = await store.openWriter(id);
+  for (let round = 0; ; round++) {
+    const appends = [writer.append([{ type: "run.started", kind: "task", task: round }])];
+    for (let index = 0; index < 30; index++) appends.push(writer.append(Array.from({ length: 1 + ((round + index) % 5) }, (_, at) => delta(at))));
+    if (round % 3 !== 2) appends.push(writer.append([final]));
+    else appends.push(writer.append([{ type: "backend.failed", backend: "none", error: { name: "Error", message: "first", kind: "backend" } }, final]));
+    for (const append of appends) for (const event of await append) say(JSON.stringify(event));
+  }
+}
+
+const modes = {
+  async append(store) {
+    await Promise.all(Array.from({ length: sessions }, (_, index) => appendForever(store, `${prefix}-${index}`)));
+  },
+  async recover(store) {
+    say(JSON.stringify(await store.recover()));
+    await store.close();
+  },
+  /** Holds one session: `append` on stdin appends an event and says how it went. */
+  async hold(store) {
+    if ((await store.get(sessionId)) === undefined) await store.create({ id: sessionId, kind: "task" });
+    const writer = await store.openWriter(sessionId, leaseMs === undefined ? {} : { leaseMs });
+    writer.lost.addEventListener("abort", () => say(`lost ${writer.lost.reason.code}`));
+    await writer.append([{ type: "run.started", kind: "task", task: "hold" }]);
+    say("holding");
+    for await (const line of createInterface({ input: process.stdin })) {
+      if (line === "close") break;
+      await writer.append([delta(0)]).then(
+        ([event]) => say(`stored ${event.seq}`),
+        (error) => say(`refused ${error.name} ${error.code}`),
+      );
+    }
+    await store.close();
+  },
+};
+
+await modes[mode](await openSqliteStore(path, leaseMs === undefined ? {} : { leaseMs }));
