@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { applyEdit, type Edit, toEditTitle } from "./edits/edit.ts";
 import { generateEdits, isReadable } from "./edits/generate-edits.ts";
 import { CandidateQueue } from "./locate/candidate-queue.ts";
-import { toKindWeights } from "./locate/failure-hints.ts";
+import { toHintsAt } from "./locate/failure-hints.ts";
 import { listSources } from "./locate/list-sources.ts";
 import { type FailingFile, locateFailures } from "./locate/locate-failures.ts";
 import { rankEdits } from "./locate/rank-edits.ts";
@@ -74,7 +74,8 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
     if (search.candidates.size === 0) return finish(progress(), report, whyStop() ?? search.reason);
     await narrator.step(2);
     let kept: TryResult | undefined;
-    for (let edit = search.candidates.next(); edit && !kept; edit = search.candidates.next()) {
+    for (let candidate = search.candidates.next(); candidate && !kept; candidate = search.candidates.next()) {
+      const { edit } = candidate;
       const stop = whyStop();
       if (stop !== undefined) return finish(progress(), report, stop);
       const attempt = { target, search, edit, baseline: report, failingFiles: search.failingFiles, suiteMs: first.durationMs };
@@ -84,7 +85,7 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
       kept = result;
       // Some tests may pass for the wrong reason: where others still fail there, the line's other edits get their chance.
       const isPartial = failingTestsAt(search.spectrum, edit).some((name) => result.report.tests?.get(name) === false);
-      const rivals = isPartial ? search.candidates.takeRivals(edit, RIVALS) : [];
+      const rivals = isPartial ? search.candidates.takeRivals(candidate, RIVALS) : [];
       let replaces = memory.tries.length;
       for (const rival of rivals) {
         if (whyStop() !== undefined || isAllPassing(kept.report)) break;
@@ -101,7 +102,7 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
 }
 
 /** How many other edits of a line are compared with one that repairs only some of the failing tests. */
-const RIVALS = 8;
+const RIVALS = 6;
 
 interface Attempt {
   readonly target: TargetPackage;
@@ -148,7 +149,7 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
   const ranked = rankEdits({
     edits,
     suspicion: toSuspicion(located.spectrum, sources),
-    hints: toKindWeights(failures),
+    hintsAt: toHintsAt(located.spectrum, failures),
     triedBefore: new Set(memory.tries.map((one) => one.key)),
     namedFiles: new Set([...sources.keys()].filter((file) => turn.prompt.includes(file))),
     seed,

@@ -115,7 +115,7 @@ const GLOBALS: Readonly<Record<string, readonly (readonly [name: string, prior: 
 export const methodEdits: EditRule = ({ node, parent }) => {
   if (node.type !== "CallExpression") return [];
   const { callee } = node;
-  if (callee.type === "Identifier") return (GLOBALS[callee.name] ?? []).map(([name, prior]) => propose(callee, name, "method", prior));
+  if (callee.type === "Identifier") return (Object.hasOwn(GLOBALS, callee.name) ? (GLOBALS[callee.name] as (readonly [string, number])[]) : []).map(([name, prior]) => propose(callee, name, "method", prior));
   if (callee.type !== "MemberExpression" || callee.computed || callee.property.type !== "Identifier") return [];
   const name = callee.property.name;
   const edits = (Object.hasOwn(METHODS, name) ? METHODS[name] as (readonly [string, number])[] : []).map(([method, prior]) =>

@@ -56,7 +56,7 @@ export const propertyEdits: EditRule = ({ node, parent, source }, facts) => {
   const { name } = node.property;
   const isCalled = parent?.type === "CallExpression" && parent.callee === node;
   const siblings = facts.properties.get(propertyGroup(textOf(source, node.object), isCalled)) ?? new Set<string>();
-  const near = [...siblings].filter((other) => other !== name).map((other) => ({ other, prior: isSimilar(other, name) ? 0.45 : 0.25 }));
+  const near = [...siblings].filter((other) => other !== name).map((other) => ({ other, prior: isSimilar(other, name) ? 0.45 : 0.18 }));
   const known = [...(isCalled ? [] : facts.allProperties)]
     .filter((other) => other !== name && !siblings.has(other) && isSimilar(other, name))
     .map((other) => ({ other, prior: 0.35 }));

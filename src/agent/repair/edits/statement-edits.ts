@@ -37,7 +37,7 @@ function parentCallee(parent: AnyNode | undefined, source: string): string {
 }
 
 /** How results and accumulators are called. */
-const RESULT_NAME = /^(acc|accumulator|result|results|out|output|list|map|total|totals|sum|memo|copy|next|group|groups|counts?|state)$/i;
+const RESULT_NAME = /^(acc|accumulator|result|results|out|output|list|map|summary|total|totals|sum|memo|copy|next|group|groups|counts?|state)$/i;
 
 /** A result that is computed and not returned. */
 export const returnEdits: EditRule = (site) => {
@@ -61,8 +61,12 @@ export const returnEdits: EditRule = (site) => {
       ...parent.params.slice(0, 1).flatMap((param) => boundNames(param as AnyNode)),
       ...(method?.type === "MethodDefinition" ? ["this"] : []),
     ];
+    // The callback of `reduce` that does not hand on what it has gathered.
+    const call = site.ancestors.at(-2);
+    const isFold = call?.type === "CallExpression" && call.callee.type === "MemberExpression" && textOf(source, call.callee.property) === "reduce";
+    const first = boundNames(parent.params[0] as AnyNode | undefined)[0];
     const at = { start: node.end - 1, end: node.end - 1 };
-    return [...new Set(names)].slice(0, 3).map((name) => propose(at, `return ${name};\n`, "return", RESULT_NAME.test(name) ? 0.4 : 0.1, `return ${name} at the end`));
+    return [...new Set([...(isFold && first !== undefined ? [first] : []), ...names])].slice(0, 3).map((name) => propose(at, `return ${name};\n`, "return", isFold && name === first ? 0.7 : RESULT_NAME.test(name) ? 0.4 : 0.1, `return ${name} at the end`));
   }
   if (node.type === "ReturnStatement" && node.argument) {
     const edits: EditProposal[] = [];

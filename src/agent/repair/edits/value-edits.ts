@@ -26,7 +26,7 @@ function stringEdits(node: AnyNode & { value: string }, source: string, strings:
   if (digits && node.value.length <= 24) {
     const around = (number: number): string => text(`${node.value.slice(0, digits.index)}${number}${node.value.slice(digits.index + digits[0].length)}`);
     const number = Number(digits[0]);
-    for (const [other, prior] of [[number + 1, 0.25], [number - 1, 0.22], [number * 10, 0.15], [5, 0.1]] as const) {
+    for (const [other, prior] of [[number + 1, 0.4], [number - 1, 0.3], [number * 10, 0.25], [number * 2, 0.1]] as const) {
       if (other >= 0 && other !== number) edits.push(propose(node, around(other), "text", prior));
     }
   }
@@ -66,6 +66,10 @@ function numberEdits(node: AnyNode, value: number, parent: AnyNode | undefined, 
   return [...best].map(([number, prior]) => propose(node, number < 0 ? `(${digits(number)})` : digits(number), "number", prior));
 }
 
+/** How positions, bounds and counts are called. */
+const POSITION_NAME =
+  /(^|[.#]|[a-z](?=[A-Z]))(i|j|k|n|m|x|y|idx|index|pos|position|start|end|left|right|low|high|lo|hi|mid|from|to|offset|length|len|size|count|limit|row|col|column|line|width|height|depth|level|max|min|cursor|head|tail|step|page)$/i;
+
 /** One too few or one too many, where no literal stands to be changed. */
 export const boundaryEdits: EditRule = ({ node, parent, source }) => {
   if (node.type === "BinaryExpression" && /^[+-]$/.test(node.operator)) {
@@ -77,7 +81,8 @@ export const boundaryEdits: EditRule = ({ node, parent, source }) => {
   const prior = boundaryPrior(node, parent, source);
   if (prior === 0) return [];
   const text = textOf(source, node);
-  return [propose(node, `${text} - 1`, "boundary", prior), propose(node, `${text} + 1`, "boundary", prior * 0.9)];
+  const weight = POSITION_NAME.test(text) ? prior : prior * 0.2;
+  return [propose(node, `${text} - 1`, "boundary", weight), propose(node, `${text} + 1`, "boundary", weight * 0.9)];
 };
 
 /** How common it is that this place is off by one: bounds of loops, indexes, arguments of slice. */

@@ -23,19 +23,21 @@ export class CandidateQueue {
     return this.#waiting.length;
   }
 
-  next(): Edit | undefined {
+  next(): RankedEdit | undefined {
     let best = -1;
     let bestScore = 0;
     for (const [index, { edit, score }] of this.#waiting.entries()) {
       const weighed = score * (this.#weights.get(`${edit.file}:${edit.line}`) ?? 1);
       if (weighed > bestScore) [best, bestScore] = [index, weighed];
     }
-    return best < 0 ? undefined : this.#waiting.splice(best, 1)[0]?.edit;
+    return best < 0 ? undefined : this.#waiting.splice(best, 1)[0];
   }
 
-  /** Takes out the other edits of a line, the likeliest first. */
-  takeRivals(edit: Edit, limit: number): Edit[] {
-    const rivals = this.#waiting.filter((other) => other.edit.file === edit.file && other.edit.line === edit.line).slice(0, limit);
+  /** Takes out the other edits of the same line that are not much less likely, the likeliest first. */
+  takeRivals({ edit, score }: RankedEdit, limit: number): Edit[] {
+    const isRival = (other: RankedEdit): boolean =>
+      other.edit.file === edit.file && other.edit.line === edit.line && other.score > score / 4;
+    const rivals = this.#waiting.filter(isRival).slice(0, limit);
     for (const rival of rivals) this.#waiting.splice(this.#waiting.indexOf(rival), 1);
     return rivals.map((rival) => rival.edit);
   }

@@ -6,7 +6,8 @@ import type { Suspicion } from "./suspicion.ts";
 export interface RankingInput {
   readonly edits: readonly Edit[];
   readonly suspicion: Suspicion;
-  readonly hints: KindWeights;
+  /** What the failing tests that execute an edit's place say about the kind of its bug. */
+  readonly hintsAt: (edit: Edit) => KindWeights;
   /** Keys of edits that were tried before, on an earlier state of the program. */
   readonly triedBefore: ReadonlySet<string>;
   /** Files that the prompt names. */
@@ -32,9 +33,9 @@ export function rankEdits(input: RankingInput): RankedEdit[] {
     const suspicion = input.suspicion(edit);
     if (suspicion <= 0) continue;
     const score =
-      suspicion ** 1.5 *
+      suspicion ** 2 *
       edit.prior *
-      (input.hints.get(edit.kind) ?? 1) *
+      (input.hintsAt(edit).get(edit.kind) ?? 1) *
       (input.triedBefore.has(edit.key) ? AGAIN : 1) *
       (input.namedFiles.has(edit.file) ? 1.5 : 1) *
       (1 - SPREAD / 2 + SPREAD * toUnit(`${input.seed}|${edit.key}`));

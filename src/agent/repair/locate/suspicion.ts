@@ -8,12 +8,21 @@ export interface Spectrum {
   readonly frames: ReadonlySet<string>;
 }
 
+/** Many edits share one place: each is looked up once. */
+const namesByPlace = new WeakMap<Spectrum, Map<string, string[]>>();
+
 /** The failing tests that execute the place of an edit, by name. */
-export function failingTestsAt(spectrum: Spectrum, edit: Edit): string[] {
+export function failingTestsAt(spectrum: Spectrum, edit: Edit): readonly string[] {
+  const known = namesByPlace.get(spectrum) ?? new Map<string, string[]>();
+  namesByPlace.set(spectrum, known);
+  const place = `${edit.file}:${edit.start}:${edit.functionEnd}`;
+  const found = known.get(place);
+  if (found) return found;
   const names: string[] = [];
   for (const { name, failed, files } of spectrum.tests) {
     if (failed && name !== undefined && isExecuted(files.get(edit.file) ?? [], edit.start, edit.functionEnd)) names.push(name);
   }
+  known.set(place, names);
   return names;
 }
 
