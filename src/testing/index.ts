@@ -1,2 +1,4 @@
 export type { SessionStoreKitOptions } from "./session-store/store-under-test.ts";
 export { testSessionStore } from "./test-session-store.ts";
+export { testSandboxClient } from "./test-sandbox-client.ts";
+export type { OpenedSandbox, SandboxClientKit } from "./test-sandbox-client.ts";

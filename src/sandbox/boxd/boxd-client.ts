@@ -27,21 +27,28 @@ export interface BoxdClientOptions {
 
 /**
  * The host's side of a box: the protocol of boxd as the methods of the port. A provider adds what only it can do
- * (checkpoint, fork, delete). While it is held it tells the box now and then that its client is alive.
+ * (checkpoint, fork, delete), and holds it once it has started.
  */
 export class BoxdClient {
   readonly id: string;
   readonly #connection: BoxdConnection;
+  readonly #claimMs: number;
   #beat: NodeJS.Timeout | undefined;
 
   constructor(options: BoxdClientOptions) {
     this.id = options.id;
+    this.#claimMs = options.claimMs;
     this.#connection = new BoxdConnection(options.id, options.connect);
+  }
+
+  /** From now on tells the box now and then that its client is alive, until {@link release} or the box's end. It keeps no process alive. */
+  hold(): void {
+    clearInterval(this.#beat);
     this.#beat = setInterval(() => {
       this.health().catch((error: unknown) => {
         if (SkeinError.is(error) && error.code === "box_gone") this.release();
       });
-    }, Math.max(20, options.claimMs / 4));
+    }, Math.max(20, this.#claimMs / 4));
     this.#beat.unref();
   }
 

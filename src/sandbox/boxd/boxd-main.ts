@@ -41,7 +41,8 @@ const turns = new Turns({
     return createWorkspacePatch(config.workspace, await baseline);
   },
 });
-const presence = new ClientPresence(config.claimMs, () => endBox("no client was heard in time"));
+const presence = new ClientPresence();
 const server = createBoxdServer({ config, turns, presence });
 await rm(join(config.run, SOCKET_NAME), { force: true });
 await listenOnSocket(server, config.run, SOCKET_NAME);
+presence.watch(config.claimMs, () => endBox("no client was heard in time"));

@@ -9,7 +9,9 @@ export class ClientPresence {
   #open = 0;
   #heard = performance.now();
 
-  constructor(claimMs: number, onClaimOver: () => void) {
+  /** From now on the claim runs; before this nobody could have come. */
+  watch(claimMs: number, onClaimOver: () => void): void {
+    this.#heard = performance.now();
     const timer = setInterval(() => {
       if (this.idleMs >= claimMs) {
         clearInterval(timer);

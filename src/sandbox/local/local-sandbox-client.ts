@@ -88,6 +88,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     const box = this.#open(record, paths);
     try {
       await box.health();
+      box.hold();
       // The one who came back is the owner now: a sweep must not think that the box has none.
       await writeRecord(paths.record, { ...record, owner: ownIdentity() });
       return box;
@@ -208,6 +209,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       await mkdir(paths.run);
       box = this.#open(record, paths);
       const process = await startBox({ record, paths, accounts, limitsAvailable, client: box, ...(signal === undefined ? {} : { signal }) });
+      box.hold();
       await writeRecord(paths.record, { ...record, state: "running", process });
       return box;
     } catch (error) {

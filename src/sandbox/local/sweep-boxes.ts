@@ -42,7 +42,6 @@ async function sweepBox(directory: string, id: string): Promise<boolean> {
 /** Asks the box without counting as a client. One that does not answer is judged by the time since anybody could have heard of it. */
 async function isClaimOver(record: BoxRecord, run: string): Promise<boolean> {
   const client = new BoxdClient({ id: record.id, claimMs: record.spec.claimMs, connect: () => connectSocket(run, SOCKET_NAME) });
-  client.release();
   try {
     return (await client.health(true)).idleMs >= record.spec.claimMs;
   } catch {
