@@ -73,7 +73,7 @@ const SCHEMAS: { readonly [Type in EventType]: z.ZodType } = {
   }),
   "loop.started": z.looseObject({ driver: text, agentRunNames: z.array(text), fingerprint: text, maxIterations: index, maxConcurrency: index }),
   "round.planned": z.looseObject({ round: index, tasks: z.array(json) }),
-  "iteration.started": z.looseObject({ index, round: index, sessionId: text, agentRunName: text }),
+  "iteration.started": z.looseObject({ index, round: index, iterationSessionId: text, agentRunName: text }),
   "iteration.ended": z.looseObject({ index, status: runStatus, usage: z.looseObject(usage) }),
   "verdict.given": z.looseObject({ index, valid: z.boolean(), score: z.number() }),
   "decision.made": z.looseObject({ round: index, decision: json }),

@@ -179,17 +179,23 @@ export type LoopEventBody =
       readonly parentIndex?: number | readonly number[];
       /** How many planned tasks did not fit the budget of iterations. */
       readonly cut?: number;
+      readonly keep?: readonly number[];
+      /** Absent: `all`. */
+      readonly endWhen?: "first-valid";
       readonly rationale?: string;
     }
   | {
       readonly type: "iteration.started";
       readonly index: number;
       readonly round: number;
-      readonly sessionId: string;
+      /** The session that holds the iteration's own events; the envelope's `sessionId` is the loop's. */
+      readonly iterationSessionId: string;
       readonly agentRunName: string;
       readonly parentIndex?: number;
       readonly boxId?: string;
       readonly turnId?: string;
+      /** Where it is not the first attempt: how a resumed loop goes on with it. */
+      readonly reason?: string;
     }
   | {
       readonly type: "iteration.ended";
@@ -207,7 +213,14 @@ export type LoopEventBody =
       readonly notes?: string;
     }
   | { readonly type: "decision.made"; readonly round: number; readonly decision: JsonValue }
-  | { readonly type: "box.created"; readonly boxId: string; readonly index?: number; readonly reason?: string }
+  | {
+      readonly type: "box.created";
+      readonly boxId: string;
+      readonly index?: number;
+      /** What the agent in it will remember; absent in an independent sample. */
+      readonly conversationId?: string;
+      readonly reason?: string;
+    }
   | { readonly type: "box.continued"; readonly boxId: string; readonly index?: number; readonly from?: number; readonly reason?: string }
   | {
       readonly type: "box.forked";
@@ -216,6 +229,8 @@ export type LoopEventBody =
       readonly from?: string;
       readonly mode: ForkMode;
       readonly index?: number;
+      /** The parent's, except in a fresh box. */
+      readonly conversationId?: string;
       readonly reason?: string;
     }
   | { readonly type: "box.deleted"; readonly boxId: string; readonly reason?: string }
@@ -225,8 +240,9 @@ export type LoopEventBody =
       readonly checkpointId: string;
       readonly boxId: string;
       readonly mode: "memory" | "files";
+      /** The iteration at whose end it was taken. */
       readonly index?: number;
-      /** Position in the iteration's own session. */
+      /** Position in that iteration's own session. */
       readonly atSeq?: number;
     }
   | { readonly type: "checkpoint.deleted"; readonly checkpointId: string; readonly reason?: string };

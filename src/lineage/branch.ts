@@ -8,6 +8,8 @@ export interface Branch {
   readonly conversationId?: string;
   /** How the box came to be. */
   readonly mode: ForkMode;
+  /** The box did not survive its process: only a checkpoint leads back to it. */
+  readonly lost?: true;
 }
 
 /**
@@ -17,9 +19,18 @@ export interface Branch {
 export interface Place {
   readonly branch: Branch;
   readonly turn: number;
+  /** The iteration that ended there. */
+  readonly index?: number;
 }
 
 /** A checkpoint of a place, or why there is none. */
 export type CheckpointOutcome =
   | { readonly checkpointId: string; readonly mode: CheckpointMode }
   | { readonly checkpointId?: undefined; readonly reason: string };
+
+/** What a log says of a box that a resumed loop takes over. */
+export interface BoxRecord {
+  readonly boxId: string;
+  readonly mode: ForkMode;
+  readonly conversationId?: string;
+}

@@ -7,8 +7,9 @@ import type { Limiter } from "../internal/limiter.ts";
 import { createLimiter } from "../internal/limiter.ts";
 import { withTimeout } from "../internal/with-timeout.ts";
 import type { SandboxCapabilities } from "../sandbox/capabilities.ts";
-import type { Box, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
-import type { Branch, CheckpointOutcome, Place } from "./branch.ts";
+import type { Box, CheckpointMode, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
+import type { BoxRecord, Branch, CheckpointOutcome, Place } from "./branch.ts";
+import { LostBox } from "./lost-box.ts";
 import { takeCheckpoint } from "./take-checkpoint.ts";
 
 /** How long the end of a loop waits for one box to go, or to arrive. */
@@ -65,8 +66,14 @@ export interface SandboxLineage {
    * @throws SandboxError `fork_failed` when the fork itself threw: one failed branch
    */
   fork(place: Place, options: ForkOptions): Promise<Place>;
-  /** Takes the place's checkpoint, if there is none yet. */
-  checkpoint(place: Place, options?: { readonly onlyMemory?: boolean; readonly index?: number; readonly atSeq?: number }): Promise<CheckpointOutcome>;
+  /** Takes the place's checkpoint, if there is none yet. `atSeq` is the place's position in its iteration's log. */
+  checkpoint(place: Place, options?: { readonly onlyMemory?: boolean; readonly atSeq?: number }): Promise<CheckpointOutcome>;
+  /** Takes over a box that an earlier process made; without the box the branch is lost, and only a checkpoint leads back. */
+  adopt(record: BoxRecord, box: Box | null, index?: number): Place;
+  /** A later turn of an adopted box. */
+  adoptTurn(place: Place, index?: number): Place;
+  /** A checkpoint that an earlier process took. */
+  adoptCheckpoint(place: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }): void;
   /** True while a later round can descend from the place. */
   isReachable(place: Place): boolean;
   /** True while the place is the last one of its living box. */
@@ -120,8 +127,10 @@ class OwningLineage implements SandboxLineage {
 
   async start(options: CreateBoxOptions, { conversation = true, signal, index }: StartOptions = {}): Promise<Place> {
     const box = await this.#arrival(() => this.#client.create(options), signal);
-    this.#record({ type: "box.created", boxId: box.id, ...(index === undefined ? {} : { index }) });
-    return this.#own(box, "fresh", conversation ? createId("conv") : undefined);
+    const conversationId = conversation ? createId("conv") : undefined;
+    const place = this.#own({ box, mode: "fresh", ...(conversationId === undefined ? {} : { conversationId }) }, index);
+    this.#record({ type: "box.created", boxId: box.id, ...indexOf(place), ...conversationOf(place.branch) });
+    return place;
   }
 
   async continue(place: Place, { index, from }: { index?: number; from?: number } = {}): Promise<Place & { proven: boolean }> {
@@ -137,7 +146,7 @@ class OwningLineage implements SandboxLineage {
       ...(from === undefined ? {} : { from }),
       ...(proven ? {} : { reason: "unproven: the box cannot be asked for its conversation" }),
     });
-    return { branch, turn: owned.turn, proven };
+    return { branch, turn: owned.turn, proven, ...(index === undefined ? {} : { index }) };
   }
 
   async #prove({ box, conversationId }: Branch): Promise<boolean> {
@@ -153,18 +162,21 @@ class OwningLineage implements SandboxLineage {
     const { fresh, onlyMemory = false, signal, index } = options;
     throwIfAborted(signal);
     const { box, conversationId } = place.branch;
-    const checkpoint = await this.checkpoint(place, { onlyMemory, ...(index === undefined ? {} : { index }) });
+    const checkpoint = await this.checkpoint(place, { onlyMemory });
     throwIfAborted(signal);
-    const from = { from: box.id, ...(index === undefined ? {} : { index }) };
+    let child: Place;
     if (checkpoint.checkpointId === undefined) {
       const arrived = await this.#arrival(() => this.#client.create(fresh), signal);
-      this.#record({ type: "box.forked", boxId: arrived.id, ...from, mode: "fresh", reason: checkpoint.reason });
-      return this.#own(arrived, "fresh", createId("conv"));
+      child = this.#own({ box: arrived, mode: "fresh", conversationId: createId("conv") }, index);
+    } else {
+      const { checkpointId, mode } = checkpoint;
+      const arrived = await this.#arrival(() => this.#forkFrom(place.branch, checkpointId, options), signal);
+      child = this.#own({ box: arrived, mode, ...(conversationId === undefined ? {} : { conversationId }) }, index);
     }
-    const { checkpointId, mode } = checkpoint;
-    const arrived = await this.#arrival(() => this.#forkFrom(place.branch, checkpointId, options), signal);
-    this.#record({ type: "box.forked", boxId: arrived.id, ...from, mode });
-    return this.#own(arrived, mode, conversationId);
+    const { branch } = child;
+    const reason = checkpoint.checkpointId === undefined ? { reason: checkpoint.reason } : {};
+    this.#record({ type: "box.forked", boxId: branch.box.id, from: box.id, mode: branch.mode, ...indexOf(child), ...conversationOf(branch), ...reason });
+    return child;
   }
 
   async #forkFrom(branch: Branch, checkpointId: string, { name, labels }: ForkOptions): Promise<Box> {
@@ -180,7 +192,7 @@ class OwningLineage implements SandboxLineage {
 
   async checkpoint(
     place: Place,
-    { onlyMemory = false, index, atSeq }: { onlyMemory?: boolean; index?: number; atSeq?: number } = {},
+    { onlyMemory = false, atSeq }: { onlyMemory?: boolean; atSeq?: number } = {},
   ): Promise<CheckpointOutcome> {
     const { branch, turn } = place;
     const owned = this.#owned.get(branch);
@@ -196,7 +208,7 @@ class OwningLineage implements SandboxLineage {
           checkpointId: outcome.checkpointId,
           boxId: branch.box.id,
           mode: outcome.mode,
-          ...(index === undefined ? {} : { index }),
+          ...indexOf(place),
           ...(atSeq === undefined ? {} : { atSeq }),
         });
       }
@@ -234,10 +246,32 @@ class OwningLineage implements SandboxLineage {
     if (!keepCheckpoints) await Promise.all([...this.#checkpointIds].map((id) => this.#deleteCheckpoint(id)));
   }
 
-  #own(box: Box, mode: Branch["mode"], conversationId: string | undefined): Place {
-    const branch: Branch = { box, mode, ...(conversationId === undefined ? {} : { conversationId }) };
+  adopt({ boxId, mode, conversationId }: BoxRecord, box: Box | null, index?: number): Place {
+    const conversation = conversationId === undefined ? {} : { conversationId };
+    const place = this.#own({ box: box ?? new LostBox(boxId), mode, ...conversation, ...(box === null ? { lost: true } : {}) }, index);
+    // A lost box needs no deletion: it is as if it had been deleted.
+    if (box === null) (this.#owned.get(place.branch) as Owned).deletion = Promise.resolve();
+    return place;
+  }
+
+  adoptTurn({ branch }: Place, index?: number): Place {
+    const owned = this.#owned.get(branch);
+    if (owned === undefined) throw goneError(branch);
+    owned.turn++;
+    return { branch, turn: owned.turn, ...(index === undefined ? {} : { index }) };
+  }
+
+  adoptCheckpoint({ branch, turn }: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }): void {
+    const owned = this.#owned.get(branch);
+    if (owned === undefined) return;
+    owned.checkpoints.set(turn, Promise.resolve(checkpoint));
+    owned.reachable.add(turn);
+    this.#checkpointIds.add(checkpoint.checkpointId);
+  }
+
+  #own(branch: Branch, index: number | undefined): Place {
     this.#owned.set(branch, { turn: 1, checkpoints: new Map(), reachable: new Set() });
-    return { branch, turn: 1 };
+    return { branch, turn: 1, ...(index === undefined ? {} : { index }) };
   }
 
   /** Waits for a box, but not longer than the signal allows: one that arrives after the abort is deleted. */
@@ -297,6 +331,11 @@ class OwningLineage implements SandboxLineage {
     }
   }
 }
+
+const indexOf = ({ index }: Place): { readonly index?: number } => (index === undefined ? {} : { index });
+
+const conversationOf = ({ conversationId }: Branch): { readonly conversationId?: string } =>
+  conversationId === undefined ? {} : { conversationId };
 
 function goneError({ box }: Branch): ValidationError {
   return new ValidationError("parent_gone", `Box ${box.id} is gone or was continued since, and no checkpoint leads back; name a later iteration, or keep this one in the plan.`);

@@ -56,6 +56,12 @@ export class Descent {
     return place !== undefined && this.#lineage.isReachable(place) ? place : undefined;
   }
 
+  /** True where the iteration's box did not survive its process and no checkpoint leads back to it. */
+  isLost(index: number): boolean {
+    const place = this.#places.get(index);
+    return place?.branch.lost === true && !this.#lineage.isReachable(place);
+  }
+
   /** The places of iterations, for `prune`; those without a box are left out. */
   placesOf(indexes: Iterable<number>): Place[] {
     return [...indexes].flatMap((index) => this.#places.get(index) ?? []);

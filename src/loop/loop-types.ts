@@ -137,6 +137,15 @@ export interface RunLoopOptions<Task, Output, Decision> {
   /** Default: a memory store that lives as long as the call. */
   readonly store?: SessionStore;
   readonly sessionId?: string;
+  /**
+   * A new run in the session `sessionId`, which goes on where an earlier run stopped. It asks nobody for what the log holds: finished iterations,
+   * verdicts and decisions come from there; an iteration that was under way goes on in its box where that still lives. Default false.
+   */
+  readonly resume?: boolean;
+  /** What becomes of an iteration that should go on in a box that is lost and has no checkpoint. Default `fail`: `conversation_gone`. */
+  readonly onLostBox?: "fail" | "fresh";
+  /** Resume although the driver, the agent runs or the validator are not those of the log. Default false: `loop_changed`. */
+  readonly allowChanged?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Over all rounds. Default 10; a round that is larger than what is left is cut, and that is recorded. */

@@ -3,12 +3,15 @@ import type { Backend } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, Usage } from "../event/event.ts";
 import type { Redactor } from "../event/redaction/redactor.ts";
+import { RunSummary } from "../event/run-summary.ts";
 import { raceAbort } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import type { Branch, Place } from "../lineage/branch.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { TaskRun } from "../stream/task-run.ts";
 import type { LoopLog } from "./loop-log.ts";
+import type { TurnInFlight } from "./resume-turn.ts";
+import { resumeTurn } from "./resume-turn.ts";
 import type { AgentRunSpec, Iteration, OutputAdapter, Validator, Verdict } from "./loop-types.ts";
 
 /** What all iterations of a loop share. */
@@ -37,6 +40,10 @@ export interface IterationJob<Task> {
   /** It goes on in a living box: whatever fails before the prompt is then no single lost sample but a broken lineage (K5). */
   readonly continues: boolean;
   readonly signal: AbortSignal;
+  /** How often it was begun before, in runs that were interrupted. */
+  readonly attempts: number;
+  /** The turn that was under way then, to go on with. */
+  readonly inFlight?: TurnInFlight;
 }
 
 export interface IterationOutcome<Task, Output> {
@@ -81,8 +88,11 @@ export async function runIteration<Task, Output>(
   const { index, round, task, agentRunName, parentIndex } = job;
   const startedAt = now();
   const prompt = job.spec.taskToPrompt(task);
-  const sessionId = `${context.loopSessionId}.${index}`;
-  const turnId = createId("turn");
+  const { attempts, inFlight } = job;
+  // A second attempt has a log of its own; a turn that goes on, goes on in its own.
+  const sessionId = inFlight?.sessionId ?? `${context.loopSessionId}.${index}${attempts === 0 ? "" : `.${attempts + 1}`}`;
+  const turnId = inFlight?.turnId ?? createId("turn");
+  const again = attempts === 0 ? {} : { reason: inFlight === undefined ? "begun again: its box is gone" : "goes on in its box" };
   let place: Place | undefined;
   let unboxed: Attempt<Output> | undefined;
   try {
@@ -93,7 +103,9 @@ export async function runIteration<Task, Output>(
   }
   const parent = parentIndex === undefined ? {} : { parentIndex };
   const boxId = place === undefined ? {} : { boxId: place.branch.box.id };
-  log.record({ type: "iteration.started", index, round, sessionId, agentRunName, ...parent, ...boxId, turnId });
+  log.record({ type: "iteration.started", index, round, iterationSessionId: sessionId, agentRunName, ...parent, ...boxId, turnId, ...again });
+  // The turn's id must be on record before the prompt is sent (B5), and the iteration before its session.
+  await log.drain();
   const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, { prompt, sessionId, turnId }));
   const { status, events, usage, output, verdict, error } = attempt;
   log.record({ type: "iteration.ended", index, status, ...(error === undefined ? {} : { error }), usage });
@@ -130,7 +142,7 @@ async function runInBox<Task, Output>(
   const { log, output: adapter, validator } = context;
   const { index, signal } = job;
   const { events, final } = await runAgent(context, job, branch, turn);
-  const ran = { events, usage: final.usage, status: final.status, ...(final.error === undefined ? {} : { error: final.error }) };
+  const ran = { events, usage: usageOf(events), status: final.status, ...(final.error === undefined ? {} : { error: final.error }) };
   if (final.status !== "completed") return ran;
   let output: Output;
   try {
@@ -152,44 +164,63 @@ async function runInBox<Task, Output>(
 
 /** The agent's turn as a run of its own session. */
 async function runAgent<Task, Output>(
-  context: IterationContext<Output>,
-  job: IterationJob<Task>,
+  { store, redact, loopSessionId, loopRunId, onEvent }: IterationContext<Output>,
+  { index, signal: jobSignal, inFlight }: IterationJob<Task>,
   { box, conversationId }: Branch,
   { prompt, sessionId, turnId }: Turn,
-): Promise<{ events: StoredEvent[]; final: StoredEventOf<"final"> }> {
+): Promise<{ events: readonly StoredEvent[]; final: StoredEventOf<"final"> }> {
+  const begun = inFlight !== undefined && (await store.get(sessionId)) !== undefined;
+  const earlier = begun ? await readSession(store, sessionId) : [];
+  const ended = earlier.at(-1);
+  // The agent had finished; only the verdict was missing.
+  if (ended?.type === "final" && ended.status !== "interrupted") return { events: earlier, final: ended };
   const backend: Backend = {
     kind: "box",
-    // The turn's id must be on record before the prompt is sent (B5).
-    start: async () => (await context.log.drain(), {}),
-    stream: (_input, { signal }) =>
-      box.streamPrompt(prompt, { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal }),
-    ...(box.acknowledge === undefined ? {} : { acknowledge: (turn: string, through: number) => box.acknowledge?.(turn, through) ?? Promise.resolve() }),
+    stream(_input, { signal }) {
+      const options = { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal };
+      return inFlight === undefined ? box.streamPrompt(prompt, options) : resumeTurn(box, prompt, earlier, options);
+    },
+    ...(box.acknowledge === undefined ? {} : { acknowledge: async (turn: string, through: number) => box.acknowledge?.(turn, through) }),
   };
   const events: StoredEvent[] = [];
   const run: TaskRun = new TaskRun(
     {
       task: { prompt },
       backend,
-      store: context.store,
+      store,
       sessionId,
-      parent: { sessionId: context.loopSessionId, runId: context.loopRunId, iteration: job.index },
-      signal: job.signal,
-      ...(context.redact === undefined ? {} : { redact: context.redact }),
+      resume: begun,
+      parent: { sessionId: loopSessionId, runId: loopRunId, iteration: index },
+      signal: jobSignal,
+      ...(redact === undefined ? {} : { redact }),
     },
     { prompt },
-    context.store,
+    store,
     (stored) => {
       run.delivered(stored.length);
       for (const event of stored) {
         events.push(event);
-        context.onEvent(event);
+        onEvent(event);
       }
     },
   );
   await run.execute();
   const final = events.at(-1);
   if (final?.type !== "final") throw new StoreError("store_failed", `The session ${sessionId} ended without a final event.`);
-  return { events, final };
+  return { events: begun ? await readSession(store, sessionId) : events, final };
+}
+
+/** Of all runs of a session: a turn that was taken up again spent something before. */
+function usageOf(events: readonly StoredEvent[]): Usage {
+  const summary = new RunSummary();
+  for (const event of events) summary.add(event);
+  return summary.usage;
+}
+
+async function readSession(store: SessionStore, sessionId: string): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const event of store.read(sessionId)) events.push(event);
+  return events;
 }
 
 /** @throws BackendError `validator_failed` */

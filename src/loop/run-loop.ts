@@ -1,34 +1,11 @@
-import { isAbortError } from "../errors.ts";
-import { toErrorDetail } from "../event/error-detail.ts";
-import type { FinalBody, JsonValue, StoredEvent } from "../event/event.ts";
-import { linkSignals, raceAbort, throwIfAborted } from "../internal/abort.ts";
+import { throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
-import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
-import type { Place } from "../lineage/branch.ts";
-import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
-import { createSandboxLineage } from "../lineage/sandbox-lineage.ts";
-import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
-import type { CreateBoxOptions } from "../sandbox/sandbox.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
-import type { SessionStore } from "../store/session-store.ts";
-import { beginRedaction } from "../stream/begin-redaction.ts";
-import type { OpenSession } from "../stream/open-session.ts";
 import { openSession } from "../stream/open-session.ts";
-import { exhaustedLimit, requireMeasured } from "./budget.ts";
-import { Descent } from "./descent.ts";
-import { fingerprintLoop } from "./fingerprint.ts";
-import { LoopLog } from "./loop-log.ts";
-import type { AgentRunSpec, Iteration, LoopResult, LoopWinner, RunLoopOptions } from "./loop-types.ts";
-import type { RoundPlan } from "./round-plan.ts";
-import { parsePlan } from "./round-plan.ts";
-import type { IterationOutcome } from "./run-iteration.ts";
-import { runIteration } from "./run-iteration.ts";
-import { selectWinner } from "./select-winner.ts";
-import type { LoopSettings } from "./validate-loop-options.ts";
+import { LoopMemory } from "./loop-memory.ts";
+import { LoopRun } from "./loop-run.ts";
+import type { LoopResult, RunLoopOptions } from "./loop-types.ts";
 import { validateLoopOptions } from "./validate-loop-options.ts";
-
-/** The decisions that end a loop; any other word goes on. */
-const LAST_DECISIONS: ReadonlySet<unknown> = new Set(["stop", "done", "pick-winner", "fail"]);
 
 /**
  * Runs a loop over boxes: plan the round, run it, score it, record it, decide; until the driver says so or a limit is reached.
@@ -38,6 +15,7 @@ const LAST_DECISIONS: ReadonlySet<unknown> = new Set(["stop", "done", "pick-winn
  * - What an agent, an output adapter or a validator throws is recorded on its iteration, and the loop goes on. What the driver, the lineage or
  *   the store throws ends the loop: the boxes are deleted, `final` is stored, and the promise rejects with it.
  * - On abort the iterations in flight are recorded as aborted, the boxes deleted, and the promise rejects with an AbortError.
+ * - Resumed, it is a new run in the same session that asks nobody for what the log holds.
  * - Without lineage flags every iteration has its own fresh box, deleted when it ends.
  *
  * @throws ValidationError, StoreError, FencedError, AbortError; what the driver threw
@@ -50,16 +28,17 @@ export async function runLoop<Task, Output, Decision>(
   throwIfAborted(options.signal);
   const store = options.store ?? (await openMemoryStore());
   try {
-    const { sessionId = createId("loop"), labels } = options;
+    const { sessionId = createId("loop"), resume = false, labels } = options;
     const open = await openSession(store, {
       sessionId,
       kind: "loop",
-      resume: false,
+      resume,
       takeOver: false,
       ...(labels === undefined ? {} : { labels }),
     });
     try {
-      return await new LoopRun(options, settings, store, open).execute();
+      const memory = await LoopMemory.read<Task, Output>(store, sessionId, open.historySeq, options.output);
+      return await new LoopRun(options, settings, store, open, memory).execute();
     } finally {
       // A lease that cannot be given up runs out by itself.
       await open.writer.close().catch(() => {});
@@ -67,339 +46,4 @@ export async function runLoop<Task, Output, Decision>(
   } finally {
     if (options.store === undefined) await store.close();
   }
-}
-
-/** How the rounds came to an end. */
-interface RoundsEnd<Decision> {
-  readonly reason: string;
-  readonly decision?: Decision;
-}
-
-class LoopRun<Task, Output, Decision> {
-  readonly #options: RunLoopOptions<Task, Output, Decision>;
-  readonly #settings: LoopSettings<Task>;
-  readonly #store: SessionStore;
-  readonly #sessionId: string;
-  readonly #runId = createId("run");
-  readonly #stop: ReturnType<typeof linkSignals>;
-  readonly #log: LoopLog;
-  readonly #now: () => number;
-  readonly #startedAt: number;
-  readonly #history: Iteration<Task, Output>[] = [];
-  /** Boxes handed to the caller: they stay until the end. */
-  readonly #handed: Place[] = [];
-
-  constructor(options: RunLoopOptions<Task, Output, Decision>, settings: LoopSettings<Task>, store: SessionStore, { session, writer }: OpenSession) {
-    this.#options = options;
-    this.#settings = settings;
-    this.#store = store;
-    this.#sessionId = session.id;
-    this.#now = options.now ?? Date.now;
-    this.#startedAt = this.#now();
-    this.#stop = linkSignals(options.signal, writer.lost);
-    this.#log = new LoopLog(
-      writer,
-      this.#runId,
-      beginRedaction(options.redact),
-      (event) => this.#hear(event),
-      (error) => this.#stop.controller.abort(error),
-    );
-  }
-
-  async execute(): Promise<LoopResult<Task, Output, Decision>> {
-    let lineage: SandboxLineage | undefined;
-    let end: RoundsEnd<Decision> | undefined;
-    let winner: LoopWinner<Task, Output> | undefined;
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      this.#recordStart();
-      await this.#log.drain();
-      lineage = await this.#createLineage();
-      end = await this.#runRounds(lineage);
-      winner = this.#selectWinner();
-    } catch (error) {
-      failure = { error: this.#firstFailure(error) };
-      this.#stop.controller.abort(error);
-    }
-    await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
-    if (this.#options.onWorkerBox !== undefined && this.#handed.length > 0) this.#options.onWorkerBox(undefined);
-    const final = this.#final(end, failure);
-    if (!this.#log.failed) {
-      if (winner !== undefined) this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
-      this.#log.record(final);
-      await this.#log.drain().catch((error: unknown) => (failure ??= { error }));
-    }
-    this.#stop.unlink();
-    if (failure !== undefined) throw failure.error;
-    const { status, reason, usage, durationMs } = final;
-    return {
-      sessionId: this.#sessionId,
-      runId: this.#runId,
-      status,
-      reason,
-      ...(end?.decision === undefined ? {} : { decision: end.decision }),
-      iterations: this.#history,
-      ...(winner === undefined ? {} : { winner }),
-      usage,
-      durationMs,
-    };
-  }
-
-  /** What stopped the loop first; an iteration that was cut short by it only says "aborted". */
-  #firstFailure(error: unknown): unknown {
-    const { signal } = this.#stop.controller;
-    return signal.aborted && this.#options.signal?.aborted !== true ? signal.reason : error;
-  }
-
-  /** A listener that throws ends the loop, not the log. */
-  #hear(event: StoredEvent): void {
-    try {
-      this.#options.onEvent?.(event);
-    } catch (error) {
-      this.#stop.controller.abort(error);
-    }
-  }
-
-  #recordStart(): void {
-    const { task, driver, budget, lineage } = this.#options;
-    const { specs, maxIterations, maxConcurrency } = this.#settings;
-    this.#log.record({ type: "run.started", kind: "loop", task: task as JsonValue });
-    this.#log.record({
-      type: "loop.started",
-      driver: driver.name ?? "custom",
-      agentRunNames: specs.map(nameOf),
-      fingerprint: fingerprintLoop(this.#options, this.#settings),
-      maxIterations,
-      maxConcurrency,
-      ...(budget === undefined ? {} : { budget }),
-      ...(lineage === undefined ? {} : { lineage }),
-    });
-  }
-
-  async #createLineage(): Promise<SandboxLineage> {
-    const { sandboxClient } = this.#options;
-    const { fanout, everyRound, maxConcurrency } = this.#settings;
-    // A client is only asked for what a flag needs: off means off (K1).
-    const capabilities =
-      fanout || everyRound ? await probeSandboxCapabilities(sandboxClient) : { canFork: false, reason: "forkFanout is off" };
-    return createSandboxLineage(sandboxClient, capabilities, { maxConcurrency, record: (body) => this.#log.record(body) });
-  }
-
-  async #runRounds(lineage: SandboxLineage): Promise<RoundsEnd<Decision>> {
-    const descent = new Descent(lineage);
-    let namesParents = this.#options.driver.namesParents === true;
-    for (let round = 0; ; round++) {
-      const plan = await this.#plan(round);
-      if (plan.tasks.length === 0) return { reason: "nothing_left", decision: await this.#decide(round) };
-      namesParents ||= plan.parents !== undefined;
-      const before = this.#history.length;
-      const spent = await this.#runRound(lineage, descent, plan, round);
-      await this.#log.drain();
-      const decision = await this.#decide(round);
-      if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
-      if (spent !== undefined) return { reason: "budget_exhausted", decision };
-      if (this.#history.length >= this.#settings.maxIterations) return { reason: "max_iterations", decision };
-      await this.#prune(lineage, descent, plan, namesParents, before);
-    }
-  }
-
-  async #plan(round: number): Promise<RoundPlan<Task>> {
-    const { driver, task } = this.#options;
-    const { signal } = this.#stop.controller;
-    throwIfAborted(signal);
-    const asked = (async () => driver.plan(task, this.#history, { signal }))();
-    const answer = await raceAbort(asked, signal);
-    const plan = parsePlan<Task>(answer, this.#history.length, this.#settings.maxIterations - this.#history.length);
-    const { tasks, parents, cut, rationale } = plan;
-    this.#log.record({
-      type: "round.planned",
-      round,
-      tasks: tasks as readonly JsonValue[],
-      ...(parents === undefined ? {} : { parentIndex: parents }),
-      ...(cut === 0 ? {} : { cut }),
-      ...(rationale === undefined ? {} : { rationale }),
-    });
-    throwIfAborted(signal);
-    return plan;
-  }
-
-  async #decide(round: number): Promise<Decision> {
-    const { signal } = this.#stop.controller;
-    throwIfAborted(signal);
-    const asked = (async () => this.#options.driver.decide(this.#history, { signal }))();
-    const decision = await raceAbort(asked, signal);
-    this.#log.record({ type: "decision.made", round, decision: (decision ?? null) as JsonValue });
-    throwIfAborted(signal);
-    return decision;
-  }
-
-  /** Runs the tasks of a round in bounded parallel; answers with the limit of the budget that kept some from starting. */
-  async #runRound(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, round: number): Promise<string | undefined> {
-    const { controller: roundStop, unlink } = linkSignals(this.#stop.controller.signal);
-    const first = this.#history.length;
-    const boxes = this.#planBoxes(lineage, descent, plan);
-    let exhausted: string | undefined;
-    const runTask = async (task: Task, offset: number): Promise<IterationOutcome<Task, Output> | undefined> => {
-      if (roundStop.signal.aborted) return undefined;
-      const { budget = {} } = this.#options;
-      exhausted ??= exhaustedLimit(budget, this.#log.usage, this.#now() - this.#startedAt);
-      if (exhausted !== undefined) return undefined;
-      try {
-        const outcome = await this.#runTask(lineage, boxes[offset] as PlannedBox, task, first + offset, round, roundStop.signal);
-        if (outcome.status === "completed") requireMeasured(budget, outcome.iteration.usage, outcome.iteration.agentRunName);
-        if (plan.firstValid && outcome.iteration.verdict?.valid === true) roundStop.abort(new Error("another iteration of the round was valid first"));
-        return outcome;
-      } catch (error) {
-        // The others of the round have nothing to wait for any more.
-        this.#stop.controller.abort(error);
-        throw error;
-      }
-    };
-    try {
-      const outcomes = await mapWithConcurrency(plan.tasks, this.#settings.maxConcurrency, runTask);
-      throwIfAborted(this.#stop.controller.signal);
-      for (const outcome of outcomes) {
-        if (outcome === undefined) continue;
-        this.#history.push(outcome.iteration);
-        descent.add(outcome.iteration, outcome.place);
-      }
-    } finally {
-      unlink();
-    }
-    return exhausted;
-  }
-
-  /** Where each task of a round will run: a lone task of a parent continues it, several fork it, as far as the flags say (K5, K6). */
-  #planBoxes(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>): PlannedBox[] {
-    const { continuity, fanout } = this.#settings;
-    if (!continuity && !fanout) return plan.tasks.map((_task, offset) => parentOf(plan.parents?.[offset]));
-    const parents = plan.parents ?? plan.tasks.map(() => descent.defaultParent());
-    const siblings = new Map<number | undefined, number>();
-    for (const parent of parents) siblings.set(parent, (siblings.get(parent) ?? 0) + 1);
-    return parents.map((parent): PlannedBox => {
-      if (parent === undefined) return {};
-      const place = plan.parents === undefined ? descent.reachable(parent) : descent.named(parent);
-      const alone = siblings.get(parent) === 1;
-      if (place === undefined || (alone ? !continuity : !fanout)) return parentOf(plan.parents === undefined ? undefined : parent);
-      return { parentIndex: parent, place, how: alone && lineage.isHead(place) ? "continue" : "fork" };
-    });
-  }
-
-  async #runTask(
-    lineage: SandboxLineage,
-    { parentIndex, place, how }: PlannedBox,
-    task: Task,
-    index: number,
-    round: number,
-    signal: AbortSignal,
-  ): Promise<IterationOutcome<Task, Output>> {
-    const { output, validator, redact, onWorkerBox } = this.#options;
-    const { specs, continuity, fanout, onlyMemory } = this.#settings;
-    const spec = specs[index % specs.length] as AgentRunSpec<Task>;
-    const shares = continuity || fanout;
-    const labels = { "skein.session": this.#sessionId, "skein.run": this.#runId, "skein.iteration": String(index) };
-    const fresh: CreateBoxOptions = {
-      ...spec.box,
-      profile: spec.profile,
-      labels: { ...spec.box?.labels, ...labels },
-      signal,
-    };
-    const acquire = async (): Promise<Place> => {
-      if (place !== undefined && how === "continue") {
-        return lineage.continue(place, { index, ...(parentIndex === undefined ? {} : { from: parentIndex }) });
-      }
-      if (place !== undefined) return lineage.fork(place, { fresh, onlyMemory, name: `${this.#sessionId}.${index}`, labels, signal, index });
-      return lineage.start(fresh, { conversation: shares, signal, index });
-    };
-    const outcome = await runIteration<Task, Output>(
-      {
-        loopSessionId: this.#sessionId,
-        loopRunId: this.#runId,
-        store: this.#store,
-        log: this.#log,
-        output,
-        ...(validator === undefined ? {} : { validator }),
-        ...(redact === undefined ? {} : { redact }),
-        onEvent: (event) => this.#hear(event),
-        now: this.#now,
-      },
-      {
-        index,
-        round,
-        task,
-        spec,
-        agentRunName: nameOf(spec),
-        ...parentOf(parentIndex),
-        acquire,
-        continues: how === "continue",
-        signal,
-      },
-    );
-    if (outcome.place !== undefined && !shares) {
-      if (onWorkerBox === undefined) await lineage.release(outcome.place);
-      else {
-        this.#handed.push(outcome.place);
-        onWorkerBox(outcome.place.branch.box);
-      }
-    }
-    return outcome;
-  }
-
-  /** Deletes the boxes that no later round can descend from (K8). */
-  async #prune(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, namesParents: boolean, before: number): Promise<void> {
-    const { continuity, fanout, everyRound } = this.#settings;
-    if (!continuity && !fanout) return;
-    const fresh = this.#history.slice(before).map(({ index }) => index);
-    if (everyRound) await this.#checkpoint(lineage, descent, fresh);
-    if (!namesParents) {
-      const parent = descent.defaultParent();
-      await lineage.prune(parent === undefined ? [] : descent.placesOf([parent]));
-    } else if (plan.keep !== undefined) {
-      await lineage.prune(descent.placesOf([...plan.keep, ...fresh]));
-    }
-  }
-
-  async #checkpoint(lineage: SandboxLineage, descent: Descent, indexes: readonly number[]): Promise<void> {
-    await mapWithConcurrency(indexes, this.#settings.maxConcurrency, async (index) => {
-      const [place] = descent.placesOf([index]);
-      const atSeq = this.#history[index]?.events.at(-1)?.seq;
-      if (place === undefined || !lineage.isHead(place)) return;
-      await lineage.checkpoint(place, { onlyMemory: this.#settings.onlyMemory, index, ...(atSeq === undefined ? {} : { atSeq }) });
-    });
-  }
-
-  #selectWinner(): LoopWinner<Task, Output> | undefined {
-    const options = this.#options;
-    if (options.selectWinner !== undefined) return options.selectWinner(this.#history);
-    return options.driver.selectWinner === undefined ? selectWinner(this.#history) : options.driver.selectWinner(this.#history);
-  }
-
-  #final(end: RoundsEnd<Decision> | undefined, failure: { readonly error: unknown } | undefined): FinalBody {
-    const usage = this.#log.usage;
-    const durationMs = Math.max(0, Math.round(this.#now() - this.#startedAt));
-    if (failure !== undefined) {
-      if (this.#options.signal?.aborted === true && isAbortError(failure.error)) return { type: "final", status: "aborted", reason: "aborted", usage, durationMs };
-      const error = toErrorDetail(failure.error);
-      return { type: "final", status: "failed", reason: error.code ?? "loop_failed", error, usage, durationMs };
-    }
-    const nothingValid = this.#options.validator !== undefined && !this.#history.some(({ verdict }) => verdict?.valid === true);
-    const failed = nothingValid || end?.decision === "fail";
-    const reason = nothingValid ? "no_valid_output" : (end?.reason ?? "done");
-    return { type: "final", status: failed ? "failed" : "completed", reason, usage, durationMs };
-  }
-}
-
-/** Where a task will run. Without a place: in a fresh box. */
-interface PlannedBox {
-  readonly parentIndex?: number;
-  readonly place?: Place;
-  readonly how?: "continue" | "fork";
-}
-
-function parentOf(index: number | undefined): { readonly parentIndex?: number } {
-  return index === undefined ? {} : { parentIndex: index };
-}
-
-function nameOf<Task>({ name, profile }: AgentRunSpec<Task>): string {
-  return name ?? profile.name;
 }

@@ -4,11 +4,13 @@ import type { BoxEvent, EventBody } from "../event/event.ts";
 import { throwIfAborted } from "../internal/abort.ts";
 import type {
   Box,
+  BoxInfo,
   CheckpointMode,
   CheckpointOptions,
   CreateBoxOptions,
   ForkBoxOptions,
   ForkStatus,
+  Labels,
   PromptOptions,
   SandboxClient,
 } from "../sandbox/sandbox.ts";
@@ -30,7 +32,7 @@ export interface ScriptedTurn {
 
 /** A call that a scripted client saw, in order. */
 export interface ScriptedCall {
-  readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "delete" | "forkStatus";
+  readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "resumeTurn" | "attach" | "delete" | "forkStatus";
   readonly boxId?: string;
   readonly sessionId?: string | undefined;
   readonly detail?: unknown;
@@ -41,6 +43,8 @@ export interface ScriptedSandboxOptions {
   readonly agent?: (turn: ScriptedTurn) => AsyncIterable<EventBody> | Iterable<EventBody>;
   /** Which forks the probe says there are. Default: none, and no probe. */
   readonly modes?: readonly CheckpointMode[];
+  /** Whether a later process finds the boxes again (`attach`) and their turns (`resumeTurn`). Default false. */
+  readonly attachable?: boolean;
   /** Runs before each call: throw to make it fail, wait to make it slow. */
   readonly before?: (call: ScriptedCall) => void | Promise<void>;
 }
@@ -69,11 +73,26 @@ class ScriptedClient implements ScriptedSandbox {
   readonly #options: ScriptedSandboxOptions;
   readonly #checkpoints = new Map<string, ReadonlyMap<string, ScriptedMemory>>();
   #boxes = 0;
+  readonly #living = new Map<string, Box>();
   readonly forkStatus?: () => Promise<ForkStatus>;
+  readonly attach?: (boxId: string) => Promise<Box | null>;
+  readonly list?: (labels?: Labels) => Promise<BoxInfo[]>;
+  readonly #labels = new Map<string, Labels>();
 
   constructor(options: ScriptedSandboxOptions) {
     this.#options = options;
     const { modes } = options;
+    if (options.attachable === true) {
+      this.attach = async (boxId) => {
+        await this.note({ method: "attach", boxId });
+        return this.#living.get(boxId) ?? null;
+      };
+      this.list = async (wanted = {}) => {
+        const fits = (labels: Labels): boolean => Object.entries(wanted).every(([name, value]) => labels[name] === value);
+        const found = [...this.#living.keys()].map((id) => ({ id, labels: this.#labels.get(id) ?? {} }));
+        return found.filter(({ labels }) => fits(labels)).map((info) => ({ ...info, state: "running", contained: true, createdAt: 0 }));
+      };
+    }
     if (modes !== undefined) {
       this.forkStatus = async () => {
         await this.note({ method: "forkStatus" });
@@ -91,25 +110,32 @@ class ScriptedClient implements ScriptedSandbox {
     const { signal, ...shown } = options;
     await this.note({ method: "create", detail: shown });
     throwIfAborted(signal);
-    return this.makeBox(new Map());
+    return this.makeBox(new Map(), options.labels);
   }
 
-  makeBox(memory: ReadonlyMap<string, ScriptedMemory>): Box {
+  makeBox(memory: ReadonlyMap<string, ScriptedMemory>, labels: Labels = {}): Box {
     const copies = [...memory].map(([id, { prompts }]): [string, ScriptedMemory] => [id, { prompts: [...prompts] }]);
     const box = new ScriptedBox(this, this.#options, `box-${++this.#boxes}`, this.#boxes, new Map(copies));
     this.alive.add(box.id);
+    this.#living.set(box.id, box);
+    this.#labels.set(box.id, labels);
     this.peak = Math.max(this.peak, this.alive.size);
     return box;
+  }
+
+  forget(boxId: string): void {
+    this.alive.delete(boxId);
+    this.#living.delete(boxId);
   }
 
   keepCheckpoint(id: string, memory: ReadonlyMap<string, ScriptedMemory>): void {
     this.#checkpoints.set(id, memory);
   }
 
-  restoreFrom(checkpointId: string): Box {
+  restoreFrom(checkpointId: string, labels: Labels | undefined): Box {
     const memory = this.#checkpoints.get(checkpointId);
     if (memory === undefined) throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
-    return this.makeBox(memory);
+    return this.makeBox(memory, labels);
   }
 }
 
@@ -119,7 +145,10 @@ class ScriptedBox implements Box {
   readonly #options: ScriptedSandboxOptions;
   readonly #number: number;
   readonly #memory: Map<string, ScriptedMemory>;
+  /** What the agent answered, by turn. */
+  readonly #turns = new Map<string, BoxEvent[]>();
   #checkpoints = 0;
+  readonly resumeTurn?: NonNullable<Box["resumeTurn"]>;
   readonly fork?: (checkpointId: string, options?: ForkBoxOptions) => Promise<Box>;
   readonly checkpoint?: (options?: CheckpointOptions) => Promise<{ checkpointId: string; mode: CheckpointMode }>;
 
@@ -129,6 +158,9 @@ class ScriptedBox implements Box {
     this.#options = options;
     this.#number = number;
     this.#memory = memory;
+    if (options.attachable === true) {
+      this.resumeTurn = (turnId, { after }) => this.#replay(turnId, after);
+    }
     if (options.modes === undefined) return;
     this.checkpoint = async ({ mode = "memory" } = {}) => {
       await client.note({ method: "checkpoint", boxId: id, detail: { mode } });
@@ -139,7 +171,7 @@ class ScriptedBox implements Box {
     };
     this.fork = async (checkpointId, forkOptions) => {
       await client.note({ method: "fork", boxId: id, detail: { checkpointId, name: forkOptions?.name } });
-      return client.restoreFrom(checkpointId);
+      return client.restoreFrom(checkpointId, forkOptions?.labels);
     };
   }
 
@@ -150,10 +182,28 @@ class ScriptedBox implements Box {
     if (sessionId !== undefined) this.#memory.set(sessionId, memory);
     memory.prompts.push(prompt);
     const turn: ScriptedTurn = { boxId: this.id, prompt, memory, signal, boxNumber: this.#number };
-    let seq = 0;
-    for await (const body of this.#options.agent?.(turn) ?? [{ type: "text.delta" as const, text: prompt }]) {
-      yield turnId === undefined ? body : { ...body, turn: { id: turnId, seq: ++seq } };
+    const kept: BoxEvent[] = [];
+    if (turnId !== undefined) this.#turns.set(turnId, kept);
+    const answer = this.#options.agent?.(turn) ?? [{ type: "text.delta" as const, text: prompt }];
+    const mark = (body: EventBody): BoxEvent => (turnId === undefined ? body : { ...body, turn: { id: turnId, seq: kept.length + 1 } });
+    // An agent that answers at once has answered, whoever still listens.
+    if (Symbol.iterator in answer) {
+      for (const body of answer) kept.push(mark(body));
+      yield* kept;
+      return;
     }
+    for await (const body of answer) {
+      const event = mark(body);
+      kept.push(event);
+      yield event;
+    }
+  }
+
+  async *#replay(turnId: string, after: number): AsyncGenerator<BoxEvent> {
+    await this.#client.note({ method: "resumeTurn", boxId: this.id, detail: { turnId, after } });
+    const kept = this.#turns.get(turnId);
+    if (kept === undefined) throw new SandboxError("turn_unknown", `The box ${this.id} does not know the turn ${turnId}.`);
+    yield* kept.slice(after);
   }
 
   session(id: string): { status(): Promise<SessionInfo | null> } {
@@ -168,6 +218,6 @@ class ScriptedBox implements Box {
 
   async delete(): Promise<void> {
     await this.#client.note({ method: "delete", boxId: this.id });
-    this.#client.alive.delete(this.id);
+    this.#client.forget(this.id);
   }
 }

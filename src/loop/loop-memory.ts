@@ -1,0 +1,168 @@
+import { ValidationError } from "../errors.ts";
+import type { StoredEvent, Usage } from "../event/event.ts";
+import { RunSummary } from "../event/run-summary.ts";
+import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
+import type { Place } from "../lineage/branch.ts";
+import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
+import type { Box, SandboxClient } from "../sandbox/sandbox.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { Iteration, OutputAdapter, Plan } from "./loop-types.ts";
+import type { IterationRecord, LoopRecord } from "./loop-record.ts";
+import { decisionOf, foldLoop, isFinished } from "./loop-record.ts";
+import type { TurnInFlight } from "./resume-turn.ts";
+
+/**
+ * What a loop's log already answers, so that a resumed loop asks nobody twice: plans, iterations, verdicts and decisions of earlier runs,
+ * and the boxes that are still there. A new loop has an empty one.
+ */
+export class LoopMemory<Task, Output> {
+  readonly #record: LoopRecord;
+  readonly #store: SessionStore;
+  readonly #output: OutputAdapter<Output>;
+  /** The living boxes that the log names. */
+  readonly #boxes = new Map<string, Box>();
+  /** The latest place of each box that was taken over. */
+  readonly #places = new Map<string, Place>();
+  #usage: Usage = {};
+
+  private constructor(record: LoopRecord, store: SessionStore, output: OutputAdapter<Output>) {
+    this.#record = record;
+    this.#store = store;
+    this.#output = output;
+  }
+
+  /** Reads the log of a session up to `historySeq`; 0: there is none. */
+  static async read<Task, Output>(
+    store: SessionStore,
+    sessionId: string,
+    historySeq: number,
+    output: OutputAdapter<Output>,
+  ): Promise<LoopMemory<Task, Output>> {
+    const summary = new RunSummary();
+    async function* history(): AsyncGenerator<StoredEvent> {
+      if (historySeq === 0) return;
+      for await (const event of store.read(sessionId, { limit: historySeq })) {
+        summary.add(event);
+        yield event;
+      }
+    }
+    const memory = new LoopMemory<Task, Output>(await foldLoop(history()), store, output);
+    memory.#usage = summary.usage;
+    return memory;
+  }
+
+  get lastRunId(): string | undefined {
+    return this.#record.lastRunId;
+  }
+
+  /** Tokens and cost of earlier runs. */
+  get usage(): Usage {
+    return this.#usage;
+  }
+
+  get elapsedMs(): number {
+    return this.#record.elapsedMs;
+  }
+
+  /** @throws ValidationError `loop_changed` */
+  requireSame(fingerprint: string): void {
+    const was = this.#record.fingerprint;
+    if (was === undefined || was === fingerprint) return;
+    throw new ValidationError("loop_changed", "The loop's driver, agent runs or validator are not those that its log was made with; resume it with the same ones, or say allowChanged to go on all the same.");
+  }
+
+  /** Finds the boxes of earlier runs again, and deletes those that nothing needs: unknown to the log, or made for an iteration that never began. */
+  async attachBoxes(client: SandboxClient, sessionId: string, maxConcurrency: number): Promise<void> {
+    if (client.attach === undefined || this.#record.lastRunId === undefined) return;
+    const needed = new Set([...this.#record.iterations.values()].map(({ started }) => started.boxId));
+    const known = [...this.#record.boxes.values()].filter(({ deleted }) => !deleted).map(({ boxId }) => boxId);
+    const listed = (await client.list?.({ "skein.session": sessionId })) ?? [];
+    const ids = [...new Set([...known, ...listed.map(({ id }) => id)])];
+    await mapWithConcurrency(ids, maxConcurrency, async (id) => {
+      const box = await client.attach?.(id);
+      if (box === null || box === undefined) return;
+      if (needed.has(id)) this.#boxes.set(id, box);
+      else await box.delete().catch(() => {});
+    });
+  }
+
+  plan(round: number): Plan<Task> | undefined {
+    const planned = this.#record.rounds[round]?.planned;
+    if (planned === undefined) return undefined;
+    const { tasks, parentIndex, keep, endWhen, rationale } = planned;
+    return {
+      tasks: tasks as unknown as readonly Task[],
+      ...(parentIndex === undefined ? {} : { parentIndex }),
+      ...(keep === undefined ? {} : { keep }),
+      ...(endWhen === undefined ? {} : { endWhen }),
+      ...(rationale === undefined ? {} : { rationale }),
+    };
+  }
+
+  decision(round: number): { readonly decision: unknown } | undefined {
+    return decisionOf(this.#record.rounds[round]);
+  }
+
+  isFinished(index: number): boolean {
+    const record = this.#record.iterations.get(index);
+    return record !== undefined && isFinished(record);
+  }
+
+  /** How often an iteration was begun before. */
+  attempts(index: number): number {
+    return this.#record.iterations.get(index)?.attempts ?? 0;
+  }
+
+  /** The turn of an iteration whose end is not on record, if its box still lives and can be asked. */
+  turnInFlight(index: number): TurnInFlight | undefined {
+    const record = this.#record.iterations.get(index);
+    if (record === undefined || record.ended !== undefined) return undefined;
+    const { boxId, turnId, iterationSessionId: sessionId, parentIndex } = record.started;
+    const box = boxId === undefined ? undefined : this.#boxes.get(boxId);
+    if (box?.resumeTurn === undefined || turnId === undefined) return undefined;
+    return { sessionId, turnId, ...(parentIndex === undefined ? {} : { parentIndex }) };
+  }
+
+  /** The finished iteration as its process had it, with its output derived from its events again. */
+  async iteration(index: number, task: Task, lineage: SandboxLineage): Promise<{ iteration: Iteration<Task, Output>; place: Place | undefined }> {
+    const { started, ended, verdict } = this.#record.iterations.get(index) as Required<IterationRecord>;
+    const { round, iterationSessionId: sessionId, agentRunName, parentIndex, boxId } = started;
+    const events: StoredEvent[] = [];
+    if ((await this.#store.get(sessionId)) !== undefined) for await (const event of this.#store.read(sessionId)) events.push(event);
+    const failed = ended.error?.code === "output_failed" || events.at(-1)?.type !== "final" || (ended.status === "failed" && ended.error?.code !== "validator_failed");
+    const iteration: Iteration<Task, Output> = {
+      index,
+      round,
+      ...(parentIndex === undefined ? {} : { parentIndex }),
+      task,
+      agentRunName,
+      ...(failed ? {} : { output: this.#output.parse(events) }),
+      ...(verdict === undefined ? {} : { verdict: toVerdict(verdict) }),
+      ...(ended.error === undefined ? {} : { error: ended.error }),
+      events,
+      usage: ended.usage,
+      sessionId,
+      ...(boxId === undefined ? {} : { boxId }),
+      startedAt: started.at,
+      endedAt: ended.at,
+    };
+    return { iteration, place: this.takeOver(index, lineage) };
+  }
+
+  /** Makes the box of an iteration the lineage's own; undefined where it never had one. */
+  takeOver(index: number, lineage: SandboxLineage): Place | undefined {
+    const boxId = this.#record.iterations.get(index)?.started.boxId;
+    const trace = boxId === undefined ? undefined : this.#record.boxes.get(boxId);
+    if (boxId === undefined || trace === undefined) return undefined;
+    const before = this.#places.get(boxId);
+    const place = before === undefined ? lineage.adopt(trace, this.#boxes.get(boxId) ?? null, index) : lineage.adoptTurn(before, index);
+    this.#places.set(boxId, place);
+    const checkpoint = this.#record.checkpoints.get(index);
+    if (checkpoint !== undefined) lineage.adoptCheckpoint(place, checkpoint);
+    return place;
+  }
+}
+
+function toVerdict({ valid, score, scores, notes }: Required<IterationRecord>["verdict"]): NonNullable<Iteration<unknown, unknown>["verdict"]> {
+  return { valid, score, ...(scores === undefined ? {} : { scores }), ...(notes === undefined ? {} : { notes }) };
+}
