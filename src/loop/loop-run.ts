@@ -1,4 +1,4 @@
-import { isAbortError, ValidationError } from "../errors.ts";
+import { isAbortError } from "../errors.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { FinalBody, JsonValue, StoredEvent, Usage } from "../event/event.ts";
 import { addUsage } from "../event/usage.ts";
@@ -19,6 +19,8 @@ import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
 import type { LoopMemory } from "./loop-memory.ts";
 import type { AgentRunSpec, Iteration, LoopResult, LoopWinner, RunLoopOptions } from "./loop-types.ts";
+import type { BoxRules, PlannedBox } from "./plan-boxes.ts";
+import { planBoxes } from "./plan-boxes.ts";
 import type { RoundPlan } from "./round-plan.ts";
 import { parsePlan } from "./round-plan.ts";
 import type { IterationOutcome } from "./run-iteration.ts";
@@ -228,7 +230,7 @@ export class LoopRun<Task, Output, Decision> {
     const first = this.#history.length;
     const finished = plan.tasks.map((_task, offset) => this.#memory.isFinished(first + offset));
     // A round that the log holds whole needs no boxes any more.
-    const boxes = finished.includes(false) ? this.#planBoxes(lineage, descent, plan, first) : [];
+    const boxes = finished.includes(false) ? planBoxes(plan, { first, lineage, descent, memory: this.#memory, ...this.#boxRules }) : [];
     let exhausted = false;
     const runTask = async (task: Task, offset: number): Promise<Ended<Task, Output> | undefined> => {
       if (finished[offset] === true) return this.#recall(lineage, task, first + offset);
@@ -268,34 +270,13 @@ export class LoopRun<Task, Output, Decision> {
     return recalled;
   }
 
+  get #boxRules(): BoxRules {
+    const { continuity, fanout } = this.#settings;
+    return { continuity, fanout, freshWhenLost: this.#options.onLostBox === "fresh" };
+  }
+
   get #shares(): boolean {
     return this.#settings.continuity || this.#settings.fanout;
-  }
-
-  /** Where each task of a round will run: a lone task of a parent continues it, several fork it, as far as the flags say (K5, K6). */
-  #planBoxes(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, first: number): PlannedBox[] {
-    const { continuity, fanout } = this.#settings;
-    if (!this.#shares) return plan.tasks.map((_task, offset) => parentOf(plan.parents?.[offset]));
-    const parents = plan.parents ?? plan.tasks.map(() => descent.defaultParent());
-    const siblings = new Map<number | undefined, number>();
-    for (const parent of parents) siblings.set(parent, (siblings.get(parent) ?? 0) + 1);
-    return parents.map((parent, offset): PlannedBox => {
-      const inFlight = this.#memory.turnInFlight(first + offset);
-      if (inFlight !== undefined) return parentOf(inFlight.parentIndex);
-      if (parent === undefined || this.#memory.isFinished(first + offset)) return {};
-      const alone = siblings.get(parent) === 1;
-      if (alone ? !continuity : !fanout) return parentOf(plan.parents === undefined ? undefined : parent);
-      if (descent.isLost(parent)) return this.#withoutBox(parent);
-      const place = plan.parents === undefined ? descent.reachable(parent) : descent.named(parent);
-      if (place === undefined) return parentOf(plan.parents === undefined ? undefined : parent);
-      return { parentIndex: parent, place, how: alone && lineage.isHead(place) ? "continue" : "fork" };
-    });
-  }
-
-  /** The box that a task should descend from did not survive the process that used it (K10). */
-  #withoutBox(parent: number): PlannedBox {
-    if (this.#options.onLostBox === "fresh") return {};
-    throw new ValidationError("conversation_gone", `The box of iteration ${parent}, from which the loop should go on, is gone and has no checkpoint; resume with onLostBox "fresh" to go on in a fresh box.`);
   }
 
   async #runTask(
@@ -350,7 +331,7 @@ export class LoopRun<Task, Output, Decision> {
         task,
         spec,
         agentRunName: nameOf(spec),
-        ...parentOf(parentIndex),
+        ...(parentIndex === undefined ? {} : { parentIndex }),
         acquire,
         continues: how === "continue",
         attempts,
@@ -415,17 +396,6 @@ export class LoopRun<Task, Output, Decision> {
 interface Ended<Task, Output> {
   readonly iteration: Iteration<Task, Output>;
   readonly place?: Place | undefined;
-}
-
-/** Where a task will run. Without a place: in a fresh box. */
-interface PlannedBox {
-  readonly parentIndex?: number;
-  readonly place?: Place;
-  readonly how?: "continue" | "fork";
-}
-
-function parentOf(index: number | undefined): { readonly parentIndex?: number } {
-  return index === undefined ? {} : { parentIndex: index };
 }
 
 function nameOf<Task>({ name, profile }: AgentRunSpec<Task>): string {
