@@ -12,7 +12,7 @@ export function answerPermission(
   requestId: string,
   emit: (body: BackendEventBody) => void,
 ): acp.RequestPermissionResponse {
-  const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }) as PermissionOption);
+  const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }));
   emit({
     type: "permission.requested",
     requestId,

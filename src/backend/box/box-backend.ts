@@ -66,7 +66,8 @@ class BoxBackend implements Backend {
       // Another prompt is another turn of the same conversation.
       if (!stored.isSamePrompt) return yield* this.#prompt(running, input, context, createId("turn"));
       try {
-        return yield* stored.withoutStored(box.resumeTurn?.(turnId, { after: stored.after, signal }) ?? box.streamPrompt(input.prompt, { sessionId, turnId, signal }));
+        yield* stored.withoutStored(box.resumeTurn?.(turnId, { after: stored.after, signal }) ?? box.streamPrompt(input.prompt, { sessionId, turnId, signal }));
+        return;
       } catch (error) {
         // The prompt was never sent, so it is sent now; had it been sent all the same, its id would make it the same turn.
         if (!SkeinError.is(error) || error.code !== "turn_unknown" || stored.after > 0) throw error;

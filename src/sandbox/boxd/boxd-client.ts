@@ -89,10 +89,10 @@ export class BoxdClient {
   session(id: string): { status(): Promise<SessionInfo | null> } {
     return {
       status: async () => {
-        const info = await this.#connection.json({ method: "GET", path: `/conversations/${encodeURIComponent(id)}` });
+        const info = (await this.#connection.json({ method: "GET", path: `/conversations/${encodeURIComponent(id)}` })) as SessionInfo | null | undefined;
         if (info === null) return null;
-        if ((info as { id?: unknown } | undefined)?.id !== id) throw this.#connection.nonsense("a conversation that was not asked for");
-        return info as SessionInfo;
+        if (info?.id !== id) throw this.#connection.nonsense("a conversation that was not asked for");
+        return info;
       },
     };
   }

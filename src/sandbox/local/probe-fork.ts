@@ -1,8 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { createId } from "../../internal/ids.ts";
 import type { Box, ForkStatus } from "../sandbox.ts";
-import type { BoxSpec } from "./box-record.ts";
-import type { LocalSandboxClient } from "./local-sandbox-client.ts";
+import type { BoxPaths, BoxSpec } from "./box-record.ts";
+import type { LocalBox } from "./local-box.ts";
+
+/** What the probe needs of the client that it asks for. */
+export interface ForkProbeClient {
+  createFrom(spec: BoxSpec, options: { readonly labels: Readonly<Record<string, string>> }, fill: (paths: BoxPaths) => Promise<void>): Promise<LocalBox>;
+  deleteCheckpoint(checkpointId: string): Promise<void>;
+}
 
 const FILE = "marker";
 
@@ -10,7 +16,7 @@ const FILE = "marker";
 const SPEC: BoxSpec = { profile: { name: "fork probe" }, env: {}, network: "none", limits: {}, claimMs: 60_000, agentStart: "lazy" };
 
 /** Says what a fork is here, from one that was really made, read back, and changed without its parent noticing. */
-export async function probeFork(client: LocalSandboxClient): Promise<ForkStatus> {
+export async function probeFork(client: ForkProbeClient): Promise<ForkStatus> {
   const boxes: Box[] = [];
   const checkpoints: string[] = [];
   try {
