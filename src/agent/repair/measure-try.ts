@@ -56,7 +56,7 @@ function passesSame(after: TestReport, before: TestReport): boolean {
 
 /** Room for a loaded machine, and little enough that an edit which makes a loop endless costs seconds, not minutes. */
 export function toTimeLimit(durationMs: number): number {
-  return durationMs * 4 + 1500;
+  return durationMs * 5 + 2500;
 }
 
 /** What the whole suite would say if only this file's result had changed. */
