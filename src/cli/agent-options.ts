@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { AgentProfile } from "../agent/agent.ts";
+import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
 import { parseWord } from "./parse-option.ts";
@@ -30,11 +31,17 @@ function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
 }
 
-/** The profile that the options name. */
+/**
+ * The profile that the options name.
+ *
+ * @throws ValidationError `agent_unknown` before anything is made for it
+ */
 export function toProfile(options: AgentOptions): AgentProfile {
   // The name is for people and lists, so a long command is named by its program.
   const [program = options.agent] = options.agent.split(" ");
-  return { name: program.split("/").at(-1) || program, agent: options.agent, ...(options.model === undefined ? {} : { model: options.model }) };
+  const profile = { name: program.split("/").at(-1) || program, agent: options.agent, ...(options.model === undefined ? {} : { model: options.model }) };
+  resolveAgent(profile);
+  return profile;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../event/event.ts";
+import { readLoopEvents } from "./read-loop.ts";
 import type { Session, SessionStore, TailOptions } from "../store/session-store.ts";
 
 const LOOK_FOR_CHILDREN_MS = 250;
@@ -12,25 +13,33 @@ export async function followSession(store: SessionStore, session: Session, optio
     for await (const event of store.tail(session.id, options)) onEvent(event);
     return;
   }
-  const known = new Set<string>();
+  // The past of a loop in the order of its clocks; from there on each log by itself, for the live order is the order of arrival.
+  const seen = new Map<string, number>();
+  for await (const event of readLoopEvents(store, session.id, options)) {
+    if (options.signal?.aborted) return;
+    seen.set(event.sessionId, event.seq);
+    onEvent(event);
+  }
+  const tailing = new Set<string>();
   const tails: Promise<void>[] = [];
   const controller = new AbortController();
   const signal = options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
   const tailChild = async (sessionId: string): Promise<void> => {
-    for await (const event of store.tail(sessionId, { until: "final", signal })) onEvent(event);
+    for await (const event of store.tail(sessionId, { until: "final", after: seen.get(sessionId) ?? 0, signal })) onEvent(event);
   };
   const look = async (): Promise<void> => {
     const children = await store.list({ parentId: session.id });
     for (const child of children.toReversed()) {
-      if (known.has(child.id)) continue;
-      known.add(child.id);
+      if (tailing.has(child.id)) continue;
+      tailing.add(child.id);
       tails.push(tailChild(child.id));
     }
   };
   // A new iteration shows first in the loop's own log, but its session may come into being a moment later.
   const timer = setInterval(() => void look().catch(() => {}), LOOK_FOR_CHILDREN_MS);
   try {
-    for await (const event of store.tail(session.id, options)) {
+    await look();
+    for await (const event of store.tail(session.id, { ...options, after: seen.get(session.id) ?? options.after ?? 0 })) {
       onEvent(event);
       if (event.type === "iteration.started" || event.type === "run.started") await look();
     }

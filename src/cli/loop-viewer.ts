@@ -19,6 +19,8 @@ export interface LoopViewer {
 }
 
 export interface LoopViewerOptions {
+  /** The loop's own session. */
+  readonly sessionId: string;
   readonly terminal: Terminal;
   /** Milliseconds since the epoch; a replay has a clock of its own. */
   readonly now: () => number;
@@ -30,8 +32,8 @@ export function createLoopViewer(options: LoopViewerOptions): LoopViewer {
   return (options.live ?? options.terminal.isTty) ? createLiveViewer(options) : createPlainViewer(options);
 }
 
-function createPlainViewer({ terminal }: LoopViewerOptions): LoopViewer {
-  const progress = new LoopProgress();
+function createPlainViewer({ terminal, sessionId }: LoopViewerOptions): LoopViewer {
+  const progress = new LoopProgress(sessionId);
   const titles = new Map<string, string>();
   return {
     progress,
@@ -45,8 +47,8 @@ function createPlainViewer({ terminal }: LoopViewerOptions): LoopViewer {
 }
 
 /** What has happened scrolls away above; what is going on is redrawn below, a few times a second however many events come. */
-function createLiveViewer({ terminal, now }: LoopViewerOptions): LoopViewer {
-  const progress = new LoopProgress();
+function createLiveViewer({ terminal, sessionId, now }: LoopViewerOptions): LoopViewer {
+  const progress = new LoopProgress(sessionId);
   const log = createLogUpdate(terminal.stdout);
   const titles = new Map<string, string>();
   let noticeText = "";

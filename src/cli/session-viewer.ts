@@ -9,8 +9,8 @@ export interface SessionViewer {
   close(): void;
 }
 
-export function createSessionViewer(session: Session, options: LoopViewerOptions): SessionViewer {
-  if (session.kind === "loop") return createLoopViewer(options);
+export function createSessionViewer(session: Session, options: Omit<LoopViewerOptions, "sessionId">): SessionViewer {
+  if (session.kind === "loop") return createLoopViewer({ ...options, sessionId: session.id });
   const renderer = new TaskStreamRenderer(options.terminal.style);
   return {
     show: (event) => options.terminal.write(renderer.render(event)),

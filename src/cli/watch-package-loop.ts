@@ -38,7 +38,7 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
     terminal.print(style.dim(head), ...(loop.workspace === undefined ? [] : [style.dim(`a copy of ${loop.workspace}`)]));
     terminal.print(...renderContainment(capabilities, style));
   }
-  const viewer = createLoopViewer({ terminal, now: line.now, live: !json && terminal.isTty });
+  const viewer = createLoopViewer({ terminal, sessionId, now: line.now, live: !json && terminal.isTty });
   if (!json && terminal.isTty && !capabilities.contained) viewer.notice("not contained");
   const stopping = (): void => viewer.notice("stopping…");
   if (!json && terminal.isTty) interrupt.signal.addEventListener("abort", stopping, { once: true });

@@ -24,15 +24,18 @@ function editDistance(left: string, right: string): number {
   return row[right.length] as number;
 }
 
+/** The ids of a loop's iterations begin with the loop's own: what fits them all means the loop. */
+function withoutChildren(sessions: readonly Session[]): Session[] {
+  const ids = new Set(sessions.map(({ id }) => id));
+  return sessions.filter(({ parentId }) => parentId === undefined || !ids.has(parentId));
+}
+
 /** Near ones first. An unfinished id is compared with as much of the others as there is of it. */
 function suggest(wanted: string, sessions: readonly Session[]): string[] {
-  return sessions
-    .map(({ id }) => ({
-      id,
-      distance: Math.min(editDistance(wanted, id.slice(0, wanted.length)), editDistance(wanted, idTail(id).slice(0, wanted.length))),
-    }))
-    .filter(({ distance }) => distance <= Math.max(2, wanted.length / 4))
-    .sort((a, b) => a.distance - b.distance)
+  const distanceTo = ({ id }: Session): number =>
+    Math.min(editDistance(wanted, id.slice(0, wanted.length)), editDistance(wanted, idTail(id).slice(0, wanted.length)));
+  return withoutChildren(sessions.filter((session) => distanceTo(session) <= Math.max(2, wanted.length / 4)))
+    .sort((a, b) => distanceTo(a) - distanceTo(b))
     .slice(0, MAX_SUGGESTIONS)
     .map(({ id }) => id);
 }
@@ -51,7 +54,7 @@ export async function findSession(store: SessionStore, wanted: string): Promise<
   }
   const sessions = await store.list();
   if (sessions.length === 0) throw new ValidationError("session_unknown", `No session has the id "${wanted}": there are no sessions here yet.`);
-  const fitting = wanted === "" ? [] : sessions.filter(({ id }) => id.startsWith(wanted) || idTail(id).startsWith(wanted));
+  const fitting = wanted === "" ? [] : withoutChildren(sessions.filter(({ id }) => id.startsWith(wanted) || idTail(id).startsWith(wanted)));
   if (fitting.length === 1) return fitting[0] as Session;
   if (fitting.length > 1) {
     const shown = fitting.slice(0, MAX_SUGGESTIONS).map(({ id }) => id);

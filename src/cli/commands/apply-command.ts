@@ -71,7 +71,8 @@ async function choosePatch(
       ? new ValidationError("no_change", `Loop ${session.id} has no attempt that ended; see \`skein show ${session.id}\`.`)
       : new ValidationError("invalid_option", `Loop ${session.id} has no iteration ${options.iteration}; \`skein show ${session.id}\` lists those it has.`);
   }
-  const patch = chosen.sessionId === undefined ? undefined : await readPatch(store, chosen.sessionId);
+  // An iteration whose box was never made has no session.
+  const patch = (await store.get(chosen.sessionId)) === undefined ? undefined : await readPatch(store, chosen.sessionId);
   return { patch: requirePatch(patch, `Iteration ${chosen.index} of ${session.id}`), iteration: chosen.index };
 }
 

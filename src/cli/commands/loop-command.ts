@@ -65,6 +65,7 @@ async function loop(line: CommandLine, taskText: string, options: LoopOptions): 
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
+  const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
   const containment = options.requireContainment === true ? "require" : "auto";
   await using runtime = await openData(line, options, { need: "write", containment });
@@ -76,7 +77,7 @@ async function loop(line: CommandLine, taskText: string, options: LoopOptions): 
     files: task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] }),
     ...(task.workspace === undefined ? {} : { workspace: task.workspace }),
     check,
-    profile: toProfile(options),
+    profile,
     agentEnv: env,
     network: options.network,
     driver,

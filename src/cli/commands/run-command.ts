@@ -51,6 +51,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
     throw new ValidationError("invalid_option", "To resume, name the session with --session <id>; `skein ls` lists them.");
   }
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
+  const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, { need: "write", containment: options.requireContainment === true ? "require" : "auto" });
   const sessionId = await chooseSession(runtime, options);
@@ -66,7 +67,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
   let hasPatch = false;
   for await (const event of streamTask({
     task: { prompt: task.prompt },
-    backend: createBoxBackend({ client, profile: toProfile(options), files, env, network: options.network, claimMs: BOX_CLAIM_MS, name: sessionId }),
+    backend: createBoxBackend({ client, profile, files, env, network: options.network, claimMs: BOX_CLAIM_MS, name: sessionId }),
     store: runtime.store,
     sessionId,
     resume: options.resume === true,

@@ -82,10 +82,10 @@ async function readRun(store: SessionStore, session: Session): Promise<View> {
 async function readLoop(store: SessionStore, session: Session): Promise<View> {
   const progress = await readLoopProgress(store, session.id);
   const { winner, driver, limits, rounds, iterations, decision, final, usage } = progress;
-  const shown = winner?.sessionId ?? iterations.find(({ sessionId }) => sessionId !== undefined)?.sessionId;
+  const shown = (winner ?? iterations[0])?.sessionId;
   return {
     ...(shown === undefined ? {} : { attempt: shown }),
-    patch: winner?.sessionId === undefined ? undefined : await readPatch(store, winner.sessionId),
+    patch: winner === undefined ? undefined : await readPatch(store, winner.sessionId),
     json: { driver, limits, rounds, iterations, decision, final, usage, winner: winner?.index },
     render: (options, style) => renderLoop(progress, style, options),
   };

@@ -10,8 +10,8 @@ export interface IterationProgress {
   readonly index: number;
   readonly round: number;
   readonly agentRunName: string;
-  /** The session that its own events are in, once one of them was seen. */
-  sessionId?: string;
+  /** The session that its own events are in. */
+  readonly sessionId: string;
   readonly parentIndex?: number;
   readonly startedAt: number;
   boxId?: string;
@@ -54,12 +54,17 @@ export class LoopProgress {
   readonly deleteFailures: StoredEventOf<"box.delete-failed">[] = [];
   readonly boxes = new Set<string>();
   readonly #iterations = new Map<number, IterationProgress>();
-  /** Which iteration a child session belongs to, as the child's own `run.started` says. */
+  /** Which iteration a child session belongs to. */
   readonly #children = new Map<string, number>();
-  #sessionId: string | undefined;
+  readonly #sessionId: string;
   #winner: number | undefined;
   readonly #notesByIndex = new Map<number, BoxNote>();
   readonly #notesByBox = new Map<string, BoxNote>();
+
+  /** @param sessionId the loop's own; every other is one of its iterations */
+  constructor(sessionId: string) {
+    this.#sessionId = sessionId;
+  }
 
   /** In the order of their index. */
   get iterations(): IterationProgress[] {
@@ -77,7 +82,7 @@ export class LoopProgress {
 
   /** True for the session of an iteration, which is not the loop's own. */
   isChild(sessionId: string): boolean {
-    return this.#sessionId !== undefined && sessionId !== this.#sessionId;
+    return sessionId !== this.#sessionId;
   }
 
   /** The iteration that the events of a child session belong to. */
@@ -105,14 +110,9 @@ export class LoopProgress {
   }
 
   add(event: StoredEvent): void {
-    // The first event that is shown of a loop is one of its own.
-    this.#sessionId ??= event.sessionId;
     if (event.sessionId === this.#sessionId) return this.#addOwn(event);
-    if (event.type === "run.started" && event.parent?.iteration !== undefined) this.#children.set(event.sessionId, event.parent.iteration);
     const iteration = this.iterationOf(event.sessionId);
-    if (iteration === undefined) return;
-    iteration.sessionId = event.sessionId;
-    this.#addChild(iteration, event);
+    if (iteration !== undefined) this.#addChild(iteration, event);
   }
 
   #addOwn(event: StoredEvent): void {
@@ -199,10 +199,11 @@ export class LoopProgress {
   }
 
   #start(event: StoredEventOf<"iteration.started">): void {
-    const { index, round, agentRunName, parentIndex, boxId } = event;
+    const { index, round, iterationSessionId, agentRunName, parentIndex, boxId } = event;
     const iteration: IterationProgress = {
       index,
       round,
+      sessionId: iterationSessionId,
       agentRunName,
       startedAt: event.at,
       status: "running",
@@ -215,6 +216,7 @@ export class LoopProgress {
     const note = this.#notesByIndex.get(index) ?? (boxId === undefined ? undefined : this.#notesByBox.get(boxId));
     if (note !== undefined) applyNote(iteration, note);
     this.#iterations.set(index, iteration);
+    this.#children.set(iterationSessionId, index);
   }
 
   #addChild(iteration: IterationProgress, event: StoredEvent): void {

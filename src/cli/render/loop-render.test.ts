@@ -13,13 +13,13 @@ const LOOP: object[] = [
   { type: "loop.started", driver: "refine", agentRunNames: ["repair"], fingerprint: "f", maxIterations: 6, maxConcurrency: 2 },
   { type: "round.planned", round: 0, tasks: ["mend"] },
   { type: "box.created", boxId: "b0", index: 0 },
-  { type: "iteration.started", index: 0, round: 0, agentRunName: "repair", boxId: "b0" },
+  { type: "iteration.started", index: 0, round: 0, iterationSessionId: "it0", agentRunName: "repair", boxId: "b0" },
   { type: "iteration.ended", index: 0, status: "completed", usage: {} },
   { type: "verdict.given", index: 0, valid: false, score: 0.5, notes: "2 of 4 tests pass" },
   { type: "round.planned", round: 1, tasks: ["mend", "mend"], parentIndex: 0, cut: 1 },
-  { type: "iteration.started", index: 1, round: 1, agentRunName: "repair", parentIndex: 0, boxId: "b1" },
+  { type: "iteration.started", index: 1, round: 1, iterationSessionId: "it1", agentRunName: "repair", parentIndex: 0, boxId: "b1" },
   { type: "box.forked", boxId: "b1", from: "b0", mode: "files", index: 1 },
-  { type: "iteration.started", index: 2, round: 1, agentRunName: "repair", parentIndex: 0, boxId: "b2" },
+  { type: "iteration.started", index: 2, round: 1, iterationSessionId: "it2", agentRunName: "repair", parentIndex: 0, boxId: "b2" },
   { type: "box.forked", boxId: "b2", mode: "fresh", index: 2, reason: "no fork" },
   { type: "verdict.given", index: 1, valid: true, score: 1, notes: "4 of 4 tests pass" },
   { type: "iteration.ended", index: 1, status: "completed", usage: {} },
@@ -30,12 +30,9 @@ const LOOP: object[] = [
 const at = (body: object, index: number, sessionId = "loop1"): StoredEvent =>
   ({ seq: index + 1, at: index * 1000, runId: "r", ...body, sessionId }) as StoredEvent;
 
-/** The first event of an iteration's own session. */
-const childStart = (iteration: number): StoredEvent =>
-  at({ type: "run.started", kind: "task", task: "mend", parent: { sessionId: "loop1", iteration } }, 0, `it${iteration}`);
 
 function progressAfter(count: number): { progress: LoopProgress; lines: string[] } {
-  const progress = new LoopProgress();
+  const progress = new LoopProgress("loop1");
   const lines: string[] = [];
   for (const [index, body] of LOOP.slice(0, count).entries()) {
     const event = at(body, index);
@@ -63,7 +60,6 @@ describe("a loop in lines", () => {
   it("tells what an attempt tried with what came of it", () => {
     const { progress } = progressAfter(5);
     const titles = new Map<string, string>();
-    progress.add(childStart(0));
     const result = { content: [{ content: { text: "3 of 4" } }] };
     const started = at({ type: "tool.started", toolCallId: "t", toolName: "edit", title: "try < as <=" }, 0, "it0");
     const ended = at({ type: "tool.ended", toolCallId: "t", toolName: "edit", status: "completed", result }, 1, "it0");
@@ -85,7 +81,6 @@ describe("LoopProgress", () => {
 
   it("L10: adds up what was reported, and knows nothing of what was not", () => {
     const { progress } = progressAfter(5);
-    progress.add(childStart(0));
     expect(progress.usage).toEqual({});
     progress.add(at({ type: "usage.reported", costUsd: 0.5 }, 0, "it0"));
     expect(progress.usage).toEqual({ costUsd: 0.5 });
@@ -102,7 +97,6 @@ describe("LoopProgress", () => {
 describe("the live block", () => {
   it("shows each attempt and the sum, never wider than the screen", () => {
     const { progress } = progressAfter(12);
-    progress.add(childStart(1));
     progress.add(at({ type: "tool.started", toolCallId: "t", toolName: "edit", title: `try ${"x".repeat(200)}` }, 0, "it1"));
     const lines = renderLoopBlock(progress, { style: PLAIN_STYLE, columns: 80, now: 12_000, notice: "boxes are not contained" });
     expect(lines).toHaveLength(4);
@@ -138,9 +132,9 @@ describe("after the loop", () => {
   });
 
   it("shows a child whose parent is not in the log, and survives an iteration that names itself", () => {
-    const lost = new LoopProgress();
-    lost.add(at({ type: "iteration.started", index: 3, round: 2, agentRunName: "a", parentIndex: 1 }, 0));
-    lost.add(at({ type: "iteration.started", index: 4, round: 2, agentRunName: "a", parentIndex: 4 }, 0));
+    const lost = new LoopProgress("loop1");
+    lost.add(at({ type: "iteration.started", index: 3, round: 2, iterationSessionId: "it3", agentRunName: "a", parentIndex: 1 }, 0));
+    lost.add(at({ type: "iteration.started", index: 4, round: 2, iterationSessionId: "it4", agentRunName: "a", parentIndex: 4 }, 0));
     expect(renderLineageTree(lost, PLAIN_STYLE, 80)).toHaveLength(2);
   });
 });

@@ -1,0 +1,120 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { makeFolder, skein } from "./cli-process.test.support.ts";
+
+const PACKAGE = { "package.json": '{"type":"module","scripts":{"test":"node --test"}}', "index.js": "export const one = 1;\n" };
+
+describe("help", () => {
+  it.each(["run", "loop", "ls", "show", "replay", "tail", "apply", "doctor", "boxes", "boxes ls", "boxes rm", "boxes prune", "examples"])(
+    "skein %s --help has examples and ends with 0",
+    async (command) => {
+      const cwd = await makeFolder();
+      const { exitCode, stdout, stderr } = await skein(cwd, [...command.split(" "), "--help"]);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      expect(stdout).toMatch(new RegExp(`^Usage: skein ${command}`));
+      expect(stdout).toMatch(/\nExamples:\n {2}\$ skein/);
+      expect(await readdir(cwd)).toEqual([]);
+    },
+  );
+
+  it("without a command it is the help, and a wrong usage", async () => {
+    const { exitCode, stderr } = await skein(await makeFolder(), []);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^Usage: skein/);
+  });
+
+  it("says its version", async () => {
+    expect((await skein(await makeFolder(), ["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+/);
+  });
+});
+
+describe("wrong usage ends with 2, one sentence and its code, and writes nothing", () => {
+  it.each<[string, readonly string[], RegExp]>([
+    ["an unknown command", ["lop"], /unknown command 'lop' \(Did you mean loop\?\)/],
+    ["an unknown option", ["ls", "--al"], /unknown option '--al' \(Did you mean --all\?\).*`skein ls --help`/],
+    ["a missing argument", ["show"], /missing required argument 'session'/],
+    ["--k 0", ["loop", ".", "--driver", "best-of-k", "--k", "0"], /number of attempts is a whole number of at least 1, not "0"/],
+    ["--k with refine", ["loop", ".", "--k", "2"], /--k goes with --driver best-of-k or fanout/],
+    ["a number that is none", ["loop", ".", "--max-iterations", "many"], /whole number of at least 1, not "many"/],
+    ["half a number", ["loop", ".", "--concurrency", "1.5"], /concurrency is a whole number/],
+    ["a budget of nothing", ["loop", ".", "--max-cost", "0"], /cost is a number above 0/],
+    ["a driver that there is not", ["loop", ".", "--driver", "anneal"], /one of refine, best-of-k, fanout/],
+    ["independent attempts that share", ["loop", ".", "--driver", "best-of-k", "--fork"], /share nothing, so --fork does not go with it/],
+    ["a duration without sense", ["run", "hello", "--timeout", "soon"], /such as 90s/],
+    ["a speed without sense", ["replay", "x", "--speed", "0"], /above 0/],
+    ["a status that there is not", ["ls", "--status", "fine"], /one of created, running/],
+    ["a path that does not exist", ["loop", "./gone"], /There is no folder .*gone; name one that exists\. \[path_not_found\]/],
+    ["a file instead of a folder", ["loop", "./index.js"], /is a file; name the folder/],
+    ["a workspace that does not exist", ["run", "mend it", "--workspace", "gone"], /\[path_not_found\]/],
+    ["--resume without a session", ["run", "go on", "--resume"], /name the session with --session/],
+    ["a variable that is not set", ["run", "hello", "--env", "NOT_SET_HERE"], /no such variable here/],
+    ["an empty task", ["run", ""], /task is empty/],
+    ["a prompt to loop without anything to check by", ["loop", "write a poem", "--workspace", "empty"], /no package\.json.*--check <command>\. \[no_tests\]/],
+  ])("%s", async (_what, args, sentence) => {
+    const cwd = await makeFolder(PACKAGE);
+    await mkdir(join(cwd, "empty"));
+    const { exitCode, stdout, stderr } = await skein(cwd, args);
+    expect(stderr).toMatch(sentence);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(stderr).toMatch(/^skein: .* \[\w+\]\n$/);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    expect(await readdir(cwd)).not.toContain(".skein");
+  });
+
+  it.each([
+    ["no test script", "{}"],
+    ["the test script of npm init", '{"scripts":{"test":"echo \\"Error: no test specified\\" && exit 1"}}'],
+  ])("a package with %s", async (_what, packageJson) => {
+    const cwd = await makeFolder({ "package.json": packageJson });
+    const { exitCode, stderr } = await skein(cwd, ["loop", "."]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/has no test script; add one, or say how to test the package with --check <command>\. \[no_tests\]/);
+  });
+});
+
+describe("a data directory", () => {
+  it("that holds other things is refused and stays as it is", async () => {
+    const cwd = await makeFolder({ "photos/holiday.jpg": "x" });
+    for (const command of [["ls"], ["loop", ".", "--check", "true"]]) {
+      const { exitCode, stderr } = await skein(cwd, [...command, "--data", "photos"]);
+      expect(exitCode).toBe(2);
+      expect(stderr).toMatch(/is not a data directory of Skein; nothing was written\. Name another one\. \[store_foreign\]/);
+    }
+    expect(await readdir(join(cwd, "photos"))).toEqual(["holiday.jpg"]);
+  });
+
+  it("whose database is not a database is refused, and the file stays", async () => {
+    const cwd = await makeFolder({ ".skein/skein.db": "this is not a database, but it is long enough to look at".repeat(40) });
+    const { exitCode, stderr } = await skein(cwd, ["ls"]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/\[store_(foreign|corrupt)\]/);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  it("that is a file is refused", async () => {
+    const cwd = await makeFolder({ file: "" });
+    const { exitCode, stderr } = await skein(cwd, ["ls"], { SKEIN_DATA: "file" });
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/is a file; name a directory\. \[store_foreign\]/);
+  });
+
+  it("that is missing reads as empty, and is not made", async () => {
+    const cwd = await makeFolder();
+    const listed = await skein(cwd, ["ls"]);
+    expect(listed).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(listed.stdout).toMatch(/No sessions in .*\.skein yet\. Start one: skein loop <folder>/);
+    expect((await skein(cwd, ["ls", "--json"])).stdout).toBe("[]\n");
+    const shown = await skein(cwd, ["show", "last"]);
+    expect(shown.exitCode).toBe(2);
+    expect(shown.stderr).toMatch(/there are no sessions here yet\. \[session_unknown\]/);
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it("shows where an error comes from only with --debug", async () => {
+    const cwd = await makeFolder();
+    await writeFile(join(cwd, "file"), "");
+    const { stderr } = await skein(cwd, ["ls", "--data", "file", "--debug"]);
+    expect(stderr).toMatch(/\n\s+at /);
+  });
+});
