@@ -11,7 +11,10 @@ interface Message {
 }
 
 /** An agent behind real streams; `ask` returns every message up to and including the answer. */
-function serve(overrides: Partial<AcpAgentHandlers>): { ask(method: string, params: unknown): Promise<Message[]>; end(): Promise<void> } {
+function serve(overrides: Partial<AcpAgentHandlers>): {
+  ask(method: string, params: unknown): Promise<Message[]>;
+  end(): Promise<void>;
+} {
   const input = new PassThrough();
   const output = new PassThrough();
   const server = serveAcpAgent(
@@ -56,7 +59,12 @@ it("delivers updates in order, before the answer of the prompt", async () => {
   });
   await agent.ask("initialize", { protocolVersion: 1 });
   const messages = await agent.ask("session/prompt", { sessionId: "s1", prompt: [{ type: "text", text: "go" }] });
-  expect(messages.map((message) => message.method ?? "answer")).toEqual(["session/update", "session/update", "session/update", "answer"]);
+  expect(messages.map((message) => message.method ?? "answer")).toEqual([
+    "session/update",
+    "session/update",
+    "session/update",
+    "answer",
+  ]);
   expect(JSON.stringify(messages)).toMatch(/"a".*"b".*"c"/);
   expect(messages.at(-1)?.result).toMatchObject({ stopReason: "end_turn", _meta: { "skein/test": { done: true } } });
   await agent.end();
@@ -72,7 +80,8 @@ it("answers methods that the agent does not have with -32601, and passes its err
     },
   });
   await agent.ask("initialize", { protocolVersion: 1 });
-  const codeOf = async (method: string, params: unknown): Promise<number | undefined> => (await agent.ask(method, params)).at(-1)?.error?.code;
+  const codeOf = async (method: string, params: unknown): Promise<number | undefined> =>
+    (await agent.ask(method, params)).at(-1)?.error?.code;
   expect(await codeOf("session/load", { sessionId: "s1", cwd: "/", mcpServers: [] })).toBe(-32601);
   expect(await codeOf("session/unheard_of", {})).toBe(-32601);
   expect(await codeOf("session/resume", { sessionId: "s1", cwd: "/", mcpServers: [] })).toBe(-32002);

@@ -30,13 +30,17 @@ export async function measureTry(
   let isPromising = failingFiles.length === 0;
   let effect: TryEffect = "none";
   for (const before of failingFiles) {
-    const run = await runTestFile(target, before.file, { ...options, timeoutMs: Math.min(options.timeoutMs, toTimeLimit(before.durationMs)) });
+    const run = await runTestFile(target, before.file, {
+      ...options,
+      timeoutMs: Math.min(options.timeoutMs, toTimeLimit(before.durationMs)),
+    });
     durationMs += run.durationMs;
     const ended = run.ended === "aborted" ? "aborted" : run.ended === "by-itself" ? "by-itself" : "timed-out";
     if (ended !== "by-itself") return { better: false, effect: "broke", ended, report, durationMs };
     report = withFile(report, before.report, run.report);
     if (isBetter(run.report, before.report)) isPromising = true;
-    else if (!passesSame(run.report, before.report)) return { better: false, effect: "broke", ended, report, durationMs };
+    else if (!passesSame(run.report, before.report))
+      return { better: false, effect: "broke", ended, report, durationMs };
     if (toSignature(run.report.failures) !== toSignature(before.report.failures)) effect = "moved";
   }
   if (!isPromising) return { better: false, effect, ended: "by-itself", report, durationMs };
@@ -61,5 +65,9 @@ export function toTimeLimit(durationMs: number): number {
 
 /** What the whole suite would say if only this file's result had changed. */
 function withFile(whole: TestReport, before: TestReport, after: TestReport): TestReport {
-  return { ...whole, passed: whole.passed + after.passed - before.passed, failed: whole.failed + after.failed - before.failed };
+  return {
+    ...whole,
+    passed: whole.passed + after.passed - before.passed,
+    failed: whole.failed + after.failed - before.failed,
+  };
 }

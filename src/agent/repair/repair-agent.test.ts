@@ -18,7 +18,8 @@ afterEach(async () => {
 /** A package with one bug that no edit of a few characters repairs, so that a search has a lot to do. */
 const STUBBORN = {
   "package.json": '{ "name": "stubborn", "type": "module", "scripts": { "test": "node --test" } }',
-  "lib/mix.js": "export function mix(a, b) {\n  const left = a * 3 + b;\n  const right = b - a / 2;\n  return left > right ? left + 1 : right;\n}\n",
+  "lib/mix.js":
+    "export function mix(a, b) {\n  const left = a * 3 + b;\n  const right = b - a / 2;\n  return left > right ? left + 1 : right;\n}\n",
   "test/mix.test.js":
     "import assert from 'node:assert';\nimport { test } from 'node:test';\nimport { mix } from '../lib/mix.js';\ntest('mixes', () => assert.equal(mix(2, 3), 'a paste'));\n",
 };
@@ -40,25 +41,30 @@ async function promptUntilDone(agent: AgentProcess, sessionId: string): Promise<
 }
 
 describe("the repair agent on real packages", () => {
-  it.each(["invoice-ledger", "text-columns"])("repairs %s and says what it changed", async (name) => {
-    const bench = await createBench();
-    await bench.useExample(name);
-    const agent = await bench.start();
-    const sessionId = await agent.newSession();
-    expect(await promptUntilDone(agent, sessionId)).toBe("repaired");
-    expect(agent.said()).toMatch(/Repaired: \d+\/\d+ tests pass/);
-    expect(agent.said()).toMatch(/- lib\/[a-z]+\.js:\d+ {2}/);
-    expect(agent.updates.some((update) => update.sessionUpdate === "plan")).toBe(true);
-    expect(agent.updates.some((update) => update.sessionUpdate === "usage_update")).toBe(false);
-    expect((await readdir(bench.workspace)).sort()).toEqual(["lib", "package.json", "skein-example.json", "test"]);
-  }, 60_000);
+  it.each(["invoice-ledger", "text-columns"])(
+    "repairs %s and says what it changed",
+    async (name) => {
+      const bench = await createBench();
+      await bench.useExample(name);
+      const agent = await bench.start();
+      const sessionId = await agent.newSession();
+      expect(await promptUntilDone(agent, sessionId)).toBe("repaired");
+      expect(agent.said()).toMatch(/Repaired: \d+\/\d+ tests pass/);
+      expect(agent.said()).toMatch(/- lib\/[a-z]+\.js:\d+ {2}/);
+      expect(agent.updates.some((update) => update.sessionUpdate === "plan")).toBe(true);
+      expect(agent.updates.some((update) => update.sessionUpdate === "usage_update")).toBe(false);
+      expect((await readdir(bench.workspace)).sort()).toEqual(["lib", "package.json", "skein-example.json", "test"]);
+    },
+    60_000,
+  );
 
   it("repairs a package whose runner it does not know by the exit code alone", async () => {
     const bench = await createBench();
     await bench.write({
       "package.json": '{ "name": "plain", "scripts": { "test": "node check.test.js" } }',
       "lib/add.js": "module.exports = function add(a, b) {\n  return a - b;\n};\n",
-      "check.test.js": "const add = require('./lib/add.js');\nif (add(2, 3) !== 5) throw new Error('not 5');\nconsole.log('fine');\n",
+      "check.test.js":
+        "const add = require('./lib/add.js');\nif (add(2, 3) !== 5) throw new Error('not 5');\nconsole.log('fine');\n",
     });
     const agent = await bench.start();
     const ended = await agent.prompt(await agent.newSession());
@@ -170,17 +176,38 @@ describe("the repair agent on bad input", () => {
     "lib/one.js": "exports.one = () => 1;\n",
     "test/one.test.js": code,
   });
-  const passing = "const { test } = require('node:test');\nconst { one } = require('../lib/one.js');\ntest('one', () => { if (one() !== 1) throw new Error('no'); });\n";
+  const passing =
+    "const { test } = require('node:test');\nconst { one } = require('../lib/one.js');\ntest('one', () => { if (one() !== 1) throw new Error('no'); });\n";
 
   it.each([
     ["no package.json", {}, "no-tests", /there is no package\.json here/],
     ["a package.json that is not JSON", { "package.json": "{" }, "no-tests", /not valid JSON/],
     ["no test script", { "package.json": '{ "name": "p" }' }, "no-tests", /no "test" script/],
     ["tests that pass already", test(passing), "nothing-to-repair", /Nothing to repair: 1\/1 tests pass/],
-    ["a source with a syntax error", { ...test(passing), "lib/one.js": "exports.one = ( => 1;\n" }, "could-not-repair", /lib\/one\.js cannot be parsed/],
-    ["tests that never end", test("setInterval(() => {}, 1000);\n"), "could-not-repair", /did not end within 2 seconds/],
-    ["tests that print without end", test("for (;;) process.stdout.write('x'.repeat(1 << 16));\n"), "could-not-repair", /print more than|did not end/],
-    ["a test command that is not there", { "package.json": '{ "scripts": { "test": "no-such-program" } }' }, "could-not-repair", /Could not repair/],
+    [
+      "a source with a syntax error",
+      { ...test(passing), "lib/one.js": "exports.one = ( => 1;\n" },
+      "could-not-repair",
+      /lib\/one\.js cannot be parsed/,
+    ],
+    [
+      "tests that never end",
+      test("setInterval(() => {}, 1000);\n"),
+      "could-not-repair",
+      /did not end within 2 seconds/,
+    ],
+    [
+      "tests that print without end",
+      test("for (;;) process.stdout.write('x'.repeat(1 << 16));\n"),
+      "could-not-repair",
+      /print more than|did not end/,
+    ],
+    [
+      "a test command that is not there",
+      { "package.json": '{ "scripts": { "test": "no-such-program" } }' },
+      "could-not-repair",
+      /Could not repair/,
+    ],
   ])("says so clearly: %s", async (_name, files, outcome, sentence) => {
     const bench = await createBench();
     await bench.write(files);
@@ -193,8 +220,12 @@ describe("the repair agent on bad input", () => {
     const bench = await createBench();
     const agent = await bench.start();
     await expect(agent.request("session/unheard_of", {})).rejects.toMatchObject({ code: -32601 });
-    await expect(agent.request("session/load", { sessionId: "../../etc/passwd", cwd: bench.workspace, mcpServers: [] })).rejects.toMatchObject({ code: -32002 });
-    await expect(agent.request("session/new", { cwd: join(bench.workspace, "gone"), mcpServers: [] })).rejects.toMatchObject({ code: -32602 });
+    await expect(
+      agent.request("session/load", { sessionId: "../../etc/passwd", cwd: bench.workspace, mcpServers: [] }),
+    ).rejects.toMatchObject({ code: -32002 });
+    await expect(
+      agent.request("session/new", { cwd: join(bench.workspace, "gone"), mcpServers: [] }),
+    ).rejects.toMatchObject({ code: -32602 });
   });
 
   it("lists its sessions from disk and forgets a closed one only in memory", async () => {
@@ -204,6 +235,8 @@ describe("the repair agent on bad input", () => {
     await agent.request("session/close", { sessionId });
     await expect(agent.prompt(sessionId)).rejects.toMatchObject({ code: -32002 });
     const fresh = await bench.start();
-    expect(await fresh.request("session/list", { cwd: bench.workspace })).toMatchObject({ sessions: [{ sessionId, cwd: bench.workspace }] });
+    expect(await fresh.request("session/list", { cwd: bench.workspace })).toMatchObject({
+      sessions: [{ sessionId, cwd: bench.workspace }],
+    });
   });
 });

@@ -36,9 +36,15 @@ export function createRepairAgent(home: string, env: NodeJS.ProcessEnv): RepairA
   const folder = new MemoryFolder(home);
   const sessions = new Map<string, LiveSession>();
   // One at a time: sessions of one process share the workspace, and two searches in it would test each other's edits.
-  let running: { readonly sessionId: string; readonly abort: AbortController; readonly ended: Promise<unknown> } | undefined;
+  let running:
+    | { readonly sessionId: string; readonly abort: AbortController; readonly ended: Promise<unknown> }
+    | undefined;
 
-  const open = async (request: { sessionId: string; cwd: string; _meta?: Record<string, unknown> | null }): Promise<RepairMemory> => {
+  const open = async (request: {
+    sessionId: string;
+    cwd: string;
+    _meta?: Record<string, unknown> | null;
+  }): Promise<RepairMemory> => {
     await checkFolder(request.cwd);
     const memory = sessions.get(request.sessionId)?.memory ?? (await folder.load(request.sessionId));
     if (!memory) throw acpSessionNotFound(request.sessionId);
@@ -71,7 +77,10 @@ export function createRepairAgent(home: string, env: NodeJS.ProcessEnv): RepairA
       const memory = await open(request);
       for (const { role, text } of memory.messages) {
         const content = { type: "text" as const, text };
-        await client.update(request.sessionId, { sessionUpdate: role === "user" ? "user_message_chunk" : "agent_message_chunk", content });
+        await client.update(request.sessionId, {
+          sessionUpdate: role === "user" ? "user_message_chunk" : "agent_message_chunk",
+          content,
+        });
       }
       return {};
     },
@@ -123,9 +132,17 @@ export function createRepairAgent(home: string, env: NodeJS.ProcessEnv): RepairA
     },
   };
 
-  async function answer(request: AcpPromptRequest, client: AcpClientDoor, session: LiveSession, signal: AbortSignal): Promise<AcpPromptResponse> {
+  async function answer(
+    request: AcpPromptRequest,
+    client: AcpClientDoor,
+    session: LiveSession,
+    signal: AbortSignal,
+  ): Promise<AcpPromptResponse> {
     const { memory, root } = session;
-    const prompt = request.prompt.map((block) => (block.type === "text" ? block.text : "")).join("\n").trim();
+    const prompt = request.prompt
+      .map((block) => (block.type === "text" ? block.text : ""))
+      .join("\n")
+      .trim();
     memory.turns += 1;
     memory.messages.push({ role: "user", text: prompt });
     await folder.save(memory);
@@ -142,6 +159,11 @@ export function createRepairAgent(home: string, env: NodeJS.ProcessEnv): RepairA
 }
 
 async function checkFolder(cwd: string): Promise<void> {
-  const isFolder = isAbsolute(cwd) && (await stat(cwd).then((entry) => entry.isDirectory(), () => false));
+  const isFolder =
+    isAbsolute(cwd) &&
+    (await stat(cwd).then(
+      (entry) => entry.isDirectory(),
+      () => false,
+    ));
   if (!isFolder) throw acpInvalidParams(`cwd is not the absolute path of a folder: ${cwd}`);
 }

@@ -39,7 +39,13 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
   const journal = new EditJournal(turn.root, turn.folder, memory);
   const triesBefore = memory.tries.length;
   const finish = async (outcome: RepairOutcome, report: TestReport | undefined, reason: string): Promise<TurnEnd> => {
-    const end: TurnEnd = { outcome, report, reason, turnTries: memory.tries.length - triesBefore, cancelled: turn.signal.aborted };
+    const end: TurnEnd = {
+      outcome,
+      report,
+      reason,
+      turnTries: memory.tries.length - triesBefore,
+      cancelled: turn.signal.aborted,
+    };
     await narrator.step(4);
     await narrator.say(describeEnd(end, memory));
     return end;
@@ -78,7 +84,14 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
       const { edit } = candidate;
       const stop = whyStop();
       if (stop !== undefined) return finish(progress(), report, stop);
-      const attempt = { target, search, edit, baseline: report, failingFiles: search.failingFiles, suiteMs: first.durationMs };
+      const attempt = {
+        target,
+        search,
+        edit,
+        baseline: report,
+        failingFiles: search.failingFiles,
+        suiteMs: first.durationMs,
+      };
       const result = await tryEdit(turn, journal, attempt);
       spentMs += result?.durationMs ?? 0;
       if (!result?.better) continue;
@@ -136,7 +149,12 @@ async function runWholeSuite(turn: RepairTurn, target: TargetPackage): Promise<T
   return run;
 }
 
-async function findCandidates(turn: RepairTurn, target: TargetPackage, report: TestReport, seed: string): Promise<Search> {
+async function findCandidates(
+  turn: RepairTurn,
+  target: TargetPackage,
+  report: TestReport,
+  seed: string,
+): Promise<Search> {
   const { memory, narrator } = turn;
   await narrator.step(1);
   const end = await narrator.tool("see which code the failing tests execute", "search");
@@ -145,7 +163,8 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
   // Only what a failing test executes can be its bug; a file that none of them loads need not even be looked at.
   const executed = new Set(located.spectrum.tests.flatMap((test) => (test.failed ? [...test.files.keys()] : [])));
   const { edits, unreadable } = generateEdits(sources, (file) => executed.size === 0 || executed.has(file));
-  const failures = located.failingFiles.length > 0 ? located.failingFiles.flatMap((file) => file.report.failures) : report.failures;
+  const failures =
+    located.failingFiles.length > 0 ? located.failingFiles.flatMap((file) => file.report.failures) : report.failures;
   const ranked = rankEdits({
     edits,
     suspicion: toSuspicion(located.spectrum, sources),
@@ -160,7 +179,9 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
   await end({ text: `${ranked.length} possible edits in ${fileCount === 1 ? "1 file" : `${fileCount} files`}` });
   if (ranked.length > 0) {
     const tests = failures.slice(0, 5).map((failure) => `“${failure.name}”`);
-    await narrator.think(`Failing: ${tests.join(", ")}${failures.length > 5 ? ", …" : ""}. Most suspicious: ${places.slice(0, 6).join(", ")}.\n`);
+    await narrator.think(
+      `Failing: ${tests.join(", ")}${failures.length > 5 ? ", …" : ""}. Most suspicious: ${places.slice(0, 6).join(", ")}.\n`,
+    );
   }
   const broken = [...unreadable].map(([file, reason]) => `${file} cannot be parsed: ${reason}`);
   const reason =
@@ -169,7 +190,14 @@ async function findCandidates(turn: RepairTurn, target: TargetPackage, report: T
       : sources.size === 0
         ? "there is no JavaScript source here apart from the tests"
         : "the failing tests execute no code that I can edit";
-  return { sources, spectrum: located.spectrum, failingFiles: located.failingFiles, candidates: new CandidateQueue(ranked, memory.tries), tried, reason };
+  return {
+    sources,
+    spectrum: located.spectrum,
+    failingFiles: located.failingFiles,
+    candidates: new CandidateQueue(ranked, memory.tries),
+    tried,
+    reason,
+  };
 }
 
 /** Tests one edit and keeps it or takes it back. Undefined where it was tested before or is no JavaScript. */
@@ -187,11 +215,23 @@ async function tryEdit(turn: RepairTurn, journal: EditJournal, attempt: Attempt)
   const end = await narrator.tool(`try ${number}: ${title}`, "edit", { path, line: edit.line });
   const original = replaces === undefined ? source : await readFile(path, "utf8");
   await journal.begin(
-    { number, file: edit.file, line: edit.line, title, key: edit.key, state, original, ...(replaces === undefined ? {} : { replaces }) },
+    {
+      number,
+      file: edit.file,
+      line: edit.line,
+      title,
+      key: edit.key,
+      state,
+      original,
+      ...(replaces === undefined ? {} : { replaces }),
+    },
     edited,
   );
   const timeoutMs = Math.min(turn.limits.commandSeconds * 1000, toTimeLimit(attempt.suiteMs));
-  const result = await measureTry(attempt.target, attempt.baseline, attempt.failingFiles, { ...toRunOptions(turn), timeoutMs });
+  const result = await measureTry(attempt.target, attempt.baseline, attempt.failingFiles, {
+    ...toRunOptions(turn),
+    timeoutMs,
+  });
   if (result.ended === "aborted") {
     await journal.undo();
     await end({ text: "cancelled, and taken back", failed: true });
@@ -203,7 +243,10 @@ async function tryEdit(turn: RepairTurn, journal: EditJournal, attempt: Attempt)
   await journal.end({ outcome, effect: result.effect, ...(outcome === "timed-out" ? {} : counts) });
   const keeping = replaces === undefined ? ": kept" : `: kept in place of try ${replaces}`;
   await end({
-    text: outcome === "timed-out" ? "the tests do not end any more" : `${toScore(result.report)}${result.better ? keeping : ""}`,
+    text:
+      outcome === "timed-out"
+        ? "the tests do not end any more"
+        : `${toScore(result.report)}${result.better ? keeping : ""}`,
     ...(result.better ? { diff: { path, oldText: original, newText: edited } } : {}),
     output: { outcome, ...(outcome === "timed-out" ? {} : counts) },
   });

@@ -121,22 +121,33 @@ function startAgent(bench: Workbench, env: Record<string, string>): AgentProcess
     for (const watch of watchers) watch(answer.params.update);
   });
   let next = 0;
-  const send = (message: object): void => void child.stdin?.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
+  const send = (message: object): void =>
+    void child.stdin?.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
   const agent: AgentProcess = {
     updates,
     request: (method, params) =>
       new Promise((resolve, reject) => {
         const id = (next += 1);
-        waiting.set(id, ({ result, error }) => (error ? reject(Object.assign(new Error(error.message), error)) : resolve(result as never)));
+        waiting.set(id, ({ result, error }) =>
+          error ? reject(Object.assign(new Error(error.message), error)) : resolve(result as never),
+        );
         send({ id, method, params });
       }),
     notify: (method, params) => send({ method, params }),
     prompt: async (sessionId, text = "Make the tests pass.", meta) => {
       const prompt = [{ type: "text", text }];
-      const answer = await agent.request("session/prompt", { sessionId, prompt, ...(meta ? { _meta: { "skein/repair": meta } } : {}) });
-      return { stopReason: answer["stopReason"], ...(answer["_meta"] as unknown as Record<string, object>)["skein/repair"] } as unknown as Prompted;
+      const answer = await agent.request("session/prompt", {
+        sessionId,
+        prompt,
+        ...(meta ? { _meta: { "skein/repair": meta } } : {}),
+      });
+      return {
+        stopReason: answer["stopReason"],
+        ...(answer["_meta"] as unknown as Record<string, object>)["skein/repair"],
+      } as unknown as Prompted;
     },
-    newSession: async () => (await agent.request("session/new", { cwd: bench.workspace, mcpServers: [] }))["sessionId"] as unknown as string,
+    newSession: async () =>
+      (await agent.request("session/new", { cwd: bench.workspace, mcpServers: [] }))["sessionId"] as unknown as string,
     seen: (matches) =>
       new Promise((resolve) => {
         const past = updates.find(matches);
@@ -149,7 +160,11 @@ function startAgent(bench: Workbench, env: Record<string, string>): AgentProcess
         watchers.add(watch);
       }),
     tries: () => updates.map((update) => update.title ?? "").filter((title) => title.startsWith("try ")),
-    said: () => updates.filter((update) => update.sessionUpdate === "agent_message_chunk").map((update) => update.content?.text).join(""),
+    said: () =>
+      updates
+        .filter((update) => update.sessionUpdate === "agent_message_chunk")
+        .map((update) => update.content?.text)
+        .join(""),
     kill: async () => {
       if (child.exitCode === null && child.signalCode === null) killGroup(child.pid as number);
       await exited;

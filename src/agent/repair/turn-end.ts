@@ -28,11 +28,16 @@ export function toRepairMeta(end: TurnEnd, memory: RepairMemory): Record<string,
 /** The turn's last words: what was found and changed, or honestly that it was not. */
 export function describeEnd(end: TurnEnd, memory: RepairMemory): string {
   const kept = listKept(memory);
-  const changes = kept.map((one) => `- ${one.title} (${one.passed}/${(one.passed ?? 0) + (one.failed ?? 0)} tests pass)`).join("\n");
+  const changes = kept
+    .map((one) => `- ${one.title} (${one.passed}/${(one.passed ?? 0) + (one.failed ?? 0)} tests pass)`)
+    .join("\n");
   const score = end.report ? toScore(end.report) : "";
-  const from = memory.startedWith ? ` It began at ${memory.startedWith.passed} of ${memory.startedWith.passed + memory.startedWith.failed}.` : "";
+  const from = memory.startedWith
+    ? ` It began at ${memory.startedWith.passed} of ${memory.startedWith.passed + memory.startedWith.failed}.`
+    : "";
   const tried = memory.tries.length === 1 ? "1 edit was" : `${memory.tries.length} edits were`;
-  if (end.cancelled) return `Cancelled. ${tried} tried so far${kept.length > 0 ? `, and these were kept:\n${changes}` : ""}.\n`;
+  if (end.cancelled)
+    return `Cancelled. ${tried} tried so far${kept.length > 0 ? `, and these were kept:\n${changes}` : ""}.\n`;
   switch (end.outcome) {
     case "repaired":
       return `Repaired: ${score}, after ${memory.tries.length} tries.${from}\n${changes}\n`;

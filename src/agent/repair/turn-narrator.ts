@@ -3,7 +3,12 @@ import type { AcpClientDoor, AcpSessionUpdate } from "../acp/acp-agent-side.ts";
 type PlanStatus = "pending" | "in_progress" | "completed";
 type ToolKind = "execute" | "edit" | "search";
 
-const STEPS = ["Run the tests", "Find the code that the failing tests execute", "Try small edits, the likeliest first", "Say what was found"] as const;
+const STEPS = [
+  "Run the tests",
+  "Find the code that the failing tests execute",
+  "Try small edits, the likeliest first",
+  "Say what was found",
+] as const;
 
 /** Tells a person what a turn is doing, as ACP session updates. Keeps what it said, for the conversation's memory. */
 export class TurnNarrator {
@@ -35,7 +40,8 @@ export class TurnNarrator {
 
   /** Steps before `current` are done, those after it are still to come; past the last step all are done. */
   async step(current: number): Promise<void> {
-    const status = (index: number): PlanStatus => (index < current ? "completed" : index === current ? "in_progress" : "pending");
+    const status = (index: number): PlanStatus =>
+      index < current ? "completed" : index === current ? "in_progress" : "pending";
     await this.#send({
       sessionUpdate: "plan",
       entries: STEPS.map((content, index) => ({ content, priority: "medium" as const, status: status(index) })),
@@ -43,7 +49,11 @@ export class TurnNarrator {
   }
 
   /** Begins a tool call and returns the function that ends it. */
-  async tool(title: string, kind: ToolKind, place?: { readonly path: string; readonly line: number }): Promise<EndTool> {
+  async tool(
+    title: string,
+    kind: ToolKind,
+    place?: { readonly path: string; readonly line: number },
+  ): Promise<EndTool> {
     this.#tools += 1;
     const toolCallId = `${this.#prefix}-${this.#tools}`;
     await this.#send({
@@ -59,7 +69,10 @@ export class TurnNarrator {
         sessionUpdate: "tool_call_update",
         toolCallId,
         status: failed ? "failed" : "completed",
-        content: [{ type: "content", content: { type: "text", text } }, ...(diff ? [{ type: "diff" as const, ...diff }] : [])],
+        content: [
+          { type: "content", content: { type: "text", text } },
+          ...(diff ? [{ type: "diff" as const, ...diff }] : []),
+        ],
         ...(output === undefined ? {} : { rawOutput: output }),
       });
     };

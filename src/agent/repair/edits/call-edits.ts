@@ -18,9 +18,22 @@ export const argumentEdits: EditRule = ({ node, source }, facts) => {
   }
   const last = list.at(-1);
   const before = list.at(-2);
-  if (last && before) edits.push(propose({ start: before.end, end: last.end }, "", "argument", 0.15, `drop argument ${textOf(source, last).slice(0, 30)}`));
+  if (last && before)
+    edits.push(
+      propose(
+        { start: before.end, end: last.end },
+        "",
+        "argument",
+        0.15,
+        `drop argument ${textOf(source, last).slice(0, 30)}`,
+      ),
+    );
   edits.push(...missingArguments(node, source, facts.parameters, facts.localsAt(node.start)));
-  if (last === undefined && node.callee.type === "MemberExpression" && textOf(source, node.callee.property) === "sort") {
+  if (
+    last === undefined &&
+    node.callee.type === "MemberExpression" &&
+    textOf(source, node.callee.property) === "sort"
+  ) {
     const at = { start: node.end - 1, end: node.end - 1 };
     edits.push(propose(at, "(a, b) => a - b", "argument", 0.6), propose(at, "(a, b) => b - a", "argument", 0.3));
   }
@@ -46,7 +59,15 @@ function missingArguments(
     .map((name) => ({ name, prior: name === missing ? 0.8 : 0.2 }))
     .toSorted((one, other) => other.prior - one.prior)
     .slice(0, 4)
-    .map(({ name, prior }) => propose(at, given.length > 0 ? `, ${name}` : name, "argument", prior, `pass ${name} to ${textOf(source, node.callee).slice(0, 30)}`));
+    .map(({ name, prior }) =>
+      propose(
+        at,
+        given.length > 0 ? `, ${name}` : name,
+        "argument",
+        prior,
+        `pass ${name} to ${textOf(source, node.callee).slice(0, 30)}`,
+      ),
+    );
 }
 
 /** Methods that are written for one another by mistake. */
@@ -61,41 +82,92 @@ const METHODS: Readonly<Record<string, readonly (readonly [method: string, prior
   every: [["some", 0.7]],
   min: [["max", 0.75]],
   max: [["min", 0.75]],
-  floor: [["ceil", 0.6], ["round", 0.45]],
-  ceil: [["floor", 0.6], ["round", 0.3]],
-  round: [["floor", 0.4], ["ceil", 0.3]],
-  trunc: [["floor", 0.4], ["round", 0.3]],
-  trimStart: [["trimEnd", 0.5], ["trim", 0.4]],
-  trimEnd: [["trimStart", 0.5], ["trim", 0.4]],
+  floor: [
+    ["ceil", 0.6],
+    ["round", 0.45],
+  ],
+  ceil: [
+    ["floor", 0.6],
+    ["round", 0.3],
+  ],
+  round: [
+    ["floor", 0.4],
+    ["ceil", 0.3],
+  ],
+  trunc: [
+    ["floor", 0.4],
+    ["round", 0.3],
+  ],
+  trimStart: [
+    ["trimEnd", 0.5],
+    ["trim", 0.4],
+  ],
+  trimEnd: [
+    ["trimStart", 0.5],
+    ["trim", 0.4],
+  ],
   toUpperCase: [["toLowerCase", 0.6]],
   toLowerCase: [["toUpperCase", 0.6]],
-  startsWith: [["endsWith", 0.6], ["includes", 0.3]],
-  endsWith: [["startsWith", 0.6], ["includes", 0.3]],
-  find: [["filter", 0.35], ["findLast", 0.2]],
+  startsWith: [
+    ["endsWith", 0.6],
+    ["includes", 0.3],
+  ],
+  endsWith: [
+    ["startsWith", 0.6],
+    ["includes", 0.3],
+  ],
+  find: [
+    ["filter", 0.35],
+    ["findLast", 0.2],
+  ],
   filter: [["find", 0.3]],
-  map: [["flatMap", 0.4], ["forEach", 0.1]],
+  map: [
+    ["flatMap", 0.4],
+    ["forEach", 0.1],
+  ],
   forEach: [["map", 0.4]],
-  keys: [["values", 0.5], ["entries", 0.3]],
-  values: [["keys", 0.5], ["entries", 0.3]],
-  entries: [["values", 0.3], ["keys", 0.3]],
+  keys: [
+    ["values", 0.5],
+    ["entries", 0.3],
+  ],
+  values: [
+    ["keys", 0.5],
+    ["entries", 0.3],
+  ],
+  entries: [
+    ["values", 0.3],
+    ["keys", 0.3],
+  ],
   add: [["delete", 0.4]],
   delete: [["add", 0.3]],
   has: [["get", 0.2]],
   replace: [["replaceAll", 0.55]],
-  substr: [["substring", 0.55], ["slice", 0.3]],
-  substring: [["substr", 0.4], ["slice", 0.3]],
+  substr: [
+    ["substring", 0.55],
+    ["slice", 0.3],
+  ],
+  substring: [
+    ["substr", 0.4],
+    ["slice", 0.3],
+  ],
   slice: [["splice", 0.15]],
   splice: [["slice", 0.3]],
   padStart: [["padEnd", 0.6]],
   padEnd: [["padStart", 0.6]],
   reduce: [["reduceRight", 0.3]],
   reduceRight: [["reduce", 0.5]],
-  all: [["allSettled", 0.3], ["race", 0.1]],
+  all: [
+    ["allSettled", 0.3],
+    ["race", 0.1],
+  ],
   race: [["all", 0.4]],
   call: [["apply", 0.4]],
   apply: [["call", 0.4]],
   getDay: [["getDate", 0.7]],
-  getDate: [["getDay", 0.4], ["getUTCDate", 0.4]],
+  getDate: [
+    ["getDay", 0.4],
+    ["getUTCDate", 0.4],
+  ],
   getMonth: [["getUTCMonth", 0.4]],
   getHours: [["getUTCHours", 0.5]],
   getUTCDay: [["getUTCDate", 0.7]],
@@ -104,8 +176,14 @@ const METHODS: Readonly<Record<string, readonly (readonly [method: string, prior
 };
 
 const GLOBALS: Readonly<Record<string, readonly (readonly [name: string, prior: number])[]>> = {
-  parseInt: [["parseFloat", 0.5], ["Number", 0.4]],
-  parseFloat: [["parseInt", 0.4], ["Number", 0.3]],
+  parseInt: [
+    ["parseFloat", 0.5],
+    ["Number", 0.4],
+  ],
+  parseFloat: [
+    ["parseInt", 0.4],
+    ["Number", 0.3],
+  ],
   Number: [["parseInt", 0.1]],
   isNaN: [["Number.isNaN", 0.4]],
   isFinite: [["Number.isFinite", 0.4]],
@@ -115,11 +193,14 @@ const GLOBALS: Readonly<Record<string, readonly (readonly [name: string, prior: 
 export const methodEdits: EditRule = ({ node, parent }) => {
   if (node.type !== "CallExpression") return [];
   const { callee } = node;
-  if (callee.type === "Identifier") return (Object.hasOwn(GLOBALS, callee.name) ? (GLOBALS[callee.name] as (readonly [string, number])[]) : []).map(([name, prior]) => propose(callee, name, "method", prior));
+  if (callee.type === "Identifier")
+    return (Object.hasOwn(GLOBALS, callee.name) ? (GLOBALS[callee.name] as (readonly [string, number])[]) : []).map(
+      ([name, prior]) => propose(callee, name, "method", prior),
+    );
   if (callee.type !== "MemberExpression" || callee.computed || callee.property.type !== "Identifier") return [];
   const name = callee.property.name;
-  const edits = (Object.hasOwn(METHODS, name) ? METHODS[name] as (readonly [string, number])[] : []).map(([method, prior]) =>
-    propose(callee.property, method, "method", prior),
+  const edits = (Object.hasOwn(METHODS, name) ? (METHODS[name] as (readonly [string, number])[]) : []).map(
+    ([method, prior]) => propose(callee.property, method, "method", prior),
   );
   const isChained = callee.object.type === "CallExpression" || parent?.type === "MemberExpression";
   if (isChained || /^(reverse|trim|toLowerCase|toUpperCase|sort|flat|abs|round|floor|ceil)$/.test(name)) {

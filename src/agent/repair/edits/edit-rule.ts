@@ -18,6 +18,7 @@ export function propose(
 
 /** Puts parentheses around what would otherwise be torn apart by an operator beside it. */
 export function asOperand(node: AnyNode, text: string): string {
-  const simple = /^(Identifier|Literal|MemberExpression|CallExpression|ThisExpression|TemplateLiteral|ArrayExpression|ParenthesizedExpression)$/;
+  const simple =
+    /^(Identifier|Literal|MemberExpression|CallExpression|ThisExpression|TemplateLiteral|ArrayExpression|ParenthesizedExpression)$/;
   return simple.test(node.type) ? text : `(${text})`;
 }

@@ -38,7 +38,10 @@ export interface GeneratedEdits {
  * Every small edit of the wanted files, each once, in no particular order. The other sources are read as well:
  * what they declare (an `async` function, the parameters of one) says what is missing in the wanted ones.
  */
-export function generateEdits(sources: ReadonlyMap<string, string>, isWanted: (file: string) => boolean): GeneratedEdits {
+export function generateEdits(
+  sources: ReadonlyMap<string, string>,
+  isWanted: (file: string) => boolean,
+): GeneratedEdits {
   const unreadable = new Map<string, string>();
   const parsed: { file: string; source: string; sites: Site[] }[] = [];
   for (const [file, source] of sources) {
@@ -49,7 +52,10 @@ export function generateEdits(sources: ReadonlyMap<string, string>, isWanted: (f
   const first = parsed.map(({ sites }) => readSourceFacts(sites));
   const edits = parsed.flatMap(({ file, source, sites }, index) => {
     if (!isWanted(file)) return [];
-    const facts = readSourceFacts(sites, first.filter((_, other) => other !== index));
+    const facts = readSourceFacts(
+      sites,
+      first.filter((_, other) => other !== index),
+    );
     return editsOfFile(file, source, sites, facts);
   });
   return { edits, unreadable };
@@ -99,5 +105,10 @@ function placeOf({ ancestors }: Site): Pick<Edit, "functionEnd" | "declares"> {
   if (around) return { functionEnd: around.end };
   const statement = ancestors[1];
   const declaration = statement?.type === "ExportNamedDeclaration" ? statement.declaration : statement;
-  return { declares: declaration?.type === "VariableDeclaration" ? declaration.declarations.flatMap((one) => boundNames(one.id as AnyNode)) : [] };
+  return {
+    declares:
+      declaration?.type === "VariableDeclaration"
+        ? declaration.declarations.flatMap((one) => boundNames(one.id as AnyNode))
+        : [],
+  };
 }

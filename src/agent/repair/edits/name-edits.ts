@@ -56,7 +56,9 @@ export const propertyEdits: EditRule = ({ node, parent, source }, facts) => {
   const { name } = node.property;
   const isCalled = parent?.type === "CallExpression" && parent.callee === node;
   const siblings = facts.properties.get(propertyGroup(textOf(source, node.object), isCalled)) ?? new Set<string>();
-  const near = [...siblings].filter((other) => other !== name).map((other) => ({ other, prior: isSimilar(other, name) ? 0.45 : 0.18 }));
+  const near = [...siblings]
+    .filter((other) => other !== name)
+    .map((other) => ({ other, prior: isSimilar(other, name) ? 0.45 : 0.18 }));
   const known = [...(isCalled ? [] : facts.allProperties)]
     .filter((other) => other !== name && !siblings.has(other) && isSimilar(other, name))
     .map((other) => ({ other, prior: 0.35 }));
@@ -69,7 +71,8 @@ export const propertyEdits: EditRule = ({ node, parent, source }, facts) => {
 
 /** True for names that a person could take for one another: one begins or ends with the other, or two letters differ. */
 export function isSimilar(one: string, other: string): boolean {
-  const [short, long] = one.length <= other.length ? [one.toLowerCase(), other.toLowerCase()] : [other.toLowerCase(), one.toLowerCase()];
+  const [short, long] =
+    one.length <= other.length ? [one.toLowerCase(), other.toLowerCase()] : [other.toLowerCase(), one.toLowerCase()];
   if (short.length >= 3 && (long.startsWith(short) || long.endsWith(short))) return true;
   if (long.length - short.length > 2 || short.length < 3) return false;
   return editDistance(short, long) <= 2;
@@ -81,7 +84,9 @@ function editDistance(one: string, other: string): number {
     const current = [row];
     for (let column = 1; column <= other.length; column += 1) {
       const same = one[row - 1] === other[column - 1] ? 0 : 1;
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, (previous[column - 1] ?? 0) + same));
+      current.push(
+        Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, (previous[column - 1] ?? 0) + same),
+      );
     }
     previous = current;
   }

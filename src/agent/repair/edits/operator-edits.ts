@@ -6,37 +6,105 @@ type Replacements = Readonly<Record<string, readonly (readonly [operator: string
 
 /** For each operator, what it is written for by mistake. */
 const BINARY: Replacements = {
-  "<": [["<=", "comparison", 1], [">", "comparison", 0.6], [">=", "comparison", 0.35]],
-  "<=": [["<", "comparison", 1], [">=", "comparison", 0.55], [">", "comparison", 0.3]],
-  ">": [[">=", "comparison", 1], ["<", "comparison", 0.6], ["<=", "comparison", 0.35]],
-  ">=": [[">", "comparison", 1], ["<=", "comparison", 0.55], ["<", "comparison", 0.3]],
-  "===": [["!==", "comparison", 0.7], ["<=", "comparison", 0.15], [">=", "comparison", 0.2], ["==", "comparison", 0.12]],
-  "!==": [["===", "comparison", 0.7], ["!=", "comparison", 0.12]],
-  "==": [["!=", "comparison", 0.6], ["===", "comparison", 0.4]],
-  "!=": [["==", "comparison", 0.6], ["!==", "comparison", 0.4]],
-  "+": [["-", "arithmetic", 0.7], ["*", "arithmetic", 0.35]],
-  "-": [["+", "arithmetic", 0.75], ["/", "arithmetic", 0.15]],
-  "*": [["/", "arithmetic", 0.55], ["+", "arithmetic", 0.35], ["**", "arithmetic", 0.2]],
-  "/": [["*", "arithmetic", 0.55], ["%", "arithmetic", 0.25], ["-", "arithmetic", 0.15]],
+  "<": [
+    ["<=", "comparison", 1],
+    [">", "comparison", 0.6],
+    [">=", "comparison", 0.35],
+  ],
+  "<=": [
+    ["<", "comparison", 1],
+    [">=", "comparison", 0.55],
+    [">", "comparison", 0.3],
+  ],
+  ">": [
+    [">=", "comparison", 1],
+    ["<", "comparison", 0.6],
+    ["<=", "comparison", 0.35],
+  ],
+  ">=": [
+    [">", "comparison", 1],
+    ["<=", "comparison", 0.55],
+    ["<", "comparison", 0.3],
+  ],
+  "===": [
+    ["!==", "comparison", 0.7],
+    ["<=", "comparison", 0.15],
+    [">=", "comparison", 0.2],
+    ["==", "comparison", 0.12],
+  ],
+  "!==": [
+    ["===", "comparison", 0.7],
+    ["!=", "comparison", 0.12],
+  ],
+  "==": [
+    ["!=", "comparison", 0.6],
+    ["===", "comparison", 0.4],
+  ],
+  "!=": [
+    ["==", "comparison", 0.6],
+    ["!==", "comparison", 0.4],
+  ],
+  "+": [
+    ["-", "arithmetic", 0.7],
+    ["*", "arithmetic", 0.35],
+  ],
+  "-": [
+    ["+", "arithmetic", 0.75],
+    ["/", "arithmetic", 0.15],
+  ],
+  "*": [
+    ["/", "arithmetic", 0.55],
+    ["+", "arithmetic", 0.35],
+    ["**", "arithmetic", 0.2],
+  ],
+  "/": [
+    ["*", "arithmetic", 0.55],
+    ["%", "arithmetic", 0.25],
+    ["-", "arithmetic", 0.15],
+  ],
   "%": [["/", "arithmetic", 0.3]],
   "**": [["*", "arithmetic", 0.5]],
   "<<": [[">>", "arithmetic", 0.4]],
-  ">>": [[">>>", "arithmetic", 0.4], ["<<", "arithmetic", 0.4]],
+  ">>": [
+    [">>>", "arithmetic", 0.4],
+    ["<<", "arithmetic", 0.4],
+  ],
   ">>>": [[">>", "arithmetic", 0.3]],
-  "&": [["|", "arithmetic", 0.4], ["&&", "logic", 0.3]],
-  "|": [["&", "arithmetic", 0.4], ["||", "logic", 0.3]],
+  "&": [
+    ["|", "arithmetic", 0.4],
+    ["&&", "logic", 0.3],
+  ],
+  "|": [
+    ["&", "arithmetic", 0.4],
+    ["||", "logic", 0.3],
+  ],
 };
 
 const LOGICAL: Replacements = {
   "&&": [["||", "logic", 0.85]],
-  "||": [["&&", "logic", 0.8], ["??", "default", 0.7]],
-  "??": [["||", "default", 0.5], ["&&", "logic", 0.15]],
+  "||": [
+    ["&&", "logic", 0.8],
+    ["??", "default", 0.7],
+  ],
+  "??": [
+    ["||", "default", 0.5],
+    ["&&", "logic", 0.15],
+  ],
 };
 
 const ASSIGNMENT: Replacements = {
-  "=": [["+=", "arithmetic", 0.35], ["??=", "default", 0.1]],
-  "+=": [["-=", "arithmetic", 0.6], ["=", "arithmetic", 0.4]],
-  "-=": [["+=", "arithmetic", 0.6], ["=", "arithmetic", 0.3]],
+  "=": [
+    ["+=", "arithmetic", 0.35],
+    ["??=", "default", 0.1],
+  ],
+  "+=": [
+    ["-=", "arithmetic", 0.6],
+    ["=", "arithmetic", 0.4],
+  ],
+  "-=": [
+    ["+=", "arithmetic", 0.6],
+    ["=", "arithmetic", 0.3],
+  ],
   "*=": [["/=", "arithmetic", 0.5]],
   "/=": [["*=", "arithmetic", 0.5]],
   "||=": [["??=", "default", 0.6]],
@@ -58,9 +126,13 @@ export const operatorEdits: EditRule = ({ node, parent, source }) => {
     const argument = textOf(source, node.argument);
     const opposite = node.operator === "++" ? "--" : "++";
     const opposed = propose(node, node.prefix ? opposite + argument : argument + opposite, "arithmetic", 0.4);
-    const isValueUnused = parent?.type === "ExpressionStatement" || (parent?.type === "ForStatement" && parent.update === node);
+    const isValueUnused =
+      parent?.type === "ExpressionStatement" || (parent?.type === "ForStatement" && parent.update === node);
     if (isValueUnused) return [opposed];
-    return [opposed, propose(node, node.prefix ? argument + node.operator : node.operator + argument, "boundary", 0.45)];
+    return [
+      opposed,
+      propose(node, node.prefix ? argument + node.operator : node.operator + argument, "boundary", 0.45),
+    ];
   }
   if (node.type === "UnaryExpression" && node.operator === "-" && node.argument.type !== "Literal") {
     return [propose(node, textOf(source, node.argument), "arithmetic", 0.4)];
@@ -75,16 +147,34 @@ export const operandEdits: EditRule = ({ node, source }) => {
   const between = source.slice(left.end, right.start);
   const swapped = `${textOf(source, right)}${between}${textOf(source, left)}`;
   const edits = [];
-  if (operator === "-" || operator === "/" || operator === "%") edits.push(propose(node, swapped, "swap", operator === "-" ? 0.55 : 0.35));
-  if ((operator === "+" || operator === "-") && right.type === "BinaryExpression" && /^[*/]$/.test(right.operator) && !between.includes("(")) {
+  if (operator === "-" || operator === "/" || operator === "%")
+    edits.push(propose(node, swapped, "swap", operator === "-" ? 0.55 : 0.35));
+  if (
+    (operator === "+" || operator === "-") &&
+    right.type === "BinaryExpression" &&
+    /^[*/]$/.test(right.operator) &&
+    !between.includes("(")
+  ) {
     const inner = source.slice(right.left.end, right.start + (right.end - right.start));
-    edits.push(propose(node, `(${textOf(source, left)}${between}${textOf(source, right.left)})${inner}`, "arithmetic", 0.4));
+    edits.push(
+      propose(node, `(${textOf(source, left)}${between}${textOf(source, right.left)})${inner}`, "arithmetic", 0.4),
+    );
   }
   if ((operator === "*" || operator === "/") && left.type === "BinaryExpression" && /^[+-]$/.test(left.operator)) {
-    edits.push(propose(node, `${textOf(source, left)} ${operator} ${asOperand(right, textOf(source, right))}`, "arithmetic", 0.25));
+    edits.push(
+      propose(
+        node,
+        `${textOf(source, left)} ${operator} ${asOperand(right, textOf(source, right))}`,
+        "arithmetic",
+        0.25,
+      ),
+    );
   }
   if (operator === "/") {
-    edits.push(propose(node, `Math.floor(${textOf(source, node)})`, "arithmetic", 0.25), propose(node, `Math.ceil(${textOf(source, node)})`, "arithmetic", 0.2));
+    edits.push(
+      propose(node, `Math.floor(${textOf(source, node)})`, "arithmetic", 0.25),
+      propose(node, `Math.ceil(${textOf(source, node)})`, "arithmetic", 0.2),
+    );
   }
   if (operator === "%") {
     const divisor = asOperand(right, textOf(source, right));

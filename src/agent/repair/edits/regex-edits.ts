@@ -23,7 +23,8 @@ export const regexEdits: EditRule = ({ node, source }) => {
     const other = pattern[index] === "+" ? "*" : "+";
     offer(pattern.slice(0, index) + other + pattern.slice(index + 1), flags, 0.4);
   }
-  for (const { index } of pattern.matchAll(/(?<!\\)\./g)) offer(`${pattern.slice(0, index)}\\${pattern.slice(index)}`, flags, 0.3);
+  for (const { index } of pattern.matchAll(/(?<!\\)\./g))
+    offer(`${pattern.slice(0, index)}\\${pattern.slice(index)}`, flags, 0.3);
   for (const { index } of pattern.matchAll(/(?<=\\[dwsDWS]|\]|(?<!\\)\.)(?![+*?{\]])/g)) {
     offer(`${pattern.slice(0, index)}+${pattern.slice(index)}`, flags, 0.35);
     offer(`${pattern.slice(0, index)}?${pattern.slice(index)}`, flags, 0.15);
@@ -31,7 +32,8 @@ export const regexEdits: EditRule = ({ node, source }) => {
   for (const { index } of pattern.matchAll(/\{(\d+)/g)) {
     const digits = /^\d+/.exec(pattern.slice(index + 1))?.[0] ?? "";
     for (const next of [Number(digits) + 1, Number(digits) - 1]) {
-      if (next >= 0) offer(pattern.slice(0, index + 1) + String(next) + pattern.slice(index + 1 + digits.length), flags, 0.3);
+      if (next >= 0)
+        offer(pattern.slice(0, index + 1) + String(next) + pattern.slice(index + 1 + digits.length), flags, 0.3);
     }
   }
   return edits;

@@ -46,9 +46,11 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
         if (node.async) asyncNames.add(name);
       }
     } else if (node.type === "VariableDeclarator") {
-      const scope = site.ancestors.findLast((ancestor) => /^(BlockStatement|For|StaticBlock|Program)/.test(ancestor.type));
+      const scope = site.ancestors.findLast((ancestor) =>
+        /^(BlockStatement|For|StaticBlock|Program)/.test(ancestor.type),
+      );
       if (scope && scope.type !== "Program") {
-        for (const name of boundNames(node.id as AnyNode)) bindings.push({ name, from: node.end, scope });
+        for (const name of boundNames(node.id)) bindings.push({ name, from: node.end, scope });
       }
     } else if (node.type === "MemberExpression" && !node.computed && node.property.type === "Identifier") {
       const isCalled = parent?.type === "CallExpression" && parent.callee === node;
@@ -58,7 +60,8 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
     } else if (node.type === "Property" && !node.computed && node.key.type === "Identifier") {
       allProperties.add(node.key.name);
     } else if (node.type === "Literal") {
-      const isName = parent?.type === "ExpressionStatement" || parent?.type === "ImportDeclaration" || isRequired(parent);
+      const isName =
+        parent?.type === "ExpressionStatement" || parent?.type === "ImportDeclaration" || isRequired(parent);
       if (typeof node.value === "string" && node.value.length <= 24 && !isName) strings.add(node.value);
       if (typeof node.value === "number") numbers.add(node.value);
     }
@@ -93,6 +96,7 @@ export function isRequired(parent: AnyNode | undefined): boolean {
 function nameOfFunction(node: AnyNode, parent: AnyNode | undefined): string | undefined {
   if (isFunction(node) && node.id) return node.id.name;
   if (parent?.type === "VariableDeclarator" && parent.id.type === "Identifier") return parent.id.name;
-  const named = parent?.type === "MethodDefinition" || parent?.type === "Property" || parent?.type === "PropertyDefinition";
+  const named =
+    parent?.type === "MethodDefinition" || parent?.type === "Property" || parent?.type === "PropertyDefinition";
   return named && parent.key.type === "Identifier" ? parent.key.name : undefined;
 }

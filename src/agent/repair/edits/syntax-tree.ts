@@ -10,7 +10,9 @@ import { fullAncestor } from "acorn-walk";
 
 export type { AnyNode } from "acorn";
 
-export type ParsedSource = { readonly ok: true; readonly program: Program } | { readonly ok: false; readonly reason: string };
+export type ParsedSource =
+  | { readonly ok: true; readonly program: Program }
+  | { readonly ok: false; readonly reason: string };
 
 /** Parses a module or, where it is none, a script. */
 export function parseSource(source: string): ParsedSource {
@@ -39,10 +41,10 @@ export function listSites(program: Program, source: string): Site[] {
   const sites: Site[] = [];
   const seen = new Set<AnyNode>();
   fullAncestor(program, (node, _state, path) => {
-    const current = node as AnyNode;
+    const current = node;
     if (seen.has(current)) return;
     seen.add(current);
-    const ancestors = (path as AnyNode[]).filter((ancestor) => ancestor !== current);
+    const ancestors = path.filter((ancestor) => ancestor !== current);
     sites.push({ node: current, parent: ancestors.at(-1), ancestors, source });
   });
   return sites;
@@ -52,7 +54,9 @@ export type FunctionNode = FunctionDeclaration | FunctionExpression | ArrowFunct
 
 export function isFunction(node: AnyNode | undefined): node is FunctionNode {
   return (
-    node?.type === "FunctionDeclaration" || node?.type === "FunctionExpression" || node?.type === "ArrowFunctionExpression"
+    node?.type === "FunctionDeclaration" ||
+    node?.type === "FunctionExpression" ||
+    node?.type === "ArrowFunctionExpression"
   );
 }
 
@@ -72,7 +76,9 @@ export function operatorRange(
   operator: string,
 ): { start: number; end: number } {
   const start = source.indexOf(operator, left.end);
-  return start < 0 || start >= right.start ? { start: left.end, end: left.end } : { start, end: start + operator.length };
+  return start < 0 || start >= right.start
+    ? { start: left.end, end: left.end }
+    : { start, end: start + operator.length };
 }
 
 /** The names that a binding pattern declares. */
@@ -81,9 +87,9 @@ export function boundNames(pattern: AnyNode | null | undefined): string[] {
     case "Identifier":
       return [pattern.name];
     case "AssignmentPattern":
-      return boundNames(pattern.left as AnyNode);
+      return boundNames(pattern.left);
     case "RestElement":
-      return boundNames(pattern.argument as AnyNode);
+      return boundNames(pattern.argument);
     case "ArrayPattern":
       return pattern.elements.flatMap((element) => boundNames(element as AnyNode | null));
     case "ObjectPattern":

@@ -6,7 +6,8 @@ import { type AnyNode, textOf } from "./syntax-tree.ts";
 
 /** Wrong numbers, booleans and texts. */
 export const literalEdits: EditRule = ({ node, parent, source }, facts) => {
-  if (node.type !== "Literal" || parent?.type === "ImportDeclaration" || parent?.type === "ExportNamedDeclaration") return [];
+  if (node.type !== "Literal" || parent?.type === "ImportDeclaration" || parent?.type === "ExportNamedDeclaration")
+    return [];
   if (typeof node.value === "number") return numberEdits(node, node.value, parent, facts.numbers);
   if (typeof node.value === "boolean") return [propose(node, String(!node.value), "negation", 0.6)];
   if (node.value === null && !node.raw?.startsWith("/")) return [propose(node, "undefined", "text", 0.12)];
@@ -16,7 +17,8 @@ export const literalEdits: EditRule = ({ node, parent, source }, facts) => {
 
 function stringEdits(node: AnyNode & { value: string }, source: string, strings: ReadonlySet<string>): EditProposal[] {
   const quote = textOf(source, node)[0] === "'" ? "'" : '"';
-  const text = (value: string): string => quote + JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll(quote, `\\${quote}`) + quote;
+  const text = (value: string): string =>
+    quote + JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll(quote, `\\${quote}`) + quote;
   const edits: EditProposal[] = [];
   if (node.value === "") edits.push(propose(node, text(" "), "text", 0.25));
   if (node.value === " ") edits.push(propose(node, text(""), "text", 0.3));
@@ -24,9 +26,15 @@ function stringEdits(node: AnyNode & { value: string }, source: string, strings:
   if (/^\S $/.test(node.value)) edits.push(propose(node, text(node.value.trim()), "text", 0.2));
   const digits = /\d+/.exec(node.value);
   if (digits && node.value.length <= 24) {
-    const around = (number: number): string => text(`${node.value.slice(0, digits.index)}${number}${node.value.slice(digits.index + digits[0].length)}`);
+    const around = (number: number): string =>
+      text(`${node.value.slice(0, digits.index)}${number}${node.value.slice(digits.index + digits[0].length)}`);
     const number = Number(digits[0]);
-    for (const [other, prior] of [[number + 1, 0.4], [number - 1, 0.3], [number * 10, 0.25], [number * 2, 0.1]] as const) {
+    for (const [other, prior] of [
+      [number + 1, 0.4],
+      [number - 1, 0.3],
+      [number * 10, 0.25],
+      [number * 2, 0.1],
+    ] as const) {
       if (other >= 0 && other !== number) edits.push(propose(node, around(other), "text", prior));
     }
   }
@@ -40,7 +48,12 @@ function isAlike(one: string, other: string): boolean {
   return shape(one) === shape(other);
 }
 
-function numberEdits(node: AnyNode, value: number, parent: AnyNode | undefined, others: ReadonlySet<number>): EditProposal[] {
+function numberEdits(
+  node: AnyNode,
+  value: number,
+  parent: AnyNode | undefined,
+  others: ReadonlySet<number>,
+): EditProposal[] {
   // `x + 1` and `x - 1` without the 1 are boundary edits; here the number itself is in doubt.
   const isIndex = parent?.type === "MemberExpression" && parent.computed;
   const near = isIndex || Math.abs(value) <= 2 ? 0.5 : 0.4;
@@ -60,10 +73,14 @@ function numberEdits(node: AnyNode, value: number, parent: AnyNode | undefined, 
   for (const other of [...others].filter((number) => number > 2).slice(0, 6)) candidates.push([other, 0.12]);
   const best = new Map<number, number>();
   for (const [number, prior] of candidates) {
-    if (number !== value && prior > 0 && !(number < 0 && isIndex)) best.set(number, Math.max(prior, best.get(number) ?? 0));
+    if (number !== value && prior > 0 && !(number < 0 && isIndex))
+      best.set(number, Math.max(prior, best.get(number) ?? 0));
   }
-  const digits = (number: number): string => (Number.isInteger(number) ? String(number) : String(Number(number.toPrecision(12))));
-  return [...best].map(([number, prior]) => propose(node, number < 0 ? `(${digits(number)})` : digits(number), "number", prior));
+  const digits = (number: number): string =>
+    Number.isInteger(number) ? String(number) : String(Number(number.toPrecision(12)));
+  return [...best].map(([number, prior]) =>
+    propose(node, number < 0 ? `(${digits(number)})` : digits(number), "number", prior),
+  );
 }
 
 /** How positions, bounds and counts are called. */
@@ -121,11 +138,24 @@ export const defaultEdits: EditRule = ({ node, parent, source }) => {
       return isLookup ? [propose(operand, `(${textOf(source, operand)} ?? 0)`, "default", 0.35)] : [];
     });
   }
-  if (node.type === "MemberExpression" && !node.optional && node.object.type !== "ThisExpression" && node.object.type !== "Super") {
+  if (
+    node.type === "MemberExpression" &&
+    !node.optional &&
+    node.object.type !== "ThisExpression" &&
+    node.object.type !== "Super"
+  ) {
     const isTarget = parent?.type === "AssignmentExpression" && parent.left === node;
     const dot = node.computed ? source.indexOf("[", node.object.end) : source.indexOf(".", node.object.end);
     if (isTarget || parent?.type === "UpdateExpression" || dot < 0) return [];
-    return [propose({ start: dot, end: dot }, node.computed ? "?." : "?", "guard", 0.06, `add ?. after ${textOf(source, node.object).slice(0, 30)}`)];
+    return [
+      propose(
+        { start: dot, end: dot },
+        node.computed ? "?." : "?",
+        "guard",
+        0.06,
+        `add ?. after ${textOf(source, node.object).slice(0, 30)}`,
+      ),
+    ];
   }
   return [];
 };
@@ -140,11 +170,27 @@ export const copyEdits: EditRule = ({ node, parent, source }) => {
     const { object } = node.callee;
     const method = textOf(source, node.callee.property);
     const edits: EditProposal[] = [];
-    if (/^(sort|reverse|splice|push|fill)$/.test(method) && /^(Identifier|MemberExpression)$/.test(object.type) && parent?.type !== "ExpressionStatement") {
+    if (
+      /^(sort|reverse|splice|push|fill)$/.test(method) &&
+      /^(Identifier|MemberExpression)$/.test(object.type) &&
+      parent?.type !== "ExpressionStatement"
+    ) {
       edits.push(propose(object, `[...${textOf(source, object)}]`, "copy", 0.3));
     }
-    if (textOf(source, node.callee) === "Object.assign" && node.arguments[0] && node.arguments[0].type !== "ObjectExpression") {
-      edits.push(propose({ start: node.arguments[0].start, end: node.arguments[0].start }, "{}, ", "copy", 0.4, "copy into a new object"));
+    if (
+      textOf(source, node.callee) === "Object.assign" &&
+      node.arguments[0] &&
+      node.arguments[0].type !== "ObjectExpression"
+    ) {
+      edits.push(
+        propose(
+          { start: node.arguments[0].start, end: node.arguments[0].start },
+          "{}, ",
+          "copy",
+          0.4,
+          "copy into a new object",
+        ),
+      );
     }
     return edits;
   }
@@ -160,7 +206,14 @@ export const copyEdits: EditRule = ({ node, parent, source }) => {
       const next = node.properties[index + 1];
       if (!next || (property.type !== "SpreadElement" && next.type !== "SpreadElement")) return [];
       const range = { start: property.start, end: next.end };
-      return [propose(range, `${textOf(source, next)}${source.slice(property.end, next.start)}${textOf(source, property)}`, "swap", 0.5)];
+      return [
+        propose(
+          range,
+          `${textOf(source, next)}${source.slice(property.end, next.start)}${textOf(source, property)}`,
+          "swap",
+          0.5,
+        ),
+      ];
     });
   }
   return [];

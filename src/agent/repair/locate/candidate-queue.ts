@@ -16,7 +16,8 @@ export class CandidateQueue {
 
   constructor(ranked: readonly RankedEdit[], tries: readonly TryRecord[]) {
     this.#waiting = [...ranked];
-    for (const { file, line, effect, outcome } of tries) if (effect && outcome !== "kept") this.#weigh(file, line, effect);
+    for (const { file, line, effect, outcome } of tries)
+      if (effect && outcome !== "kept") this.#weigh(file, line, effect);
   }
 
   get size(): number {

@@ -19,17 +19,33 @@ const HINTS: readonly Hint[] = [
   { applies: differsByOne, raises: ["boundary", "comparison", "number"], by: 1.6 },
   { applies: differsInSign, raises: ["swap", "arithmetic", "number"], by: 1.5 },
   { applies: isBoolean, raises: ["comparison", "logic", "negation"], by: 1.4 },
-  { applies: (failure) => /^(undefined|null|~)$/.test(failure.actual ?? ""), raises: ["return", "await", "name", "default"], by: 2 },
+  {
+    applies: (failure) => /^(undefined|null|~)$/.test(failure.actual ?? ""),
+    raises: ["return", "await", "name", "default"],
+    by: 2,
+  },
   { applies: (failure) => /\bNaN\b/.test(failure.actual ?? ""), raises: ["default", "argument", "name"], by: 2 },
   { applies: (failure) => /Promise\b/.test(failure.actual ?? ""), raises: ["await"], by: 4 },
-  { applies: says(/Promise \{|\[object Promise\]|unhandledRejection|asynchronous activity|is not iterable/), raises: ["await"], by: 3 },
-  { applies: says(/Missing expected (exception|rejection)/i), raises: ["throw", "comparison", "logic", "negation", "await"], by: 1.6 },
+  {
+    applies: says(/Promise \{|\[object Promise\]|unhandledRejection|asynchronous activity|is not iterable/),
+    raises: ["await"],
+    by: 3,
+  },
+  {
+    applies: says(/Missing expected (exception|rejection)/i),
+    raises: ["throw", "comparison", "logic", "negation", "await"],
+    by: 1.6,
+  },
   { applies: says(/Cannot (read|set) propert/), raises: ["default", "guard", "return", "await", "name"], by: 1.8 },
   { applies: says(/of undefined/), raises: ["return"], by: 1.5 },
   { applies: says(/is not a function/), raises: ["method", "name", "argument", "await"], by: 2.5 },
   { applies: says(/is not defined/), raises: ["name", "variable"], by: 3 },
   { applies: isNamed(/mutat|modif|untouched|does not change|original|copy|alias|shared/i), raises: ["copy"], by: 4 },
-  { applies: isNamed(/\bsort|order|descending|ascending|newest|oldest|ranked/i), raises: ["swap", "comparison"], by: 1.4 },
+  {
+    applies: isNamed(/\bsort|order|descending|ascending|newest|oldest|ranked/i),
+    raises: ["swap", "comparison"],
+    by: 1.4,
+  },
   { applies: isNamed(/default/i), raises: ["default", "logic"], by: 1.5 },
   { applies: isNamed(/\b(case|uppercase|lowercase)\b|case-?insensitive/i), raises: ["method", "regex"], by: 1.5 },
   { applies: isNamed(/\b(wait|await|async|concurren|retr|again|attempt|finish|settle)/i), raises: ["await"], by: 1.6 },
@@ -39,7 +55,9 @@ const HINTS: readonly Hint[] = [
 
 /** What a failure says, without what changes from run to run: two runs that say the same were not told apart by an edit. */
 export function toSignature(failures: readonly TestFailure[]): string {
-  return failures.map(({ name, message, expected, actual }) => [name, message.split("\n", 1)[0], expected, actual].join("|")).join("\n");
+  return failures
+    .map(({ name, message, expected, actual }) => [name, message.split("\n", 1)[0], expected, actual].join("|"))
+    .join("\n");
 }
 
 export function toKindWeights(failures: readonly TestFailure[]): KindWeights {

@@ -28,7 +28,11 @@ const RECORDER = fileURLToPath(new URL("./coverage-recorder.js", import.meta.url
  * Finds out which code the failing tests execute. Under `node --test` each file with a failing test runs by itself
  * and tells for each of its tests; under any other runner the whole suite runs once more, without telling tests apart.
  */
-export async function locateFailures(target: TargetPackage, report: TestReport, options: TestRunOptions): Promise<Located> {
+export async function locateFailures(
+  target: TargetPackage,
+  report: TestReport,
+  options: TestRunOptions,
+): Promise<Located> {
   const scratch = await mkdtemp(join(tmpdir(), "skein-repair-"));
   try {
     const files = target.nodeFlags ? toFailingFiles(report.failures, target.root) : [];
@@ -61,16 +65,26 @@ async function locateByTest(
     for (const failure of run.report.failures) output += `${failure.message}\n`;
     for (const coverage of coverages) {
       if (coverage.test === undefined) continue;
-      tests.push({ name: coverage.test, failed: run.report.tests?.get(coverage.test) === false, files: coverage.files });
+      tests.push({
+        name: coverage.test,
+        failed: run.report.tests?.get(coverage.test) === false,
+        files: coverage.files,
+      });
     }
     // A file that fails before its first test fails by what runs while it is loading.
-    if (!coverages.some(({ test }) => test !== undefined)) tests.push(...coverages.map((one) => ({ failed: true, files: one.files })));
+    if (!coverages.some(({ test }) => test !== undefined))
+      tests.push(...coverages.map((one) => ({ failed: true, files: one.files })));
   }
   if (!tests.some((test) => test.failed)) return undefined;
   return { spectrum: { tests, frames: readFrames(output, target.root) }, failingFiles };
 }
 
-async function locateByRun(target: TargetPackage, report: TestReport, scratch: string, options: TestRunOptions): Promise<Located> {
+async function locateByRun(
+  target: TargetPackage,
+  report: TestReport,
+  scratch: string,
+  options: TestRunOptions,
+): Promise<Located> {
   await runTestSuite(target, { ...options, env: { NODE_V8_COVERAGE: scratch } });
   const { files } = await readRunCoverage(scratch, target.root);
   const output = report.failures.map((failure) => failure.message).join("\n");

@@ -14,7 +14,9 @@ export interface TestCoverage {
 
 interface RawScript {
   readonly url: string;
-  readonly functions: readonly { readonly ranges: readonly { startOffset: number; endOffset: number; count: number }[] }[];
+  readonly functions: readonly {
+    readonly ranges: readonly { startOffset: number; endOffset: number; count: number }[];
+  }[];
 }
 
 /** Reads what the coverage recorder wrote: one line for each test. A line cut short by a kill is passed over. */
@@ -39,7 +41,8 @@ export async function readRunCoverage(directory: string, root: string): Promise<
   for (const name of await readdir(directory).catch(() => [])) {
     try {
       const { result } = JSON.parse(await readFile(join(directory, name), "utf8")) as { result: RawScript[] };
-      for (const [file, functions] of toFiles(result, root)) files.set(file, [...(files.get(file) ?? []), ...functions]);
+      for (const [file, functions] of toFiles(result, root))
+        files.set(file, [...(files.get(file) ?? []), ...functions]);
     } catch {
       continue;
     }
@@ -65,14 +68,19 @@ function toFiles(scripts: readonly RawScript[], root: string): Map<string, Cover
  * Whether the code at `offset` ran. `functionEnd` is the end of the innermost function around it in the syntax tree:
  * V8 leaves a function that was not called out of its report, so the one around it must not answer in its place.
  */
-export function isExecuted(functions: readonly CoveredFunction[], offset: number, functionEnd: number | undefined): boolean {
+export function isExecuted(
+  functions: readonly CoveredFunction[],
+  offset: number,
+  functionEnd: number | undefined,
+): boolean {
   return functions.some((ranges) => {
     const [whole, ...blocks] = ranges;
     if (whole === undefined || offset < whole[0] || offset >= whole[1]) return false;
     if (functionEnd !== undefined && Math.abs(whole[1] - functionEnd) > 1) return false;
     let innermost = whole;
     for (const block of blocks) {
-      if (offset >= block[0] && offset < block[1] && block[1] - block[0] <= innermost[1] - innermost[0]) innermost = block;
+      if (offset >= block[0] && offset < block[1] && block[1] - block[0] <= innermost[1] - innermost[0])
+        innermost = block;
     }
     return innermost[2] > 0;
   });

@@ -3,7 +3,11 @@ import { type CoveredFunction, isExecuted } from "./read-coverage.ts";
 
 /** Which code which test executed, and which of the tests fail. */
 export interface Spectrum {
-  readonly tests: readonly { readonly name?: string; readonly failed: boolean; readonly files: ReadonlyMap<string, readonly CoveredFunction[]> }[];
+  readonly tests: readonly {
+    readonly name?: string;
+    readonly failed: boolean;
+    readonly files: ReadonlyMap<string, readonly CoveredFunction[]>;
+  }[];
   /** `file:line` of the package's own frames in the stack traces of failures. */
   readonly frames: ReadonlySet<string>;
 }
@@ -20,7 +24,8 @@ export function failingTestsAt(spectrum: Spectrum, edit: Edit): readonly string[
   if (found) return found;
   const names: string[] = [];
   for (const { name, failed, files } of spectrum.tests) {
-    if (failed && name !== undefined && isExecuted(files.get(edit.file) ?? [], edit.start, edit.functionEnd)) names.push(name);
+    if (failed && name !== undefined && isExecuted(files.get(edit.file) ?? [], edit.start, edit.functionEnd))
+      names.push(name);
   }
   known.set(place, names);
   return names;
@@ -39,7 +44,8 @@ export function toSuspicion(spectrum: Spectrum, sources: ReadonlyMap<string, str
   const byPlace = new Map<string, number>();
 
   const measure = (file: string, offset: number, functionEnd: number | undefined): number => {
-    const ran = (test: Spectrum["tests"][number]): boolean => isExecuted(test.files.get(file) ?? [], offset, functionEnd);
+    const ran = (test: Spectrum["tests"][number]): boolean =>
+      isExecuted(test.files.get(file) ?? [], offset, functionEnd);
     const failed = failing.filter(ran).length;
     if (failed === 0) return 0;
     const passed = passing.filter(ran).length;
@@ -60,7 +66,9 @@ export function toSuspicion(spectrum: Spectrum, sources: ReadonlyMap<string, str
     for (const [file, text] of sources) {
       for (const name of names) {
         for (const { index } of text.matchAll(new RegExp(`(?<![\\w$.])${escapeRegex(name)}(?![\\w$])`, "g"))) {
-          for (const test of failing) if (runsInSomeFunction(test.files.get(file) ?? [], index)) best = Math.max(best, 0.9 * measureAround(file, index));
+          for (const test of failing)
+            if (runsInSomeFunction(test.files.get(file) ?? [], index))
+              best = Math.max(best, 0.9 * measureAround(file, index));
         }
       }
     }
@@ -69,7 +77,12 @@ export function toSuspicion(spectrum: Spectrum, sources: ReadonlyMap<string, str
   const measureAround = (file: string, offset: number): number => {
     const ran = (test: Spectrum["tests"][number]): boolean => runsInSomeFunction(test.files.get(file) ?? [], offset);
     const failed = failing.filter(ran).length;
-    return failed === 0 ? 0 : Math.max(failed / Math.sqrt(failing.length * (failed + passing.filter(ran).length)), 0.9 / Math.sqrt(1 + passing.filter(ran).length));
+    return failed === 0
+      ? 0
+      : Math.max(
+          failed / Math.sqrt(failing.length * (failed + passing.filter(ran).length)),
+          0.9 / Math.sqrt(1 + passing.filter(ran).length),
+        );
   };
   return (edit) => {
     const value = edit.functionEnd === undefined ? ofDeclaration(edit) : ofCode(edit);

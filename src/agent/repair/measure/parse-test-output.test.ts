@@ -50,13 +50,28 @@ describe("parseTestOutput", () => {
       ["suite > fails", false],
     ]);
     expect(report.failures).toHaveLength(1);
-    expect(report.failures[0]).toMatchObject({ name: "suite > fails", expected: "3", actual: "2", file: "/work/p/test/a.test.js" });
+    expect(report.failures[0]).toMatchObject({
+      name: "suite > fails",
+      expected: "3",
+      actual: "2",
+      file: "/work/p/test/a.test.js",
+    });
     expect(report.failures[0]?.message).toContain("2 !== 3");
   });
 
   it.each([
-    ["tape", "TAP version 13\n# adds\nok 1 should be equal\nnot ok 2 should be equal\n  ---\n    operator: equal\n  ...\n\n1..2\n# tests 2\n# pass  1\n# fail  1\n", 1, 1],
-    ["node:test in colour", "\u001b[34mℹ tests 4\u001b[39m\n\u001b[34mℹ pass 3\u001b[39m\n\u001b[34mℹ fail 1\u001b[39m\n", 3, 1],
+    [
+      "tape",
+      "TAP version 13\n# adds\nok 1 should be equal\nnot ok 2 should be equal\n  ---\n    operator: equal\n  ...\n\n1..2\n# tests 2\n# pass  1\n# fail  1\n",
+      1,
+      1,
+    ],
+    [
+      "node:test in colour",
+      "\u001b[34mℹ tests 4\u001b[39m\n\u001b[34mℹ pass 3\u001b[39m\n\u001b[34mℹ fail 1\u001b[39m\n",
+      3,
+      1,
+    ],
     ["mocha", "\n  5 passing (12ms)\n  2 failing\n", 5, 2],
     ["jest", "Tests:       1 failed, 1 skipped, 3 passed, 5 total\n", 3, 1],
     ["vitest", " Test Files  1 failed (1)\n      Tests  2 failed | 7 passed (9)\n", 7, 2],
@@ -81,7 +96,13 @@ describe("isBetter", () => {
   const toReport = (tests: Record<string, boolean>): TestReport => {
     const results = Object.values(tests);
     const passed = results.filter(Boolean).length;
-    return { passed, failed: results.length - passed, counted: true, tests: new Map(Object.entries(tests)), failures: [] };
+    return {
+      passed,
+      failed: results.length - passed,
+      counted: true,
+      tests: new Map(Object.entries(tests)),
+      failures: [],
+    };
   };
 
   it("asks for more passing tests, and that none of those that passed fails or is gone", () => {

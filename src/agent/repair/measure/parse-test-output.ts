@@ -9,7 +9,9 @@ const SUMMARIES: readonly ((text: string) => { passed: number; failed: number } 
   // jest: `Tests:  1 failed, 3 passed, 4 total`; vitest: `Tests  1 failed | 3 passed (4)`
   (text) => {
     const line = last(text, /^\s*Tests:?\s+(.*(?:passed|failed).*)$/gm);
-    return line === undefined ? undefined : { passed: number(line, /(\d+) passed/), failed: number(line, /(\d+) failed/) };
+    return line === undefined
+      ? undefined
+      : { passed: number(line, /(\d+) passed/), failed: number(line, /(\d+) failed/) };
   },
   // mocha, and those that speak like it
   (text) => pair(text, /^\s*(\d+) passing\b/gm, /^\s*(\d+) failing\b/gm),
@@ -65,7 +67,9 @@ function toFailure(text: string): TestFailure {
 function pair(text: string, passing: RegExp, failing: RegExp): { passed: number; failed: number } | undefined {
   const passed = last(text, passing);
   const failed = last(text, failing);
-  return passed === undefined && failed === undefined ? undefined : { passed: Number(passed ?? 0), failed: Number(failed ?? 0) };
+  return passed === undefined && failed === undefined
+    ? undefined
+    : { passed: Number(passed ?? 0), failed: Number(failed ?? 0) };
 }
 
 function last(text: string, pattern: RegExp): string | undefined {

@@ -74,13 +74,22 @@ function toTestEnv(root: string, env: NodeJS.ProcessEnv, name: string, version: 
   };
 }
 
-const FLAGS_WITH_VALUE = new Set(["--import", "--require", "-r", "--loader", "--experimental-loader", "--conditions", "-C"]);
+const FLAGS_WITH_VALUE = new Set([
+  "--import",
+  "--require",
+  "-r",
+  "--loader",
+  "--experimental-loader",
+  "--conditions",
+  "-C",
+]);
 
 /** The flags of a plain `node … --test …` command; undefined for anything that only a shell can say. */
 function toNodeFlags(command: string): string[] | undefined {
   if (/[;&|<>`$()\\]/.test(command)) return undefined;
   const words = command.trim().split(/\s+/);
-  if (words[0] !== "node" || !words.includes("--test") || words.some((word) => word.startsWith("--test-reporter"))) return undefined;
+  if (words[0] !== "node" || !words.includes("--test") || words.some((word) => word.startsWith("--test-reporter")))
+    return undefined;
   const flags: string[] = [];
   for (let index = 1; index < words.length; index += 1) {
     const word = words[index] as string;

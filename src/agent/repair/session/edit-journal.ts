@@ -70,7 +70,9 @@ export function toProgramState(sources: ReadonlyMap<string, string>, file: strin
   // All the other files stay as they are from try to try: each is read once.
   const known = digests.get(sources) ?? new Map([...sources].map(([path, source]) => [path, digest(source)]));
   digests.set(sources, known);
-  const parts = [...known.keys()].toSorted().map((path) => `${path}\0${path === file ? digest(text) : known.get(path)}`);
+  const parts = [...known.keys()]
+    .toSorted()
+    .map((path) => `${path}\0${path === file ? digest(text) : known.get(path)}`);
   return digest(parts.join("\0")).slice(0, 22);
 }
 

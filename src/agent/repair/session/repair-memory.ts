@@ -78,7 +78,9 @@ export class MemoryFolder {
 
   async list(): Promise<RepairMemory[]> {
     const names = await readdir(this.#folder).catch(() => []);
-    const memories = await Promise.all(names.filter((name) => name.endsWith(".json")).map((name) => this.load(name.slice(0, -5))));
+    const memories = await Promise.all(
+      names.filter((name) => name.endsWith(".json")).map((name) => this.load(name.slice(0, -5))),
+    );
     return memories.filter((memory) => memory !== undefined).toSorted((one, other) => other.updatedAt - one.updatedAt);
   }
 
