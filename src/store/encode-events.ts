@@ -75,7 +75,7 @@ function parseBody(value: unknown): AppendBody {
   if (body.turn !== undefined) refuseBadTurn(body.turn);
   // An event that was read elsewhere may be appended as it is: its old place is not its new one.
   const { seq: _seq, at: _at, sessionId: _sessionId, runId: _runId, ...rest } = body;
-  return rest as AppendBody;
+  return rest;
 }
 
 function refuseBadTurn(turn: Partial<TurnMark>): void {

@@ -57,6 +57,7 @@ const modes = {
         (error) => say(`refused ${error.name} ${error.code}`),
       );
     }
+    process.stdin.destroy();
     await store.close();
   },
 };
