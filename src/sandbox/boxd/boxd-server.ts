@@ -16,16 +16,17 @@ export interface BoxdServerOptions {
   readonly presence: ClientPresence;
 }
 
+/** A look that must not pass for a client's. */
+const SILENT = "/health?silent=1";
+
 /** Serves {@link file://./protocol.ts the protocol}. Whatever is not of it is answered with 400 or 404 and changes nothing. */
 export function createBoxdServer(options: BoxdServerOptions): Server {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://box");
-    const counts = !url.searchParams.has("silent");
-    if (counts) {
+    if (request.url !== SILENT) {
       options.presence.enter();
       response.once("close", () => options.presence.leave());
     }
-    route(options, request, response, url).catch((error: unknown) => sendFailure(response, error));
+    route(options, request, response).catch((error: unknown) => sendFailure(response, error));
   });
   // A box that is prompted for hours keeps one answer open for hours.
   server.requestTimeout = 0;
@@ -33,8 +34,9 @@ export function createBoxdServer(options: BoxdServerOptions): Server {
   return server;
 }
 
-async function route(options: BoxdServerOptions, request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+async function route(options: BoxdServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { config, turns, presence } = options;
+  const url = parseUrl(request);
   const [area = "", id = "", action = ""] = url.pathname.split("/").slice(1).map(decodePart);
   switch (`${request.method} ${area}${id === "" ? "" : "/:id"}${action === "" ? "" : `/${action}`}`) {
     case "GET health": {
@@ -127,6 +129,12 @@ function parseExec(value: unknown): ExecRequest {
 
 function badRequest(why: string): Error {
   return new SandboxError("box_protocol", `The request is not of this protocol: ${why}.`);
+}
+
+function parseUrl({ url = "/" }: IncomingMessage): URL {
+  // Put behind a host, so that a path of two slashes does not name one.
+  if (!URL.canParse(`http://box${url}`)) throw badRequest("the path cannot be read");
+  return new URL(`http://box${url}`);
 }
 
 function decodePart(part: string): string {
