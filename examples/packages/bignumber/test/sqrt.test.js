@@ -56,6 +56,12 @@ describe('sqrt beyond the range of a double', () => {
     assert.equal(new Fine('1.6e-699').sqrt().toExponential(), '4e-350');
   });
 
+  it('takes the root of as many digits as a double can hold', () => {
+    for (const head of ['10', '19', '27', '36', '45', '58', '64', '73', '99']) {
+      for (const digits of [299, 300]) assertIsRoot(large(head, digits).sqrt(), large(head, digits));
+    }
+  });
+
   it('takes the root of more digits than a double can hold, whatever the first of them are', () => {
     for (const digits of [321, 340]) {
       for (let head = 10; head < 100; head += 3) {
@@ -71,6 +77,15 @@ describe('what the square root is made of', () => {
     assert.equal(new BigNumber('123456789.5').times('8').toString(), '987654316');
     assert.equal(new BigNumber(1).div(3).toString(), '0.33333333333333333333');
     assert.equal(new BigNumber('1e30').div('1e10').toFixed(), '100000000000000000000');
+  });
+
+  it('works with hundreds of digits', () => {
+    const number = large('7', 340);
+    assert.equal(number.times(number).div(number).minus(number).toString(), '0');
+    assert.ok(number.plus(1).gt(number) && number.minus(number.times(2)).abs().eq(number));
+    assert.equal(number.div(3).toExponential(3), '2.333e+339');
+    assert.ok(number.minus('1e339').div(number).lt('0.9'));
+    assert.ok(new BigNumber('1e200').times('1e200').minus(number).abs().div(number).gt('1e-20'));
   });
 
   it('adds, subtracts and compares', () => {

@@ -20,8 +20,8 @@ export interface SourceFacts {
   readonly allProperties: ReadonlySet<string>;
   readonly strings: ReadonlySet<string>;
   readonly numbers: ReadonlySet<number>;
-  /** Parameters and local variables that can be named at `offset`; what is declared at the top level is left out. */
-  localsAt(offset: number): string[];
+  /** Parameters and local variables that can be named at `offset`; nearest first; not what is declared at the top level. */
+  localsAt(offset: number): readonly string[];
 }
 
 /** Reads the facts of one file; `elsewhere` are those of the package's other files. */
@@ -66,6 +66,8 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
       if (typeof node.value === "number") numbers.add(node.value);
     }
   }
+  bindings.sort((one, other) => one.scope.end - one.scope.start - (other.scope.end - other.scope.start));
+  const locals = new Map<number, readonly string[]>();
   return {
     asyncNames,
     parameters,
@@ -73,13 +75,14 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
     allProperties,
     strings,
     numbers,
-    localsAt: (offset) => [
-      ...new Set(
-        bindings
-          .filter(({ from, scope }) => from <= offset && scope.start <= offset && offset < scope.end)
-          .map(({ name }) => name),
-      ),
-    ],
+    localsAt: (offset) => {
+      const known = locals.get(offset);
+      if (known) return known;
+      const visible = bindings.filter(({ from, scope }) => from <= offset && scope.start <= offset && offset < scope.end);
+      const names = [...new Set(visible.map(({ name }) => name))];
+      locals.set(offset, names);
+      return names;
+    },
   };
 }
 
