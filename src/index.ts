@@ -89,8 +89,15 @@ export type { Branch, CheckpointOutcome, Place } from "./lineage/branch.ts";
 export { createSandboxLineage } from "./lineage/sandbox-lineage.ts";
 export type { ForkOptions, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";
 
+export { beam } from "./loop/drivers/beam.ts";
+export type { BeamOptions } from "./loop/drivers/beam.ts";
+export { dynamic } from "./loop/drivers/dynamic.ts";
+export type { DynamicOptions, Move, PlannerContext } from "./loop/drivers/dynamic.ts";
 export { fanout } from "./loop/drivers/fanout.ts";
 export type { FanoutOptions } from "./loop/drivers/fanout.ts";
+export { fanoutVote } from "./loop/drivers/fanout-vote.ts";
+export type { FanoutVoteOptions, Judge } from "./loop/drivers/fanout-vote.ts";
+export { race } from "./loop/drivers/race.ts";
 export { randomK } from "./loop/drivers/random-k.ts";
 export { refine } from "./loop/drivers/refine.ts";
 export type { RefineOptions } from "./loop/drivers/refine.ts";

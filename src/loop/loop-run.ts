@@ -178,6 +178,7 @@ export class LoopRun<Task, Output, Decision> {
       if (plan.tasks.length === 0) return { reason: "nothing_left", decision: await this.#decide(round) };
       namesParents ||= plan.parents !== undefined;
       const before = this.#history.length;
+      if (plan.keep !== undefined) await this.#keepOnly(lineage, descent, [...plan.keep, ...(plan.parents ?? [])]);
       const spent = await this.#runRound(lineage, descent, plan, round);
       await this.#log.drain();
       const decision = await this.#decide(round);
@@ -358,8 +359,12 @@ export class LoopRun<Task, Output, Decision> {
       const parent = descent.defaultParent();
       await lineage.prune(parent === undefined ? [] : descent.placesOf([parent]));
     } else if (plan.keep !== undefined) {
-      await lineage.prune(descent.placesOf([...plan.keep, ...fresh]));
+      await this.#keepOnly(lineage, descent, [...plan.keep, ...fresh]);
     }
+  }
+
+  async #keepOnly(lineage: SandboxLineage, descent: Descent, indexes: readonly number[]): Promise<void> {
+    if (this.#shares) await lineage.prune(descent.placesOf(indexes));
   }
 
   async #checkpoint(lineage: SandboxLineage, descent: Descent, indexes: readonly number[]): Promise<void> {

@@ -22,7 +22,12 @@ export function betterIteration<Entry extends Iteration<unknown, unknown>>(best:
 export function selectWinner<Task, Output>(iterations: readonly Iteration<Task, Output>[]): LoopWinner<Task, Output> | undefined {
   let best: Iteration<Task, Output> | undefined;
   for (const iteration of iterations) if (iteration.output !== undefined) best = betterIteration(best, iteration);
-  if (best === undefined) return undefined;
-  const { index, agentRunName, task, output, verdict } = best;
-  return { iterationIndex: index, agentRunName, task, output: output as Output, ...(verdict === undefined ? {} : { verdict }) };
+  return toWinner(best);
+}
+
+/** An iteration as the winner; without an output it cannot be one. */
+export function toWinner<Task, Output>(iteration: Iteration<Task, Output> | undefined): LoopWinner<Task, Output> | undefined {
+  if (iteration?.output === undefined) return undefined;
+  const { index, agentRunName, task, output, verdict } = iteration;
+  return { iterationIndex: index, agentRunName, task, output, ...(verdict === undefined ? {} : { verdict }) };
 }
