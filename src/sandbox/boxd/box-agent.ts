@@ -95,13 +95,11 @@ export class BoxAgent {
     return conversation === undefined ? null : { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
   }
 
-  /** Lets nothing of the agent run while its files are copied. */
-  pause(): void {
-    this.#agent?.pause();
-  }
-
-  unpause(): void {
-    this.#agent?.unpause();
+  /** Lets nothing in the agent's process group run while its files are copied; gives back what lets it go on. */
+  freeze(): () => void {
+    const agent = this.#agent;
+    agent?.pause();
+    return () => agent?.unpause();
   }
 
   async close(): Promise<void> {

@@ -101,7 +101,7 @@ describe("boxd's socket", () => {
       profile: { name: "scripted", agent: "scripted" }, env: { PATH: process.env["PATH"] ?? "" }, agentStart: "lazy",
     };
     const agent = new BoxAgent(config, () => {});
-    const turns = new Turns({ agent, folder: join(folder, "turns"), ready: Promise.resolve(), takePatch: async () => undefined });
+    const turns = new Turns({ agent, folder: join(folder, "turns"), ready: Promise.resolve(), takePatch: async () => undefined, freeze: () => () => {} });
     server = createBoxdServer({ config, turns, presence: new ClientPresence() }).listen(socket);
     await once(server, "listening");
   }

@@ -9,6 +9,7 @@ import { openBaseline } from "./baseline.ts";
 import { openBoundedLog } from "./bounded-log.ts";
 import { BoxAgent } from "./box-agent.ts";
 import { createBoxdServer } from "./boxd-server.ts";
+import { freezeBox } from "./freeze-box.ts";
 import { ClientPresence } from "./client-presence.ts";
 import type { BoxdConfig } from "./protocol.ts";
 import { SOCKET_NAME } from "./protocol.ts";
@@ -40,6 +41,8 @@ const turns = new Turns({
     const { createWorkspacePatch } = await import("./workspace-patch.ts");
     return createWorkspacePatch(config.workspace, await baseline);
   },
+  // Without walls boxd would see the whole host, so only what it started itself is stopped.
+  freeze: () => (config.contained ? freezeBox() : agent.freeze()),
 });
 const presence = new ClientPresence();
 const server = createBoxdServer({ config, turns, presence });

@@ -24,6 +24,8 @@ export interface TurnsOptions {
   readonly ready: Promise<void>;
   /** The workspace's change since the box's origin; undefined: none. */
   readonly takePatch: () => Promise<string | undefined>;
+  /** Makes what runs in the box stand still; gives back what lets it go on. */
+  readonly freeze: () => () => void;
 }
 
 /**
@@ -88,15 +90,15 @@ export class Turns {
     return this.#inLine(() => this.#options.agent.status(conversationId));
   }
 
-  /** Runs `work` while the agent stands still. @throws SandboxError `box_busy` while a turn runs or waits */
+  /** Runs `work` while the box stands still. @throws SandboxError `box_busy` while a turn runs or waits */
   async quiesce(work: () => Promise<void>): Promise<void> {
     if (this.isBusy) throw new SandboxError("box_busy", "The box is in the middle of a turn; wait for its end before taking a checkpoint.");
     await this.#inLine(async () => {
-      this.#options.agent.pause();
+      const thaw = this.#options.freeze();
       try {
         await work();
       } finally {
-        this.#options.agent.unpause();
+        thaw();
       }
     });
   }

@@ -161,6 +161,22 @@ describe("B1: what runs in a contained box", () => {
     expect(await processesInNamespace(inside as string)).toEqual([]);
   });
 
+  it("B2: stands still while it is copied, with all that it started", async () => {
+    // Each line is written to both files; a copy that was taken in between would hold one that the other has not.
+    const writing = await client.create({ profile });
+    await writing.exec(["sh", "-c", "(setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> a; echo $i >> b; done' &)"]);
+    await writing.exec(["sh", "-c", "until [ -s b ]; do :; done"]);
+    const { checkpointId } = await writing.checkpoint();
+    const fork = await writing.fork(checkpointId);
+    const { stdout } = await fork.exec(["sh", "-c", "tail -qn 1 a b"]);
+    const [a = 0, b = 0] = stdout.split("\n").map(Number);
+    expect(a - b).toBeLessThanOrEqual(1);
+    // The original goes on.
+    const before = (await writing.exec(["tail", "-n", "1", "a"])).stdout;
+    await writing.exec(["sh", "-c", `until [ "$(tail -n 1 a)" != "${before.trim()}" ]; do :; done`]);
+    await Promise.all([writing.delete(), fork.delete(), client.deleteCheckpoint(checkpointId)]);
+  });
+
   it("limits what its spec limits", async () => {
     const limited = await client.create({ profile, limits: { diskMb: 1, memoryMb: 2048 } });
     const result = await limited.exec(["sh", "-c", "head -c 3000000 /dev/zero > big; stat -c %s big"]);
