@@ -12,8 +12,7 @@ export interface AgentOptions {
   readonly model?: string;
   readonly network: "none" | "host";
   readonly env: readonly string[];
-  /** False for `--no-require-containment`; absent: contained where that is possible. */
-  readonly requireContainment?: boolean;
+  readonly containment: "auto" | "require" | "none";
 }
 
 /** Adds the options of {@link AgentOptions}. */
@@ -23,7 +22,12 @@ export function addAgentOptions(command: Command): Command {
     .option("--model <model>", "the model that the agent should use")
     .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
     .option("--env <name[=value]>", "a variable for the agent, with your own value or this one (can be repeated)", collect, [])
-    .option("--require-containment", "refuse to run where a box cannot be contained");
+    .option(
+      "--containment <wish>",
+      "auto: where it is possible; require: refuse to run without; none: plain processes",
+      parseWord(["auto", "require", "none"] as const),
+      "auto",
+    );
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {

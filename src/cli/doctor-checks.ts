@@ -85,12 +85,14 @@ interface Program {
   readonly name: string;
   readonly commands: readonly (readonly string[])[];
   readonly use: string;
-  readonly remedy: string;
+  /** Absent for what this version has no use for yet. */
+  readonly remedy?: string;
 }
 
+/** Boxes in containers are not made by this version; whether they could be is worth knowing all the same. */
 const PROGRAMS: readonly Program[] = [
-  { name: "podman", commands: [["podman", "--version"]], use: "boxes as containers", remedy: "sudo apt-get install --no-install-recommends podman runc" },
-  { name: "criu", commands: [["criu", "--version"]], use: "forks with memory, in containers", remedy: "sudo apt-get install criu  (Debian 12's is too old for new kernels)" },
+  { name: "podman", commands: [["podman", "--version"]], use: "not used by this version" },
+  { name: "criu", commands: [["criu", "--version"]], use: "not used by this version" },
 ];
 
 const AGENTS: readonly Program[] = [
@@ -113,11 +115,11 @@ async function examinePrograms(env: Readonly<Record<string, string | undefined>>
       const result = await runProcess(command, { env: { PATH: path, HOME: env["HOME"] ?? tmpdir() }, cwd, timeoutMs: PROBE_TIMEOUT_MS });
       if (result.notFound) continue;
       const [version = ""] = toPlainLine(result.stdout).split(" (");
-      if (result.exitCode === 0) return { name: title, state: "ok", detail: `${version.slice(0, 40)}  ${use}`.trim() };
+      if (result.exitCode === 0) return { name: title, state: "ok", detail: `${version.slice(0, 30)}  (${use})`.trim() };
       // An agent that only speaks its protocol does not know --version; that it started is what counts.
-      return { name: title, state: "ok", detail: use };
+      return { name: title, state: "ok", detail: `(${use})` };
     }
-    return { name: title, state: "missing", detail: `not installed (${use})`, remedy };
+    return { name: title, state: "missing", detail: `not installed (${use})`, ...(remedy === undefined ? {} : { remedy }) };
   };
   const repair: Finding = { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" };
   const programs = await Promise.all(PROGRAMS.map((program) => find(program, "")));

@@ -11,6 +11,8 @@ export interface Interrupt {
   readonly interrupted: boolean;
   /** True after the reader of stdout went away. */
   readonly readerGone: boolean;
+  /** Says what there is to say through someone else, such as a part of the screen that is redrawn. @returns what takes it back */
+  speakThrough(say: (line: string) => void): () => void;
 }
 
 export interface InterruptOptions {
@@ -23,6 +25,7 @@ export interface InterruptOptions {
 
 export function createInterrupt({ process, say, leave }: InterruptOptions): Interrupt {
   const controller = new AbortController();
+  let speak = say;
   let interrupted = false;
   let readerGone = false;
   const onSignal = (): void => {
@@ -31,7 +34,7 @@ export function createInterrupt({ process, say, leave }: InterruptOptions): Inte
       return;
     }
     interrupted = true;
-    say("stopping… press Ctrl-C again to leave at once");
+    speak("stopping… press Ctrl-C again to leave at once");
     controller.abort(new AbortError("The command was interrupted."));
   };
   process.on("SIGINT", onSignal);
@@ -50,6 +53,12 @@ export function createInterrupt({ process, say, leave }: InterruptOptions): Inte
     },
     get readerGone() {
       return readerGone;
+    },
+    speakThrough(other) {
+      speak = other;
+      return () => {
+        speak = say;
+      };
     },
   };
 }

@@ -40,8 +40,7 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
   }
   const viewer = createLoopViewer({ terminal, sessionId, now: line.now, live: !json && terminal.isTty });
   if (!json && terminal.isTty && !capabilities.contained) viewer.notice("not contained");
-  const stopping = (): void => viewer.notice("stopping…");
-  if (!json && terminal.isTty) interrupt.signal.addEventListener("abort", stopping, { once: true });
+  const speakAgain = !json && terminal.isTty ? interrupt.speakThrough((text) => viewer.notice(text)) : () => {};
   let patch: string | undefined;
   let status: RunStatus;
   try {
@@ -61,7 +60,7 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
     if (!isAbortError(error) || !interrupt.signal.aborted) throw error;
     status = "aborted";
   } finally {
-    interrupt.signal.removeEventListener("abort", stopping);
+    speakAgain();
     viewer.close();
   }
   const { progress } = viewer;

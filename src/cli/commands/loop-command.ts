@@ -67,8 +67,7 @@ async function loop(line: CommandLine, taskText: string, options: LoopOptions): 
   const check = await chooseCheck(task, options);
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
-  const containment = options.requireContainment === true ? "require" : "auto";
-  await using runtime = await openData(line, options, { need: "write", containment });
+  await using runtime = await openData(line, options, { need: "write", containment: options.containment });
   const lineage = toLineage(options);
   const budget = toBudget(options);
   const packageLoop: PackageLoop = {

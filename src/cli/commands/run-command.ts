@@ -53,7 +53,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
-  await using runtime = await openData(line, options, { need: "write", containment: options.requireContainment === true ? "require" : "auto" });
+  await using runtime = await openData(line, options, { need: "write", containment: options.containment });
   const sessionId = await chooseSession(runtime, options);
   const client = await runtime.openSandbox();
   const files = task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });

@@ -3,6 +3,9 @@ import type { Style } from "./style.ts";
 /** B1: where a box is not contained, a person is told before anything runs in it. */
 export function renderContainment(capabilities: { readonly contained: boolean; readonly reason?: string }, style: Style): string[] {
   if (capabilities.contained) return [];
-  const reason = capabilities.reason === undefined ? "" : ` (${capabilities.reason})`;
-  return [style.yellow(`Boxes are not contained here${reason}: what runs in them can read and write what you can. \`skein doctor\` says what to install.`)];
+  const reason = capabilities.reason === undefined ? "" : ` (${capabilities.reason.replace(/\.$/, "")})`;
+  return [
+    style.yellow(`Boxes are not contained here${reason}:`),
+    style.yellow("what runs in them can read and write what you can. See `skein doctor`."),
+  ];
 }
