@@ -89,7 +89,7 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
         search,
         edit,
         baseline: report,
-        failingFiles: search.failingFiles,
+        failingFiles: filesToAsk(search, edit),
         suiteMs: first.durationMs,
       };
       const result = await tryEdit(turn, journal, attempt);
@@ -112,6 +112,13 @@ export async function runRepairTurn(turn: RepairTurn): Promise<TurnEnd> {
     if (isAllPassing(report)) return finish("repaired", report, "every test passes");
     if (!kept) return finish(progress(), report, whyStop() ?? "nothing is left to try");
   }
+}
+
+/** The failing test files that an edit can help: those with a failing test that executes its place. */
+function filesToAsk({ spectrum, failingFiles }: Search, edit: Edit): readonly FailingFile[] {
+  const names = failingTestsAt(spectrum, edit);
+  const asked = failingFiles.filter(({ report }) => names.some((name) => report.tests?.get(name) === false));
+  return asked.length > 0 ? asked : failingFiles;
 }
 
 /** How many other edits of a line are compared with one that repairs only some of the failing tests. */

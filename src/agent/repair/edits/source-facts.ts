@@ -78,7 +78,9 @@ export function readSourceFacts(sites: readonly Site[], elsewhere: readonly Sour
     localsAt: (offset) => {
       const known = locals.get(offset);
       if (known) return known;
-      const visible = bindings.filter(({ from, scope }) => from <= offset && scope.start <= offset && offset < scope.end);
+      const visible = bindings.filter(
+        ({ from, scope }) => from <= offset && scope.start <= offset && offset < scope.end,
+      );
       const names = [...new Set(visible.map(({ name }) => name))];
       locals.set(offset, names);
       return names;

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { TargetPackage } from "../measure/target-package.ts";
 import type { TestFailure, TestReport } from "../measure/test-report.ts";
 import { runTestFile, runTestSuite, type TestRunOptions } from "../measure/test-runner.ts";
+import { isTestFile } from "./list-sources.ts";
 import { readFrames } from "./read-frames.ts";
 import { readRecordedCoverage, readRunCoverage } from "./read-coverage.ts";
 import type { Spectrum } from "./suspicion.ts";
@@ -88,7 +89,12 @@ async function locateByRun(
   await runTestSuite(target, { ...options, env: { NODE_V8_COVERAGE: scratch } });
   const { files } = await readRunCoverage(scratch, target.root);
   const output = report.failures.map((failure) => failure.message).join("\n");
-  return { spectrum: { tests: [{ failed: true, files }], frames: readFrames(output, target.root) }, failingFiles: [] };
+  // Runners that load code in a way of their own (vitest, jest) leave none of the package's sources in the coverage.
+  const isKnown = [...files.keys()].some((file) => !isTestFile(file));
+  return {
+    spectrum: { tests: isKnown ? [{ failed: true, files }] : [], frames: readFrames(output, target.root) },
+    failingFiles: [],
+  };
 }
 
 function toFailingFiles(failures: readonly TestFailure[], root: string): string[] {

@@ -31,6 +31,9 @@ export function failingTestsAt(spectrum: Spectrum, edit: Edit): readonly string[
   return names;
 }
 
+/** The suspicion of all code where it is not known what the tests execute. */
+const UNKNOWN = 0.3;
+
 /** How suspicious the place of an edit is, from 0 (no failing test executes it) to about 1. */
 export type Suspicion = (edit: Edit) => number;
 
@@ -85,7 +88,7 @@ export function toSuspicion(spectrum: Spectrum, sources: ReadonlyMap<string, str
         );
   };
   return (edit) => {
-    const value = edit.functionEnd === undefined ? ofDeclaration(edit) : ofCode(edit);
+    const value = failing.length === 0 ? UNKNOWN : edit.functionEnd === undefined ? ofDeclaration(edit) : ofCode(edit);
     return spectrum.frames.has(`${edit.file}:${edit.line}`) ? Math.max(value * 1.5, 0.3) : value;
   };
 }
