@@ -135,6 +135,14 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         }));
     });
 
+    it("tells an agent that falls silent from one that talks nonsense", async () => {
+      await withBox({ profile: { ...profile, metadata: { silenceMs: 300 } } }, async (box) => {
+        await expect(collect(box.streamPrompt("say hello\nhang"))).rejects.toMatchObject({ code: "agent_silent" });
+        await expect(collect(box.streamPrompt("garbage 100\nhang"))).rejects.toMatchObject({ code: "agent_garbage" });
+        expect(textIn(await collect(box.streamPrompt("say hello")))).toBe("hello");
+      });
+    });
+
     describe("conversations", () => {
       it("K5: remembers by the conversation's id, and says so after asking the agent", async () => {
         await collect(shared.streamPrompt("remember apples", { sessionId: "fruit" }));

@@ -16,7 +16,8 @@ const MAX_FRUITLESS_TRIES = 3;
 /** How long the end of a cancelled turn is waited for; the agent's own time to end it lies inside. */
 const CANCEL_MS = 20_000;
 const CANCEL_REQUEST_MS = 2000;
-const HEALTH_MS = 5000;
+/** Long enough for a machine that has more to do than it can; a box that is dead refuses at once. */
+const ANSWER_MS = 30_000;
 
 export interface BoxdClientOptions {
   readonly id: string;
@@ -61,7 +62,7 @@ export class BoxdClient {
   /** @param silent asks without counting as a client @throws SandboxError `box_gone`, `box_protocol` */
   async health(silent = false): Promise<BoxHealth> {
     const path = silent ? "/health?silent=1" : "/health";
-    const health = (await this.#connection.json({ method: "GET", path, timeoutMs: HEALTH_MS })) as BoxHealth | null;
+    const health = (await this.#connection.json({ method: "GET", path, timeoutMs: ANSWER_MS })) as BoxHealth | null;
     if (health?.protocol !== BOXD_PROTOCOL || health.boxId !== this.id || typeof health.idleMs !== "number") {
       throw this.#connection.nonsense("a health report that is not its own");
     }
@@ -72,7 +73,7 @@ export class BoxdClient {
     const { sessionId, signal, turnId = createId("turn") } = options;
     throwIfAborted(signal);
     const body = { turnId, prompt, ...(sessionId === undefined ? {} : { conversationId: sessionId }) };
-    const accepted = (await this.#connection.json({ method: "POST", path: "/turns", body, timeoutMs: HEALTH_MS })) as { acknowledged?: unknown };
+    const accepted = (await this.#connection.json({ method: "POST", path: "/turns", body, timeoutMs: ANSWER_MS })) as { acknowledged?: unknown };
     const after = accepted?.acknowledged;
     if (!Number.isInteger(after) || (after as number) < 0) throw this.#connection.nonsense("an answer to a prompt that is none");
     yield* this.#follow(turnId, after as number, signal);
@@ -83,7 +84,7 @@ export class BoxdClient {
   }
 
   async acknowledge(turnId: string, through: number): Promise<void> {
-    await this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/acknowledge`, body: { through }, timeoutMs: HEALTH_MS });
+    await this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/acknowledge`, body: { through }, timeoutMs: ANSWER_MS });
   }
 
   session(id: string): { status(): Promise<SessionInfo | null> } {

@@ -55,14 +55,15 @@ export function packageVersion(): string {
 
 /** Everything that a box needs of the host to run boxd. Read from the disk once. */
 export function findBoxRuntime(): BoxRuntime {
-  return (found ??= find());
+  return (found ??= readBoxRuntime(PACKAGE_ROOT, NEEDED));
 }
 
 let found: BoxRuntime | undefined;
 
-function find(): BoxRuntime {
-  const own = readManifest(PACKAGE_ROOT);
-  const ownSlot = toSlot(PACKAGE_ROOT, own);
+/** The same for a package anywhere, and what it needs of its dependencies. */
+export function readBoxRuntime(packageRoot: string, needed: readonly string[]): BoxRuntime {
+  const own = readManifest(packageRoot);
+  const ownSlot = toSlot(packageRoot, own);
   const slots = new Map<string, Slot>();
   const links: { path: string; target: string }[] = [];
   const add = (name: string, from: string, holder: Slot, isOptional: boolean): void => {
@@ -84,11 +85,11 @@ function find(): BoxRuntime {
       if (manifest.peerDependenciesMeta?.[next]?.optional !== true) add(next, folder, slot, true);
     }
   };
-  for (const name of NEEDED) add(name, PACKAGE_ROOT, ownSlot, false);
+  for (const name of needed) add(name, packageRoot, ownSlot, false);
   return {
     folders: [
-      { from: join(PACKAGE_ROOT, "dist"), to: join(ownSlot.inside, "dist") },
-      { from: join(PACKAGE_ROOT, "package.json"), to: join(ownSlot.inside, "package.json") },
+      { from: join(packageRoot, "dist"), to: join(ownSlot.inside, "dist") },
+      { from: join(packageRoot, "package.json"), to: join(ownSlot.inside, "package.json") },
       ...[...slots.values()].map((slot) => ({ from: slot.folder, to: slot.inside })),
     ],
     links: links.filter((link, index) => link.path !== link.target && links.findIndex((other) => other.path === link.path) === index),
