@@ -122,7 +122,7 @@ function filesToAsk({ spectrum, failingFiles }: Search, edit: Edit): readonly Fa
 }
 
 /** How many other edits of a line are compared with one that repairs only some of the failing tests. */
-const RIVALS = 6;
+const RIVALS = 3;
 
 interface Attempt {
   readonly target: TargetPackage;
