@@ -3,6 +3,7 @@ import type { JsonValue, StoredEvent, TurnMark } from "../event/event.ts";
 import { parseEventBody } from "../event/parse-event.ts";
 import { createId } from "../internal/ids.ts";
 import { findDigests } from "./blob-digest.ts";
+import { checkName } from "./new-session.ts";
 import { foldRunState } from "./run-state.ts";
 import type { RunState } from "./run-state.ts";
 import type { AppendBody } from "./session-store.ts";
@@ -42,15 +43,27 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
   const digests: string[] = [];
   let { lastSeq: seq, state } = position;
   let newRunId = position.runId;
+  if (newRunId !== undefined) checkName("runId", newRunId);
   for (const body of bodies) {
-    const { turn, ...rest } = isPlainDelta(body) ? body : parseBody(body);
+    seq += 1;
+    if (isPlainDelta(body) && state.lastRunId !== undefined) {
+      const { type, text, turn } = body;
+      const runId = state.lastRunId;
+      const event: StoredEvent =
+        turn === undefined ? { seq, at, sessionId, runId, type, text } : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
+      const line = JSON.stringify(event);
+      refuseTooLarge(line, type);
+      events.push(event);
+      lines.push(line);
+      continue;
+    }
+    const { turn, ...rest } = parseBody(body);
     const isStart = rest.type === "run.started";
     const runId = isStart ? (newRunId ?? createId("run")) : state.lastRunId;
     if (isStart) newRunId = undefined;
     if (runId === undefined) {
       throw new ValidationError("run_unknown", `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${rest.type}.`);
     }
-    seq += 1;
     const event = (turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }) as StoredEvent;
     const line = JSON.stringify(event);
     refuseTooLarge(line, event.type);
@@ -62,12 +75,29 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
   return { events, lines, state, digests };
 }
 
+type PlainDelta = Extract<AppendBody, { readonly type: "text.delta" | "reasoning.delta" }>;
+
 /** Deltas are nearly all events; one without extras needs neither a schema nor a deep copy. */
-function isPlainDelta(body: AppendBody): boolean {
+function isPlainDelta(body: AppendBody): body is PlainDelta {
   if (typeof body !== "object" || body === null) return false;
   if ((body.type !== "text.delta" && body.type !== "reasoning.delta") || typeof body.text !== "string") return false;
-  for (const key in body) if (key !== "type" && key !== "text") return false;
-  return true;
+  for (const key in body) if (key !== "type" && key !== "text" && key !== "turn") return false;
+  return body.turn === undefined || isPlainTurn(body.turn);
+}
+
+function isPlainTurn(turn: TurnMark): boolean {
+  if (typeof turn !== "object" || turn === null || typeof turn.id !== "string" || !isSmallCount(turn.seq)) return false;
+  for (const key in turn) if (key !== "id" && key !== "seq" && key !== "offset") return false;
+  return turn.offset === undefined || isSmallCount(turn.offset);
+}
+
+/** A whole number above zero, which is also never minus zero. */
+function isSmallCount(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) > 0;
+}
+
+function copyTurn({ id, seq, offset }: TurnMark): TurnMark {
+  return offset === undefined ? { id, seq } : { id, seq, offset };
 }
 
 function parseBody(value: unknown): AppendBody {

@@ -5,21 +5,22 @@ const MAX_LENGTH = 256;
 
 /** @throws ValidationError `invalid_option` for names that a database, a URL or a terminal would not give back unchanged */
 export function checkNewSession(session: NewSession): void {
-  checkName("id", session.id);
-  checkName("kind", session.kind);
+  checkName("id of a session", session.id);
+  checkName("kind of a session", session.kind);
   if (session.parentId !== undefined) checkName("parentId", session.parentId);
   for (const [name, value] of Object.entries(session.labels ?? {})) {
-    checkName("label", name);
+    checkName("name of a label", name);
     if (typeof value !== "string") throw new ValidationError("invalid_option", `The label ${JSON.stringify(name)} of a session must be a string.`);
   }
 }
 
-function checkName(what: string, value: string): void {
+/** @throws ValidationError `invalid_option` */
+export function checkName(what: string, value: string): void {
   const fit = typeof value === "string" && value.length > 0 && value.length <= MAX_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value);
   if (!fit) {
     throw new ValidationError(
       "invalid_option",
-      `The ${what} of a session is 1 to ${MAX_LENGTH} characters without control characters, not ${JSON.stringify(value) ?? String(value)}.`,
+      `The ${what} is 1 to ${MAX_LENGTH} characters without control characters, not ${JSON.stringify(value) ?? String(value)}.`,
     );
   }
 }

@@ -34,6 +34,8 @@ export async function openSqliteStore(path: string, options: OpenStoreOptions = 
     const database = await openReader(file);
     const store = new SqliteStore({ path: file, reader: new SqliteReader(database, file), channel, durability, leaseMs });
     await store.recover();
+    // Beside whatever the store is used for; if it cannot end, the next opening goes on.
+    void store.resumeSweep().catch(() => {});
     return store;
   } catch (error) {
     await channel.close();

@@ -69,5 +69,10 @@ export class SegmentWriter {
 
 export function toStateColumns(state: RunState): unknown[] {
   const { status, openRun, lastRunId, backend, resumeToken } = state;
-  return [status, openRun?.runId ?? null, openRun?.startedSeq ?? null, lastRunId ?? null, backend ?? null, resumeToken ?? null];
+  return [status, openRun?.runId ?? null, openRun?.startedSeq ?? null, lastRunId ?? null, toJsonText(backend), toJsonText(resumeToken)];
+}
+
+/** What a backend chooses may hold characters that the binding does not give back, such as NUL; as JSON it always comes back. */
+function toJsonText(text: string | undefined): string | null {
+  return text === undefined ? null : JSON.stringify(text);
 }

@@ -231,6 +231,12 @@ export class SqliteStore implements SessionStore {
     this.#watcher.changes.notify(sessionId);
   }
 
+  /** Goes on with what a process that died had begun to clear away. */
+  async resumeSweep(): Promise<void> {
+    const left = this.#reader.ask((database) => database.prepare("SELECT 1 FROM deleted_sessions LIMIT 1").raw().all([]));
+    if (left.length > 0) await this.#sweep();
+  }
+
   /** Gives the space back, step by step between the transactions of live writers. */
   async #sweep(): Promise<void> {
     for (;;) {

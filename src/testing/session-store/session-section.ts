@@ -72,6 +72,14 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       expect(await store.get("session")).toMatchObject({ status: "running", openRun: { startedSeq: 4 }, resumeToken: "t2" });
     });
 
+    it("gives back a resume token of any characters", async () => {
+      const store = await stores.open();
+      const writer = await beginRun(store);
+      const resumeToken = "NUL \u0000 quote \" lone \ud800 end";
+      await writer.append([{ type: "session.created", backend: "box", resumeToken }]);
+      expect((await store.get("session"))?.resumeToken).toBe(resumeToken);
+    });
+
     it("lists newest first and by every part of a filter", async () => {
       const store = await stores.open();
       await store.create({ id: "a", kind: "task", labels: { color: "red" } });
