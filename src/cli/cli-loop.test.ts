@@ -142,6 +142,51 @@ describe("skein run", () => {
   });
 });
 
+describe("skein examples", () => {
+  const manifest = (expect: string): string => JSON.stringify({ title: "Clamp", expect, bugs: "A turned comparison.", prompt: "Repair it." });
+  const example = (name: string, expects: string): Record<string, string> => ({
+    ...Object.fromEntries(Object.entries(BROKEN).map(([path, text]) => [path.replace(/^pkg/, name), text])),
+    [`${name}/skein-example.json`]: manifest(expects),
+  });
+
+  it("ends with 0 where all ended as their manifests say, else with 1 and the names of the others", async () => {
+    const cwd = await makeFolder({ ...example("packages/good", "repaired"), ...example("packages/odd", "could-not-repair") });
+    const one = await skein(cwd, ["examples", "packages", "--only", "good"]);
+    expect(one.exitCode).toBe(0);
+    expect(one.stdout).toMatch(/\ngood +repaired +repaired +1 +1\.00 +[\d.]+ +\w{8}\n/);
+    expect(one.stdout).toMatch(/1 of 1 repaired in .*, as expected\./);
+    const all = await skein(cwd, ["examples", "packages", "--json"]);
+    expect(all.exitCode).toBe(1);
+    expect(JSON.parse(all.stdout)).toMatchObject({ asExpected: false, examples: [{ name: "good", outcome: "repaired" }, { name: "odd", outcome: "repaired" }] });
+  });
+
+  it("lays an example's own files over the installed package that it names", async () => {
+    const cwd = await makeFolder({
+      "node_modules/example-clamp/package.json": '{"name":"clamp","version":"1.0.0"}',
+      "node_modules/example-clamp/lib/clamp.js": BROKEN["pkg/lib/clamp.js"],
+      "packages/taken/package.json": BROKEN["pkg/package.json"],
+      "packages/taken/test/clamp.test.js": BROKEN["pkg/test/clamp.test.js"],
+      "packages/taken/skein-example.json": JSON.stringify({ ...JSON.parse(manifest("repaired")), source: { node_modules: "example-clamp" } }),
+    });
+    const { exitCode } = await skein(cwd, ["examples", "packages"]);
+    expect(exitCode).toBe(0);
+    const refused = await skein(cwd, ["apply", "last"]);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toMatch(/say which one to change with --to <dir>/);
+    expect((await skein(cwd, ["apply", "last", "--to", "node_modules/example-clamp"])).exitCode).toBe(0);
+  });
+
+  it.each([
+    ["a manifest that is not JSON", { "packages/bad/skein-example.json": "{" }, /is not JSON/],
+    ["a manifest without its fields", { "packages/bad/skein-example.json": "{}" }, /is not a manifest of an example: title/],
+    ["a folder without examples", { "packages/bad/readme": "" }, /has a skein-example\.json; name a folder of examples/],
+  ])("refuses %s", async (_what, files, sentence) => {
+    const { exitCode, stderr } = await skein(await makeFolder(files), ["examples", "packages"]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(sentence);
+  });
+});
+
 it("a reader that goes away ends the command quietly", async () => {
   const cwd = await makeFolder(BROKEN);
   await skein(cwd, ["run", "./pkg"]);

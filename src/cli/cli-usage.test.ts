@@ -1,6 +1,8 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { createDataDirectory, DATABASE_FILE } from "../runtime/data-directory.ts";
+import { openSqliteStore } from "../store/sqlite/index.ts";
 import { makeFolder, skein } from "./cli-process.test.support.ts";
 
 const PACKAGE = { "package.json": '{"type":"module","scripts":{"test":"node --test"}}', "index.js": "export const one = 1;\n" };
@@ -92,6 +94,36 @@ describe("a data directory", () => {
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
   });
 
+  it("of a newer version is refused with what to do, and stays as it is", async () => {
+    const cwd = await makeFolder();
+    const path = join(cwd, ".skein", DATABASE_FILE);
+    await createDataDirectory(join(cwd, ".skein"));
+    await (await openSqliteStore(path)).close();
+    const file = await open(path, "r+");
+    // SQLite keeps the application's version at byte 60 of the header.
+    await file.write(Buffer.from([0, 0, 0, 99]), 0, 4, 60);
+    await file.close();
+    const before = await readFile(path);
+    const { exitCode, stderr } = await skein(cwd, ["ls"]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^skein: .*format 99.*Update Skein to open it\. \[store_newer\]\n$/);
+    expect((await readFile(path)).equals(before)).toBe(true);
+  });
+
+  it("whose database is damaged is refused with what to do", async () => {
+    const cwd = await makeFolder();
+    const path = join(cwd, ".skein", DATABASE_FILE);
+    await createDataDirectory(join(cwd, ".skein"));
+    await (await openSqliteStore(path)).close();
+    const file = await open(path, "r+");
+    const { size } = await file.stat();
+    await file.write(Buffer.alloc(size - 1024, 0x5a), 0, size - 1024, 1024);
+    await file.close();
+    const { exitCode, stderr } = await skein(cwd, ["ls"]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^skein: .*restore it from a backup.*\[store_corrupt\]\n$/);
+  });
+
   it("that is a file is refused", async () => {
     const cwd = await makeFolder({ file: "" });
     const { exitCode, stderr } = await skein(cwd, ["ls"], { SKEIN_DATA: "file" });
@@ -116,5 +148,30 @@ describe("a data directory", () => {
     await writeFile(join(cwd, "file"), "");
     const { stderr } = await skein(cwd, ["ls", "--data", "file", "--debug"]);
     expect(stderr).toMatch(/\n\s+at /);
+  });
+});
+
+describe("doctor", () => {
+  it("says what this machine can do, from what was really tried, and leaves nothing behind", async () => {
+    const cwd = await makeFolder();
+    const { exitCode, stdout } = await skein(cwd, ["doctor", "--json"]);
+    const { works, findings } = JSON.parse(stdout) as { works: boolean; findings: { name: string; state: string }[] };
+    expect({ exitCode, works }).toEqual({ exitCode: 0, works: true });
+    const states = new Map(findings.map(({ name, state }) => [name, state]));
+    expect(states.get("node")).toBe("ok");
+    expect(states.get("store")).toBe("ok");
+    expect(states.get("fork")).toBe("ok");
+    expect(states.get("agent repair")).toBe("ok");
+    expect([...states.keys()]).toEqual(expect.arrayContaining(["containment", "podman", "criu", "agent opencode", "agent claude-code-acp", "agent codex-acp", "agent qwen"]));
+    expect(await readdir(cwd)).toEqual([]);
+  });
+});
+
+describe("boxes", () => {
+  it("refuses to delete one that there is not, and deletes nothing then", async () => {
+    const cwd = await makeFolder();
+    const { exitCode, stderr } = await skein(cwd, ["boxes", "rm", "box_nothing"]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/There is no box "box_nothing".*Nothing was deleted\. \[invalid_option\]\n$/);
   });
 });

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { StoreError } from "../errors.ts";
 import { openRuntime, type Runtime } from "../runtime/open-runtime.ts";
 import { isDataDirectoryWritable, inspectDataDirectory } from "../runtime/data-directory.ts";
 import type { Interrupt } from "./interrupt.ts";
@@ -53,7 +54,10 @@ export async function openData(line: CommandLine, options: CommonOptions, { need
   const directory = toDataDirectory(line, options);
   const { terminal } = line;
   const state = await inspectDataDirectory(directory);
-  const readOnly = need === "read" && state === "ours" && !(await isDataDirectoryWritable(directory));
+  const readOnly = state === "ours" && !(await isDataDirectoryWritable(directory));
+  if (readOnly && need === "write") {
+    throw new StoreError("store_read_only", `The data directory ${directory} cannot be written; name another one with --data.`);
+  }
   if (readOnly) terminal.warn(terminal.errorStyle.yellow(`${directory} cannot be written: shown as it is, runs that died are not closed.`));
   const runtime = await openRuntime({
     directory,
@@ -61,6 +65,8 @@ export async function openData(line: CommandLine, options: CommonOptions, { need
     create: need === "write",
     ...(containment === undefined ? {} : { containment }),
   });
+  // Who makes boxes sweeps as he opens the sandbox.
+  if (need === "write") return runtime;
   try {
     await runtime.sweepBoxes();
   } catch (error) {

@@ -3,7 +3,13 @@ import { fanout } from "../loop/drivers/fanout.ts";
 import { randomK } from "../loop/drivers/random-k.ts";
 import { refine } from "../loop/drivers/refine.ts";
 import type { Driver } from "../loop/loop-types.ts";
-import type { PackageTask } from "./run-package-loop.ts";
+
+/** What the loops of the command line work on. It is stored with the session, so it is plain data. */
+export type PackageTask = {
+  readonly prompt: string;
+  /** What the check said of the attempt before. */
+  readonly feedback?: string;
+};
 
 export const DRIVER_NAMES = ["refine", "best-of-k", "fanout"] as const;
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { EXIT } from "./exit-codes.ts";
 import { createInterrupt } from "./interrupt.ts";
 import { runCommandLine } from "./run-command-line.ts";
 import { createTerminal } from "./terminal.ts";
@@ -10,6 +11,16 @@ const interrupt = createInterrupt({
   say: (line) => terminal.warn(line),
   leave: (exitCode) => process.exit(exitCode),
 });
-const exitCode = await runCommandLine(argv, { terminal, interrupt, env: process.env, cwd: process.cwd() });
+
+function readCwd(): string {
+  try {
+    return process.cwd();
+  } catch {
+    terminal.warn("skein: The current folder is gone; go to one that exists. [path_not_found]");
+    return process.exit(EXIT.usage);
+  }
+}
+
+const exitCode = await runCommandLine(argv, { terminal, interrupt, env: process.env, cwd: readCwd() });
 // A pipe may still hold what was written; and a box's supervisor must not keep its starter alive, so the end is said.
 process.stdout.write("", () => process.exit(exitCode));

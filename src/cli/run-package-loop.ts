@@ -7,17 +7,10 @@ import { runLoop } from "../loop/run-loop.ts";
 import { testsPass } from "../loop/validators/tests-pass.ts";
 import type { Runtime } from "../runtime/open-runtime.ts";
 import type { BoxFile } from "../sandbox/sandbox.ts";
-import { createLoopDriver, type DriverChoice } from "./loop-driver.ts";
+import { createLoopDriver, type DriverChoice, type PackageTask } from "./loop-driver.ts";
 
 /** How long a box of the command line waits for an owner that was killed; a living one is heard of all the time. */
 export const BOX_CLAIM_MS = 60_000;
-
-/** What the loops of the command line work on. It is stored with the session, so it is plain data. */
-export type PackageTask = {
-  readonly prompt: string;
-  /** What the check said of the attempt before. */
-  readonly feedback?: string;
-};
 
 /** Everything that decides how a loop over a package goes. */
 export interface PackageLoop {

@@ -55,7 +55,7 @@ async function run(line: CommandLine, taskText: string, options: RunOptions): Pr
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
   const sessionId = await chooseSession(runtime, options);
-  const client = await runtime.openSandbox();
+  const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined);
   const files = task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
   const json = options.json === true;
   if (!json) {
