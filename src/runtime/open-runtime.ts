@@ -5,6 +5,7 @@ import { openLocalSandbox } from "../sandbox/local/index.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
+import { sweepEndedSessions } from "./sweep-ended-sessions.ts";
 import { BOXES_FOLDER, createDataDirectory, DATABASE_FILE, hasBoxes, inspectDataDirectory } from "./data-directory.ts";
 
 export interface OpenRuntimeOptions {
@@ -22,8 +23,11 @@ export interface OpenRuntimeOptions {
 export interface Runtime extends AsyncDisposable {
   readonly directory: string;
   readonly store: SessionStore;
-  /** The local sandbox, opened by the first call: most commands never need one. */
-  openSandbox(): Promise<LocalSandboxClient>;
+  /**
+   * The local sandbox, opened by the first call: most commands never need one. Boxes that nobody comes back for are deleted then.
+   * @param resuming a session that is about to go on in its boxes
+   */
+  openSandbox(resuming?: string): Promise<LocalSandboxClient>;
   /** Whether boxes were ever made here: a look that makes nothing. */
   hasBoxes(): Promise<boolean>;
   /** Removes the boxes that a dead owner left and whose claim is over (B3). */
@@ -45,13 +49,16 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
   const store = exists ? await openSqliteStore(join(directory, DATABASE_FILE), { readOnly }) : await openMemoryStore();
   let sandbox: Promise<LocalSandboxClient> | undefined;
 
-  const openSandbox = (): Promise<LocalSandboxClient> => {
+  const openSandbox = (resuming?: string): Promise<LocalSandboxClient> => {
     if (readOnly || !exists) {
       return Promise.reject(new StoreError("store_read_only", `The data directory ${directory} was opened for reading only, so no box can be made in it.`));
     }
     sandbox ??= openLocalSandbox({
       directory: join(directory, BOXES_FOLDER),
       ...(options.containment === undefined ? {} : { containment: options.containment }),
+    }).then(async (client) => {
+      await sweepEndedSessions(client, store, resuming);
+      return client;
     });
     return sandbox;
   };
@@ -74,6 +81,7 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
       // What kind of boxes could be made here does not matter for taking old ones away, and finding it out takes time.
       const client = await (sandbox ?? openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
       await client.sweep();
+      await sweepEndedSessions(client, store);
     },
     close,
     [Symbol.asyncDispose]: close,
