@@ -1,7 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type AgentProcess, Workbench } from "./start-repair-agent.test.kit.ts";
+
+// Every try is a run of a real test suite in processes of its own; on a loaded machine that takes its time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const benches: Workbench[] = [];
 
