@@ -1,6 +1,6 @@
 // Every public export has a doc comment, and says whether it is @stable or @experimental.
 // The tag stands in the comment of the export's own declaration, or in the comment of the `export { … }` statement in the door
-// (the file that package.json's exports name) that lets it out. A type may have its words there too; a value has its own.
+// (the file that package.json's exports name) that lets it out; the declaration's own tag goes first. A type may have its words there too; a value has its own.
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import ts from "typescript";
@@ -49,8 +49,8 @@ for (const [name, file] of doors) {
     if (words === "" && (isValue || wordsOf(statement) === "")) {
       faults.push(`${name}: ${symbol.name} (${where}) has no doc comment`);
     }
-    const own = target.getJsDocTags(checker).map((tag) => tag.name);
-    const tags = [...own, ...(statement === undefined ? [] : tagsOf(statement))].filter((tag) => STABILITY.has(tag));
+    const own = target.getJsDocTags(checker).map((tag) => tag.name).filter((tag) => STABILITY.has(tag));
+    const tags = own.length > 0 || statement === undefined ? own : tagsOf(statement).filter((tag) => STABILITY.has(tag));
     if (new Set(tags).size !== 1) {
       faults.push(`${name}: ${symbol.name} (${where}) ${tags.length === 0 ? "carries neither @stable nor @experimental" : "carries both @stable and @experimental"}`);
     }
