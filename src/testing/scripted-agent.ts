@@ -142,7 +142,7 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         chunk(sessionId, String(process.pid));
         break;
       case "spawn": {
-        const child = startProcess(["sleep", "1000"], { env: { PATH: process.env["PATH"] ?? "" }, stdio: ["ignore", "ignore", "ignore"], detached: true });
+        const child = startProcess(["sleep", "1000"], { env: process.env as Record<string, string>, stdio: ["ignore", "ignore", "ignore"], detached: true });
         await writeFile(text, String(child.pid));
         break;
       }

@@ -19,6 +19,8 @@ export interface AcpConnectionOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute; also the folder of every session. */
   readonly cwd: string;
+  /** One that was started already with this command, environment and folder. Default: a new one. */
+  readonly process?: AcpProcess;
   readonly permissions?: PermissionPolicy;
   readonly limits?: Partial<AcpLimits>;
   readonly onStderr?: (text: string) => void;
@@ -46,6 +48,7 @@ export class AcpConnection {
   readonly #failed: Promise<BackendError>;
   #reportFailure: (error: BackendError) => void = () => {};
   #failure: BackendError | undefined;
+  #answered: RunningTurn | undefined;
   #garbage = 0;
   #permissions = 0;
 
@@ -53,7 +56,7 @@ export class AcpConnection {
     this.#options = options;
     this.limits = { ...DEFAULT_ACP_LIMITS, ...options.limits };
     this.#failed = new Promise((resolve) => (this.#reportFailure = resolve));
-    this.process = new AcpProcess(options);
+    this.process = options.process ?? new AcpProcess(options);
     const { silenceMs } = this.limits;
     this.#watch = new SilenceWatch(silenceMs, () => {
       this.#fail(new BackendError("agent_silent", `The agent gave no sign of life for ${silenceMs / 1000} seconds and was ended; try again, or allow it more time (metadata.silenceMs of the profile).`));
@@ -114,6 +117,7 @@ export class AcpConnection {
       {
         onSign: () => this.#watch.touch(),
         onUpdate: (sessionId, update) => this.#takeUpdate(sessionId, update),
+        onTurnAnswered: () => (this.#answered = this.turn),
         onGarbage: (line) => {
           this.#stray("agent.garbage", { line: line.slice(0, 200) });
           if (++this.#garbage <= garbageLines) return;
@@ -138,7 +142,7 @@ export class AcpConnection {
       // Only the sum of its cost is of interest: it is where the agent goes on counting.
       const cost = update["cost"] as { amount?: unknown; currency?: unknown } | null | undefined;
       if (cost?.currency === "USD" && typeof cost.amount === "number") this.replaying.cost.costUsd = cost.amount;
-    } else if (this.turn?.sessionId === sessionId) {
+    } else if (this.turn?.sessionId === sessionId && this.turn !== this.#answered) {
       this.turn.mapper.update(update);
     } else {
       this.#options.onStray?.("acp.late_update", update as JsonValue);

@@ -10,6 +10,8 @@ export interface AcpLineListener {
    * the SDK's schemas, which drop updates that they do not know.
    */
   onUpdate(sessionId: string, update: Record<string, unknown>): void;
+  /** The answer to a prompt came by: what follows it, even in the same breath, is no part of the turn. */
+  onTurnAnswered(): void;
   /** A line that is not JSON-RPC. */
   onGarbage(line: string): void;
   /** A line longer than the limit; the stream has ended. */
@@ -26,6 +28,7 @@ export function createAcpLineStream(
   maxLineBytes: number,
 ): acp.Stream {
   let open = true;
+  let promptId: acp.JsonRpcId | undefined;
   const readable = new ReadableStream<acp.AnyMessage>({
     cancel() {
       open = false;
@@ -46,7 +49,10 @@ export function createAcpLineStream(
         listener.onSign();
         const update = toUpdate(message);
         if (update !== undefined) listener.onUpdate(update.sessionId, update.update);
-        else controller.enqueue(message);
+        else {
+          if (promptId !== undefined && !("method" in message) && message.id === promptId) listener.onTurnAnswered();
+          controller.enqueue(message);
+        }
       };
       streams.stdout.on("data", (chunk: Buffer) => {
         let start = 0;
@@ -75,6 +81,7 @@ export function createAcpLineStream(
   });
   const writable = new WritableStream<acp.AnyMessage>({
     write(message) {
+      if ("method" in message && "id" in message && message.method === "session/prompt") promptId = message.id;
       return new Promise((resolve) => {
         // A pipe that is closed is reported by the end of the process.
         if (!streams.stdin.writable) return resolve();

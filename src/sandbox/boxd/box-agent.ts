@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { AcpProcess } from "../../agent/acp/acp-process.ts";
 import type { AcpAgent, AcpLimits } from "../../agent/acp/index.ts";
 import type { SessionInfo } from "../../agent/agent.ts";
 import { resolveAgent } from "../../agent/presets.ts";
@@ -115,18 +116,18 @@ export class BoxAgent {
   async #start(): Promise<AcpAgent> {
     const { profile } = this.#config;
     const { command, env } = resolveAgent(profile);
-    // The SDK takes longer to load than boxd takes to listen.
+    const start = { command, env: { ...this.#config.env, ...env }, cwd: this.#config.workspace, onStderr: this.#log };
+    // The agent starts while the SDK is loaded, which takes longer than anything else that boxd does.
+    const process = new AcpProcess(start);
     const { openAcpAgent } = await import("../../agent/acp/index.ts");
     const agent = await openAcpAgent({
-      command,
-      env: { ...this.#config.env, ...env },
-      cwd: this.#config.workspace,
+      ...start,
+      process,
       limits: readLimits(profile.metadata, this.#config.env),
       permissions: profile.metadata?.["permissions"] === "deny" ? "deny" : "allow",
       ...(profile.model === undefined ? {} : { model: profile.model }),
       ...(profile.mode === undefined ? {} : { mode: profile.mode }),
       ...(profile.mcpServers === undefined ? {} : { mcpServers: profile.mcpServers }),
-      onStderr: this.#log,
       onStray: (name, data) => this.#log(`${name} ${JSON.stringify(data)}\n`),
     });
     this.#agent = agent;
