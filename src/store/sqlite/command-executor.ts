@@ -8,7 +8,7 @@ import { judgeOwner, querySessions, toRunState } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 import { executeDelete, executePutBlob, executeSweep } from "./storage-commands.ts";
 import type { Database } from "./sqlite-binding.ts";
-import type { AppendCommand, CloseRunCommand, CommandResult, ForkCommand, OpenWriterCommand, SqliteCommand } from "./sqlite-command.ts";
+import type { AppendCommand, CloseRunCommand, CommandResult, ForkCommand, OpenWriterCommand, PutPartCommand, SqliteCommand } from "./sqlite-command.ts";
 
 /**
  * What each command does to the database, inside the transaction of its message. A command decides before it writes:
@@ -32,6 +32,8 @@ export class CommandExecutor {
     switch (command.kind) {
       case "append":
         return this.#append(command);
+      case "put-part":
+        return this.#putPart(command);
       case "create":
         return this.#create(command.session, command.now);
       case "open-writer":
@@ -69,6 +71,12 @@ export class CommandExecutor {
     return { is: "fenced", why: "taken_over" };
   }
 
+  #putPart(command: PutPartCommand): CommandResult {
+    const lease = this.#leases.check(command.key, command.epoch);
+    if (typeof lease === "string") return { is: "fenced", why: lease };
+    return this.#segments.putPart(command) ? { is: "done" } : { is: "fenced", why: "taken_over" };
+  }
+
   #create(session: { id: string; kind: string; labels?: object; parentId?: string }, now: number): CommandResult {
     const { changes } = this.#database
       .prepare(
@@ -94,6 +102,10 @@ export class CommandExecutor {
     this.#database
       .prepare("UPDATE sessions SET epoch = ?, owner = ?, owner_process = ?, lease_until = ? WHERE key = ?")
       .run([epoch, command.owner, this.#identity, now + command.leaseMs, row.key]);
+    // Parts of an event that an older writer did not come to append.
+    this.#database
+      .prepare("DELETE FROM segment_parts WHERE segment > ((?1 << 32) | ?2) AND segment <= ((?1 << 32) | 4294967295)")
+      .run([row.key, row.session.lastSeq]);
     if (openRun !== undefined && isSeen) this.#writeFinal(row, interrupted.final, reason, now);
     this.#leases.open(row.key, epoch, command.leaseMs);
     const isClosedHere = openRun !== undefined && isSeen;

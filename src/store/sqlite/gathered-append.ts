@@ -15,6 +15,8 @@ export interface AppendRequest {
   readonly state?: RunState;
   readonly at: number;
   readonly digests: readonly string[];
+  /** By position: lines that were stored in parts before. */
+  readonly large?: ReadonlyMap<number, { readonly parts: number; readonly bytes: number }>;
 }
 
 /** The appends of one writer that go into one transaction, as the segments that they will be. */
@@ -42,6 +44,13 @@ export class GatheredAppend {
   add(request: AppendRequest, resolve: (result: CommandResult) => void, reject: (error: StoreError) => void): number {
     let added = 0;
     for (const line of request.lines) {
+      const large = request.large?.get(this.#nextSeq);
+      if (large !== undefined) {
+        this.#closeSegment();
+        this.#segments.push({ firstSeq: this.#nextSeq, lastSeq: this.#nextSeq, lines: "", large });
+        this.#nextSeq += 1;
+        continue;
+      }
       this.#lines.push(line);
       this.#nextSeq += 1;
       this.#characters += line.length + 1;

@@ -1,7 +1,7 @@
 import type { RunState } from "../run-state.ts";
 import type { Lease } from "./open-leases.ts";
 import type { Database, Statement } from "./sqlite-binding.ts";
-import type { AppendCommand, SegmentText } from "./sqlite-command.ts";
+import type { AppendCommand, PutPartCommand, SegmentText } from "./sqlite-command.ts";
 
 /** A segment that is shorter takes what follows into its own row: as many bytes as one page of the file holds without overflowing. */
 export const MERGE_BELOW_BYTES = 3_600;
@@ -12,11 +12,12 @@ export class SegmentWriter {
   readonly #extend: Statement;
   readonly #advance: Statement;
   readonly #advanceWithState: Statement;
+  readonly #part: Statement;
   readonly #refer: Statement;
   readonly #unpin: Statement;
 
   constructor(database: Database) {
-    this.#insert = database.prepare("INSERT INTO segments (id, last_seq, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?)");
+    this.#insert = database.prepare("INSERT INTO segments (id, last_seq, parts, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?, ?)");
     this.#extend = database.prepare(
       "UPDATE segments SET last_seq = ?, bytes = ?, lines = lines || char(10) || ? WHERE id = ((? << 32) | ?)",
     );
@@ -25,6 +26,9 @@ export class SegmentWriter {
     this.#advanceWithState = database.prepare(
       `UPDATE sessions SET last_seq = ?, updated_at = ?, lease_until = ?, status = ?, open_run_id = ?, open_run_seq = ?, last_run_id = ?,
        backend = ?, resume_token = ? ${fence}`,
+    );
+    this.#part = database.prepare(
+      "INSERT INTO segment_parts (segment, part, text) SELECT (key << 32) | ?, ?, ? FROM sessions WHERE key = ? AND epoch = ? AND last_seq < ?",
     );
     this.#refer = database.prepare("INSERT OR IGNORE INTO blob_references (digest, session) VALUES (?, ?)");
     this.#unpin = database.prepare("UPDATE blobs SET pins = max(0, pins - 1) WHERE digest = ?");
@@ -45,8 +49,13 @@ export class SegmentWriter {
   }
 
   /** Writes a segment of its own. */
-  insert(key: number, { firstSeq, lastSeq, lines }: SegmentText, bytes = Buffer.byteLength(lines)): void {
-    this.#insert.run([key, firstSeq, lastSeq, bytes, lines]);
+  insert(key: number, { firstSeq, lastSeq, lines, large }: SegmentText, bytes = large?.bytes ?? Buffer.byteLength(lines)): void {
+    this.#insert.run([key, firstSeq, lastSeq, large?.parts ?? 0, bytes, lines]);
+  }
+
+  /** False where the epoch is no longer the session's; nothing was written then. */
+  putPart({ key, epoch, seq, part, text }: PutPartCommand): boolean {
+    return this.#part.run([seq, part, text, key, epoch, seq]).changes === 1;
   }
 
   refer(key: number, digest: string): void {
@@ -55,7 +64,7 @@ export class SegmentWriter {
   }
 
   #write(key: number, segment: SegmentText, lease: Lease): void {
-    const bytes = Buffer.byteLength(segment.lines);
+    const bytes = segment.large?.bytes ?? Buffer.byteLength(segment.lines);
     const { tail } = lease;
     if (tail !== undefined && tail.bytes + bytes < MERGE_BELOW_BYTES) {
       this.#extend.run([segment.lastSeq, tail.bytes + bytes + 1, segment.lines, key, tail.firstSeq]);

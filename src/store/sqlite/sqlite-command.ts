@@ -7,6 +7,7 @@ import type { SqliteFailure } from "./sqlite-binding.ts";
 /** What the main thread asks the writer's thread to do. The commands of one message go into one transaction, in their order. */
 export type SqliteCommand =
   | AppendCommand
+  | PutPartCommand
   | { readonly kind: "create"; readonly session: NewSession; readonly now: number }
   | OpenWriterCommand
   | { readonly kind: "close-writer"; readonly key: number; readonly epoch: number }
@@ -34,6 +35,18 @@ export interface SegmentText {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly lines: string;
+  /** Present where the line was stored in parts before; `lines` is empty then. */
+  readonly large?: { readonly parts: number; readonly bytes: number };
+}
+
+/** One part of a large event, ahead of the append that makes it part of the log. */
+export interface PutPartCommand {
+  readonly kind: "put-part";
+  readonly key: number;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly part: number;
+  readonly text: string;
 }
 
 /** A position of a log that was read: the command holds only while nothing came after it. */

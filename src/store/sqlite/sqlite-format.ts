@@ -14,6 +14,8 @@ export const FORMAT_VERSION = 1;
  * so that the rows of a session lie together, in order, without an index beside them. `lines` stands last:
  * a reader that only asks for positions and sizes does not touch the pages of the text.
  *
+ * A large event's line stands in `segment_parts`, written before its segment in several transactions; `parts` counts them, and `lines` is empty.
+ *
  * Keys of sessions are never used twice, so what a deleted session leaves behind can be swept in small steps.
  */
 const SCHEMA = `
@@ -46,8 +48,15 @@ CREATE INDEX sessions_with_open_run ON sessions(key) WHERE open_run_id IS NOT NU
 CREATE TABLE segments (
   id INTEGER PRIMARY KEY,
   last_seq INTEGER NOT NULL,
+  parts INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
   lines TEXT NOT NULL
+) STRICT;
+CREATE TABLE segment_parts (
+  segment INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (segment, part)
 ) STRICT;
 CREATE TABLE deleted_sessions (key INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE blobs (

@@ -20,6 +20,7 @@ export class SqliteReader {
   readonly #ranges: LogRanges;
   readonly #positions: Statement;
   readonly #lines: Statement;
+  readonly #part: Statement;
   readonly #dataVersion: Statement;
   #isClosed = false;
 
@@ -34,7 +35,8 @@ export class SqliteReader {
          ORDER BY id LIMIT ${PAGE_SEGMENTS}`,
       )
       .raw();
-    this.#lines = database.prepare("SELECT lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id").raw();
+    this.#lines = database.prepare("SELECT id & 4294967295, parts, lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id").raw();
+    this.#part = database.prepare("SELECT text FROM segment_parts WHERE segment = ((? << 32) | ?) AND part = ?").raw();
     this.#dataVersion = database.prepare("PRAGMA data_version").raw();
   }
 
@@ -87,15 +89,26 @@ export class SqliteReader {
         last = firstSeq;
         bytes += size;
       }
-      return this.#lines.all([range.key, positions[0]?.[0], last]) as [string][];
+      const rows = this.#lines.all([range.key, positions[0]?.[0], last]) as [firstSeq: number, parts: number, lines: string][];
+      return rows.map(([firstSeq, parts, lines]) => (parts === 0 ? lines : this.#joinParts(range.key, firstSeq, parts)));
     });
     const events: StoredEvent[] = [];
-    for (const [text] of texts) for (const event of this.#parse(text)) if (event.seq > after && event.seq <= range.to) events.push(event);
+    for (const text of texts) for (const event of this.#parse(text)) if (event.seq > after && event.seq <= range.to) events.push(event);
     return events;
+  }
+
+  #joinParts(key: number, seq: number, parts: number): string {
+    const texts: string[] = [];
+    for (let part = 0; part < parts; part++) {
+      const [row] = this.#part.all([key, seq, part]) as [string][];
+      texts.push(row?.[0] ?? "");
+    }
+    return texts.join("");
   }
 
   #parse(lines: string): StoredEvent[] {
     try {
+      if (!lines.includes("\n")) return [JSON.parse(lines) as StoredEvent];
       return JSON.parse(`[${lines.replaceAll("\n", ",")}]`) as StoredEvent[];
     } catch (cause) {
       throw this.#damaged("an event is not JSON", cause);

@@ -193,9 +193,9 @@ export class SqliteStore implements SessionStore {
 
   async #close(): Promise<void> {
     clearInterval(this.#recovery);
-    for (const writer of [...this.#writers]) void writer.close();
     this.#closed.abort(storeClosed());
     this.#watcher.stop();
+    await Promise.all(Array.from(this.#writers, (writer) => writer.close()));
     await this.#channel?.close();
     this.#reader.close();
   }

@@ -4,6 +4,8 @@ import { encodeEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
+import type { AppendRequest } from "./gathered-append.ts";
+import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
 import type { CommandResult } from "./sqlite-command.ts";
 import type { WriterChannel } from "./writer-channel.ts";
 
@@ -34,6 +36,8 @@ export class SqliteWriter implements SessionWriter {
   readonly #lost = new AbortController();
   #state: RunState;
   #givenOut: number;
+  /** What appends have to wait for while a large event is stored in parts. */
+  #before: Promise<void> | undefined;
   #end: FencedError | StoreError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -61,10 +65,47 @@ export class SqliteWriter implements SessionWriter {
     const firstSeq = this.#givenOut + 1;
     this.#givenOut += lines.length;
     this.#state = state;
-    const result = await this.#channel.append({ key, epoch, firstSeq, lines, at, digests, ...(state === before ? {} : { state }) });
+    const request = { key, epoch, firstSeq, lines, at, digests, ...(state === before ? {} : { state }) };
+    const isLarge = lines.some((line) => line.length > LARGE_LINE_CHARACTERS);
+    const result = await (isLarge || this.#before !== undefined ? this.#appendAfterParts(request) : this.#channel.append(request));
     if (result.is !== "done") throw this.#lose(result);
     this.#hooks.onAppend(sessionId);
     return events;
+  }
+
+  /** Stores the large lines part by part, and then appends; whatever this writer appends meanwhile comes after it. */
+  #appendAfterParts(request: AppendRequest): Promise<CommandResult> {
+    const turn = (this.#before ?? Promise.resolve()).then(async () => {
+      const large = new Map<number, { parts: number; bytes: number }>();
+      for (const [index, line] of request.lines.entries()) {
+        if (line.length <= LARGE_LINE_CHARACTERS) continue;
+        const seq = request.firstSeq + index;
+        const stored = await this.#putParts(seq, line);
+        if ("is" in stored) return stored;
+        large.set(seq, stored);
+      }
+      return await this.#channel.append(large.size === 0 ? request : { ...request, large });
+    });
+    const settled = turn.then(
+      () => {},
+      () => {},
+    );
+    this.#before = settled;
+    void settled.then(() => {
+      if (this.#before === settled) this.#before = undefined;
+    });
+    return turn;
+  }
+
+  async #putParts(seq: number, line: string): Promise<{ parts: number; bytes: number } | CommandResult> {
+    const { key, epoch } = this;
+    let parts = 0;
+    for (const text of cutLine(line)) {
+      const result = await this.#channel.send({ kind: "put-part", key, epoch, seq, part: parts, text });
+      if (result.is !== "done") return result;
+      parts += 1;
+    }
+    return { parts, bytes: Buffer.byteLength(line) };
   }
 
   #lose(result: CommandResult): FencedError | StoreError {
@@ -94,6 +135,7 @@ export class SqliteWriter implements SessionWriter {
     if (this.#end !== undefined) return;
     this.#end = writerClosed(this.sessionId);
     this.#hooks.onEnd(this);
+    await this.#before;
     // A store that failed cannot give a lease up; it will be over when its time is, or when this process is gone.
     await this.#channel.send({ kind: "close-writer", key: this.key, epoch: this.epoch }).catch(() => {});
   }

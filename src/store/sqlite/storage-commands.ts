@@ -8,6 +8,7 @@ const PIN_MS = 10 * 60_000;
 
 /** Segments, and pages given back to the file system, in one transaction: a few milliseconds beside live traffic. */
 const SWEEP_SEGMENTS = 256;
+const SWEEP_PARTS = 8;
 const SWEEP_PAGES = 512;
 
 /** Takes a session out of the list. Its events are swept afterwards, in small steps that a crash may cut off and the next opening goes on with. */
@@ -32,7 +33,10 @@ export function executeSweep(database: Database, now: number): CommandResult {
     const { changes } = database
       .prepare("DELETE FROM segments WHERE id IN (SELECT id FROM segments WHERE id BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)")
       .run([key, key, SWEEP_SEGMENTS]);
-    if (changes < SWEEP_SEGMENTS) {
+    const parts = database
+      .prepare("DELETE FROM segment_parts WHERE rowid IN (SELECT rowid FROM segment_parts WHERE segment BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)")
+      .run([key, key, SWEEP_PARTS]).changes;
+    if (changes < SWEEP_SEGMENTS && parts < SWEEP_PARTS) {
       sweepReferences(database, key, now);
       database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]);
     }

@@ -114,7 +114,8 @@ export class WriterChannel {
   /** Waits for everything that was asked for, then ends the thread. */
   async close(): Promise<void> {
     await this.#idle();
-    this.#failure ??= storeClosed();
+    // Whatever came since then comes too late.
+    this.#fail(storeClosed());
     const ended = new Promise<void>((resolve) => {
       if (this.#hasExited) resolve();
       else this.#worker.once("exit", () => resolve());
@@ -181,7 +182,7 @@ export class WriterChannel {
     this.#inFlight.clear();
     this.#gathered = [];
     for (const entry of entries) entry.fail(failure);
-    this.onFailure(failure);
+    if (failure.code !== "store_closed") this.onFailure(failure);
     this.#settleIdle();
   }
 

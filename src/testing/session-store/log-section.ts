@@ -107,6 +107,20 @@ export function testLog(kit: SessionStoreKitOptions): void {
       }
     });
 
+    it("L4: keeps the order around events of several megabytes, byte for byte", async () => {
+      const store = await stores.open();
+      const writer = await beginRun(store);
+      const large = "🧶é\n".repeat(900_000);
+      const appends = ["a", large, "b", `x${large}`, "c"].map((text) => writer.append([delta(text), delta("-")]));
+      const events = (await Promise.all(appends)).flat();
+      const read = await readAll(store.read("session", { after: 1 }));
+      expect(read.map(({ seq }) => seq)).toEqual(events.map(({ seq }) => seq));
+      expect(read.every((event, index) => JSON.stringify(event) === JSON.stringify(events[index]))).toBe(true);
+      const closing = writer.append([delta(large), FINAL]);
+      await writer.close();
+      expect((await closing).at(-1)?.type).toBe("final");
+    });
+
     it("L4: reads back a long log of many small appends and large events", async () => {
       const store = await stores.open();
       const writer = await beginRun(store);
