@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { StoredEvent } from "../event/event.ts";
 import { makeFolder, skein, startSkein } from "./cli-process.test.support.ts";
+
+// Whole processes, on machines that have other things to do.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 /** A package with one bug, whose tests take no time. */
 const BROKEN = {

@@ -31,7 +31,7 @@ export async function makeFolder(files: Readonly<Record<string, string>> = {}): 
 
 /** Runs `skein` to its end. */
 export function skein(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<ProcessResult> {
-  return runProcess([process.execPath, MAIN, ...args], { cwd, env: environment(env), timeoutMs: 60_000 });
+  return runProcess([process.execPath, MAIN, ...args], { cwd, env: environment(env), timeoutMs: 110_000 });
 }
 
 export interface RunningSkein {

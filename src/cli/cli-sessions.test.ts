@@ -1,10 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { EventBody, StoredEvent } from "../event/event.ts";
 import { createDataDirectory, DATABASE_FILE } from "../runtime/data-directory.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { makeFolder, skein, startSkein } from "./cli-process.test.support.ts";
+
+// Whole processes, on machines that have other things to do.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 const PATCH = "diff --git a/index.js b/index.js\n--- a/index.js\n+++ b/index.js\n@@ -1,1 +1,1 @@\n-export const one = 2;\n+export const one = 1;\n";
 

@@ -1,9 +1,12 @@
 import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createDataDirectory, DATABASE_FILE } from "../runtime/data-directory.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { makeFolder, skein } from "./cli-process.test.support.ts";
+
+// Whole processes, on machines that have other things to do.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 const PACKAGE = { "package.json": '{"type":"module","scripts":{"test":"node --test"}}', "index.js": "export const one = 1;\n" };
 

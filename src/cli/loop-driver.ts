@@ -15,6 +15,12 @@ export const DRIVER_NAMES = ["refine", "best-of-k", "fanout"] as const;
 
 export type DriverName = (typeof DRIVER_NAMES)[number];
 
+/** Attempts of best-of-k, and of a round of fanout, unless another number is named. */
+export const DEFAULT_K = 3;
+
+/** Attempts of refine, unless another number is named. */
+export const DEFAULT_ROUNDS = 5;
+
 export interface DriverChoice {
   readonly name: DriverName;
   /** Attempts of best-of-k, or of each round of fanout. */

@@ -1,4 +1,4 @@
-import type { CommonOptions } from "./command-line.ts";
+import type { CommonOptions } from "./common-options.ts";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { addCommands } from "./commands/index.ts";
-import type { CommandLine } from "./command-line.ts";
+import type { CommandLine } from "./common-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readVersion } from "./read-version.ts";
 import { renderThrown, renderUsageError, toErrorExitCode } from "./report-error.ts";

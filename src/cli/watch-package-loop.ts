@@ -1,7 +1,7 @@
 import { isAbortError } from "../errors.ts";
 import type { RunStatus } from "../event/event.ts";
 import type { Runtime } from "../runtime/open-runtime.ts";
-import type { CommandLine, CommonOptions } from "./command-line.ts";
+import type { CommandLine, CommonOptions } from "./common-options.ts";
 import { toExitCode } from "./exit-codes.ts";
 import { createLoopViewer } from "./loop-viewer.ts";
 import { renderNextCommands } from "./next-commands.ts";

@@ -1,22 +1,5 @@
 import type { Command } from "commander";
-import { ValidationError } from "../../errors.ts";
-import { mapWithConcurrency } from "../../internal/map-with-concurrency.ts";
-import type { BoxInfo } from "../../sandbox/sandbox.ts";
-import { addCommonOptions, type CommandLine, type CommonOptions, openData } from "../command-line.ts";
-import { formatAge } from "../render/format-figures.ts";
-import { toPlainLine } from "../render/plain-text.ts";
-import { renderTable } from "../render/render-table.ts";
-
-const COLUMNS = [
-  { title: "box" },
-  { title: "state" },
-  { title: "contained" },
-  { title: "age", align: "right" as const },
-  { title: "name", shrink: true as const },
-];
-
-/** Deletions at a time. */
-const DELETIONS = 4;
+import { addCommonOptions, type CommandLine, type CommonOptions } from "../common-options.ts";
 
 export function addBoxesCommand(program: Command, line: CommandLine): void {
   const boxes = program.command("boxes").description("The boxes of this data directory: list them, delete them.");
@@ -24,55 +7,18 @@ export function addBoxesCommand(program: Command, line: CommandLine): void {
     .command("ls")
     .description("List the boxes that are on record.")
     .option("--json", "one JSON array")
-    .action((options: CommonOptions) => listBoxes(line, options));
+    .action(async (options: CommonOptions) => (await import("../actions/boxes.ts")).listBoxes(line, options));
   addCommonOptions(ls, ["skein boxes ls", "skein boxes ls --json"]);
   const rm = boxes
     .command("rm")
     .description("Delete boxes, whatever runs in them.")
     .argument("<box...>", "their ids")
-    .action((ids: string[], options: CommonOptions) => removeBoxes(line, ids, options));
+    .action(async (ids: string[], options: CommonOptions) => (await import("../actions/boxes.ts")).removeBoxes(line, ids, options));
   addCommonOptions(rm, ["skein boxes rm box_4k2m"]);
   const prune = boxes
     .command("prune")
     .description("Delete the boxes whose owner is gone.")
-    .action((options: CommonOptions) => pruneBoxes(line, options));
+    .action(async (options: CommonOptions) => (await import("../actions/boxes.ts")).pruneBoxes(line, options));
   addCommonOptions(prune, ["skein boxes prune"]);
   addCommonOptions(boxes, ["skein boxes ls", "skein boxes prune"]);
-}
-
-async function listBoxes(line: CommandLine, options: CommonOptions): Promise<void> {
-  const { terminal } = line;
-  await using runtime = await openData(line, options, { need: "read" });
-  const boxes: BoxInfo[] = (await runtime.hasBoxes()) ? await (await runtime.openSandbox()).list() : [];
-  if (options.json === true) return terminal.printJson(boxes);
-  if (boxes.length === 0) return terminal.print("No boxes.");
-  const rows = boxes.map(({ id, state, contained, createdAt, name }) => [
-    id,
-    state,
-    contained ? "yes" : terminal.style.yellow("no"),
-    formatAge(line.now() - createdAt),
-    toPlainLine(name ?? ""),
-  ]);
-  terminal.print(...renderTable(COLUMNS, rows, terminal.style, terminal.columns()));
-}
-
-async function removeBoxes(line: CommandLine, ids: readonly string[], options: CommonOptions): Promise<void> {
-  await using runtime = await openData(line, options, { need: "write" });
-  const client = await runtime.openSandbox();
-  const known = new Set((await client.list()).map(({ id }) => id));
-  const unknown = ids.find((id) => !known.has(id));
-  if (unknown !== undefined) throw new ValidationError("invalid_option", `There is no box "${unknown}"; \`skein boxes ls\` lists those that there are. Nothing was deleted.`);
-  await mapWithConcurrency(ids, DELETIONS, async (id) => (await client.attach(id))?.delete());
-  line.terminal.print(`Deleted ${countBoxes(ids.length)}.`);
-}
-
-async function pruneBoxes(line: CommandLine, options: CommonOptions): Promise<void> {
-  // Every command deletes what dead owners left as it opens the data; this one says what is still there.
-  await using runtime = await openData(line, options, { need: "read" });
-  const left = (await runtime.hasBoxes()) ? await (await runtime.openSandbox()).list() : [];
-  line.terminal.print(left.length === 0 ? "No boxes are left." : `${countBoxes(left.length)} left, with an owner or a claim that is not over; \`skein boxes rm\` deletes them all the same.`);
-}
-
-function countBoxes(count: number): string {
-  return count === 1 ? "1 box" : `${count} boxes`;
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { CommandLine } from "../command-line.ts";
+import type { CommandLine } from "../common-options.ts";
 import { addApplyCommand } from "./apply-command.ts";
 import { addBoxesCommand } from "./boxes-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";

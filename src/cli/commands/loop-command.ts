@@ -1,36 +1,9 @@
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { ValidationError } from "../../errors.ts";
-import { createId } from "../../internal/ids.ts";
-import type { LoopBudget, LoopLineageOptions } from "../../loop/loop-types.ts";
-import { readPackageCheck } from "../../runtime/package-check.ts";
-import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
-import { addAgentOptions, type AgentOptions, createRunRedactor, toAgentEnv, toProfile } from "../agent-options.ts";
-import { addCommonOptions, type CommandLine, type CommonOptions, openData } from "../command-line.ts";
-import { DRIVER_NAMES, type DriverChoice, type DriverName } from "../loop-driver.ts";
+import type { LoopOptions } from "../actions/loop-package.ts";
+import { addAgentOptions } from "../agent-options.ts";
+import { addCommonOptions, type CommandLine } from "../common-options.ts";
+import { DEFAULT_K, DEFAULT_ROUNDS, DRIVER_NAMES } from "../loop-driver.ts";
 import { parseDuration, parsePositive, parseWhole, parseWord } from "../parse-option.ts";
-import { resolveTask, type ResolvedTask, type TaskOptions } from "../resolve-task.ts";
-import type { PackageLoop } from "../run-package-loop.ts";
-import { watchPackageLoop } from "../watch-package-loop.ts";
-
-interface LoopOptions extends CommonOptions, AgentOptions, TaskOptions {
-  readonly driver: DriverName;
-  readonly k?: number;
-  readonly maxIterations?: number;
-  readonly concurrency?: number;
-  readonly fork?: boolean;
-  readonly continue?: boolean;
-  readonly check?: string;
-  readonly checkTimeout?: number;
-  readonly maxCost?: number;
-  readonly maxTokens?: number;
-  readonly maxDuration?: number;
-}
-
-const DEFAULT_K = 3;
-const DEFAULT_ROUNDS = 5;
-const DEFAULT_FANOUT_ROUNDS = 2;
-const MOST_AT_A_TIME = 4;
 
 export function addLoopCommand(program: Command, line: CommandLine): void {
   const command = program
@@ -58,75 +31,5 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     "skein loop ./my-package --driver best-of-k --k 4",
     "skein loop ./my-package --driver fanout --k 3 --fork",
     'skein loop "make the parser accept comments" --check "make check" --agent "opencode acp" --network host',
-  ]).action((task: string, options: LoopOptions) => loop(line, task, options));
-}
-
-async function loop(line: CommandLine, taskText: string, options: LoopOptions): Promise<void> {
-  const driver = chooseDriver(options);
-  const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
-  const check = await chooseCheck(task, options);
-  const profile = toProfile(options);
-  const env = toAgentEnv(options, line.env);
-  await using runtime = await openData(line, options, { need: "write", containment: options.containment });
-  const lineage = toLineage(options);
-  const budget = toBudget(options);
-  const packageLoop: PackageLoop = {
-    prompt: task.prompt,
-    title: task.title,
-    files: task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] }),
-    ...(task.workspace === undefined ? {} : { workspace: task.workspace }),
-    check,
-    profile,
-    agentEnv: env,
-    network: options.network,
-    driver,
-    maxIterations: options.maxIterations ?? defaultIterations(driver),
-    maxConcurrency: options.concurrency ?? Math.min(MOST_AT_A_TIME, availableParallelism()),
-    redact: createRunRedactor(env, line.env),
-    ...(options.checkTimeout === undefined ? {} : { checkTimeoutMs: options.checkTimeout }),
-    ...(lineage === undefined ? {} : { lineage }),
-    ...(budget === undefined ? {} : { budget }),
-  };
-  const outcome = await watchPackageLoop(line, runtime, packageLoop, { sessionId: createId("loop"), options });
-  line.exit(outcome.exitCode);
-}
-
-function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): DriverChoice {
-  if (driver === "refine" && k !== undefined) {
-    throw new ValidationError("invalid_option", "--k goes with --driver best-of-k or fanout; refine makes one attempt after the other, at most --max-iterations.");
-  }
-  if (driver === "best-of-k" && (fork === true || continues === true)) {
-    throw new ValidationError("invalid_option", `best-of-k makes independent attempts that share nothing, so --${fork === true ? "fork" : "continue"} does not go with it; use --driver fanout.`);
-  }
-  return { name: driver, k: k ?? DEFAULT_K, continues: continues === true, forks: fork === true };
-}
-
-function defaultIterations({ name, k, forks }: DriverChoice): number {
-  if (name === "refine") return DEFAULT_ROUNDS;
-  return name === "best-of-k" ? k : (forks ? 1 : 0) + k * DEFAULT_FANOUT_ROUNDS;
-}
-
-async function chooseCheck({ workspace }: ResolvedTask, { check }: LoopOptions): Promise<string | readonly string[]> {
-  if (check !== undefined) {
-    if (check.trim() === "") throw new ValidationError("invalid_option", "--check is empty; leave it out for npm test.");
-    return check;
-  }
-  if (workspace === undefined) {
-    throw new ValidationError("no_tests", "There is nothing to check an attempt by: name the folder of a package with --workspace, or a command with --check.");
-  }
-  return readPackageCheck(workspace);
-}
-
-function toLineage({ fork, continue: continues }: LoopOptions): LoopLineageOptions | undefined {
-  if (fork !== true && continues !== true) return undefined;
-  return { ...(continues === true ? { sessionContinuity: true } : {}), ...(fork === true ? { forkFanout: true } : {}) };
-}
-
-function toBudget({ maxCost, maxTokens, maxDuration }: LoopOptions): LoopBudget | undefined {
-  if (maxCost === undefined && maxTokens === undefined && maxDuration === undefined) return undefined;
-  return {
-    ...(maxCost === undefined ? {} : { maxCostUsd: maxCost }),
-    ...(maxTokens === undefined ? {} : { maxTokens }),
-    ...(maxDuration === undefined ? {} : { maxDurationMs: maxDuration }),
-  };
+  ]).action(async (task: string, options: LoopOptions) => (await import("../actions/loop-package.ts")).loopPackage(line, task, options));
 }

@@ -1,29 +1,8 @@
 import type { Command } from "commander";
-import { createBoxBackend } from "../../backend/box/index.ts";
-import { ValidationError } from "../../errors.ts";
-import type { StoredEventOf } from "../../event/event.ts";
-import { createId } from "../../internal/ids.ts";
-import { WORKSPACE_PATCH } from "../../loop/outputs/workspace-patch.ts";
-import { findSession } from "../../runtime/find-session.ts";
-import type { Runtime } from "../../runtime/open-runtime.ts";
-import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
-import { streamTask } from "../../stream/stream-task.ts";
-import { addAgentOptions, type AgentOptions, createRunRedactor, toAgentEnv, toProfile } from "../agent-options.ts";
-import { addCommonOptions, type CommandLine, type CommonOptions } from "../common-options.ts";
-import { openData } from "../open-data.ts";
-import { toExitCode } from "../exit-codes.ts";
-import { renderNextCommands } from "../next-commands.ts";
+import type { RunOptions } from "../actions/run-agent.ts";
+import { addAgentOptions } from "../agent-options.ts";
+import { addCommonOptions, type CommandLine } from "../common-options.ts";
 import { parseDuration } from "../parse-option.ts";
-import { renderContainment } from "../render/render-containment.ts";
-import { BOX_CLAIM_MS } from "../run-package-loop.ts";
-import { TaskStreamRenderer } from "../render/task-stream.ts";
-import { resolveTask, type TaskOptions } from "../resolve-task.ts";
-
-export interface RunOptions extends CommonOptions, AgentOptions, TaskOptions {
-  readonly timeout?: number;
-  readonly session?: string;
-  readonly resume?: boolean;
-}
 
 export function addRunCommand(program: Command, line: CommandLine): void {
   const command = program
