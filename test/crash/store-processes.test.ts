@@ -149,6 +149,7 @@ describe("disks", () => {
     }
     expect(failure).toMatchObject({ name: "StoreError", code: "store_full" });
     expect(writer.lost?.aborted).not.toBe(false);
+    await expect(writer.append([{ type: "text.delta", text: "x" }])).rejects.toMatchObject({ code: "store_closed" });
     await expect(store.create({ id: "more", kind: "task" })).rejects.toMatchObject({ code: "store_closed", message: expect.stringContaining("no space left") });
     expect(await readAll(store.read("full"))).toEqual(stored);
     await store.close();

@@ -1,6 +1,5 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
-import type { StoreError } from "../../errors.ts";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { createId } from "../../internal/ids.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
@@ -57,8 +56,8 @@ export class SqliteStore implements SessionStore {
     channel.onLost = ({ key, epoch, why }) => {
       for (const writer of this.#writers) if (writer.key === key && writer.epoch === epoch) writer.lose(why);
     };
-    channel.onFailure = (failure: StoreError) => {
-      for (const writer of [...this.#writers]) writer.stop(failure);
+    channel.onFailure = (failure, refusal) => {
+      for (const writer of [...this.#writers]) writer.stop(failure, refusal);
     };
     this.#recovery = setInterval(() => void this.recover().catch(() => {}), leaseMs);
     this.#recovery.unref();

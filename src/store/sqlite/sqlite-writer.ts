@@ -118,10 +118,10 @@ export class SqliteWriter implements SessionWriter {
     this.stop(why === "lease_over" ? leaseOver(this.sessionId) : fenced(this.sessionId, this.epoch));
   }
 
-  /** Ends the writer for a reason that whoever produces events should hear of. */
-  stop(reason: FencedError | StoreError): void {
+  /** Ends the writer for a reason that whoever produces events should hear of; later appends are refused with `refusal`. */
+  stop(reason: FencedError | StoreError, refusal = reason): void {
     if (this.#end !== undefined) return;
-    this.#end = reason;
+    this.#end = refusal;
     this.#hooks.onEnd(this);
     this.#lost.abort(reason);
   }

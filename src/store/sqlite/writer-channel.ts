@@ -47,7 +47,8 @@ export class WriterChannel {
   readonly #idleWaiters: (() => void)[] = [];
   #failure: StoreError | undefined;
   onLost: (notice: LostNotice) => void = () => {};
-  onFailure: (failure: StoreError) => void = () => {};
+  /** Hears of the failure, and of what all that comes later is refused with. */
+  onFailure: (failure: StoreError, refusal: StoreError) => void = () => {};
 
   private constructor(worker: Worker, path: string) {
     this.#worker = worker;
@@ -66,11 +67,6 @@ export class WriterChannel {
     const channel = new WriterChannel(worker, options.path);
     channel.#keepAlive(false);
     return channel;
-  }
-
-  /** Why nothing can be written any more. */
-  get failure(): StoreError | undefined {
-    return this.#failure;
   }
 
   /** Does one thing in the order of the calls. Rejects where the database failed; a refusal is a result. */
@@ -182,7 +178,7 @@ export class WriterChannel {
     this.#inFlight.clear();
     this.#gathered = [];
     for (const entry of entries) entry.fail(failure);
-    if (failure.code !== "store_closed") this.onFailure(failure);
+    if (failure.code !== "store_closed") this.onFailure(failure, this.#refusal(failure));
     this.#settleIdle();
   }
 
