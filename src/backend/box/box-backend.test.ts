@@ -40,7 +40,7 @@ function toContext(options: { resumeToken?: string; history?: readonly StoredEve
 /** Events as a store would hold them, after the start of the run that they belong to. */
 function toHistory(prompt: string, events: readonly (EventBody | BoxEvent)[]): StoredEvent[] {
   const bodies = [{ type: "run.started" as const, kind: "task" as const, task: { prompt } }, ...events];
-  return bodies.map((body, index) => ({ ...body, seq: index + 1, at: 0, sessionId: session.id, runId: "run_1" }) as StoredEvent);
+  return bodies.map((body, index) => ({ ...body, seq: index + 1, at: 0, sessionId: session.id, runId: "run_1" }));
 }
 
 const events = (iterable: AsyncIterable<EventBody | BoxEvent>): Promise<BoxEvent[]> => collect(iterable as AsyncIterable<BoxEvent>);

@@ -80,7 +80,7 @@ describe("the host's side of a box", () => {
       request.resume();
       if (request.method === "POST") return void response.end(ACCEPTED);
       expect(request.url).toContain(`after=${requests}`);
-      response.write(answers[requests++] as string, () => {
+      response.write(answers[requests++], () => {
         if (requests < 3) response.destroy();
         else response.end();
       });

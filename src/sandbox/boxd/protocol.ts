@@ -5,7 +5,7 @@
  * |---|---|
  * | `GET /health` | {@link BoxHealth}; with `?silent=1` it does not count as having heard of a client |
  * | `POST /turns` {@link TurnRequest} | 202 {@link TurnAccepted}; a turn id that is known is not a second prompt |
- * | `GET /turns/ID/events?after=N` | the turn's events from N + 1, one line each, as they come; the last line is {@link TurnEndLine} |
+ * | `GET /turns/ID/events?after=N` | the turn's events from N + 1, one line each, as they come; the last line is `{ end }` with {@link TurnEnd} |
  * | `POST /turns/ID/acknowledge` `{ through }` | 204; an ended turn that is acknowledged to its end is forgotten, but for its id |
  * | `POST /turns/ID/cancel` | 204 |
  * | `GET /conversations/ID` | `SessionInfo` or null, after asking the agent |
@@ -70,10 +70,6 @@ export type TurnStatus = "completed" | "failed" | "cancelled";
 export interface TurnEnd {
   readonly status: TurnStatus;
   readonly error?: FailureDetail;
-}
-
-export interface TurnEndLine {
-  readonly end: TurnEnd;
 }
 
 export interface ExecRequest {

@@ -61,10 +61,13 @@ describe("a workspace's patch", () => {
     const byGit = await folder(before);
     const byUs = await folder(before);
     const git = await runProcess(["git", "apply", "--unsafe-paths", "-"], { cwd: byGit, env: { PATH: process.env["PATH"] ?? "", GIT_CEILING_DIRECTORIES: root }, input: patch as string });
-    expect(git.stderr).toBe("");
     const applied = await applyWorkspacePatch(byUs, patch as string);
     expect(applied).toEqual({ changed: ["a.js", "müll „x“.txt", "run.sh"], created: ["empty.txt", "new/deep.txt"], deleted: ["gone.txt"], skipped: [] });
-    expect(await read(byUs)).toEqual(await read(byGit));
+    // Git may not be here; where it is, it agrees.
+    if (!git.notFound) {
+      expect(git.stderr).toBe("");
+      expect(await read(byUs)).toEqual(await read(byGit));
+    }
     expect(await read(byUs)).toEqual({ "a.js": "1\ntwo\n3\n", "new/deep.txt": "no newline", "empty.txt": "", "run.sh": "#!/bin/sh\n", "müll „x“.txt": "ö\n", "sub/same.txt": "same\n" });
     expect((await stat(join(byUs, "run.sh"))).mode & 0o100).toBe(0o100);
   });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { OpenedSandbox } from "../../testing/test-sandbox-client.ts";
 import { testSandboxClient } from "../../testing/test-sandbox-client.ts";
+import { canContainHere } from "./contained-here.test.support.ts";
 import { openLocalSandbox } from "./open-local-sandbox.ts";
 
 function openIn(containment: "require" | "none"): () => Promise<OpenedSandbox> {
@@ -20,5 +21,5 @@ function openIn(containment: "require" | "none"): () => Promise<OpenedSandbox> {
   };
 }
 
-testSandboxClient({ name: "contained local boxes", open: openIn("require"), capabilities: { contained: true, forks: "files" } });
+if (await canContainHere()) testSandboxClient({ name: "contained local boxes", open: openIn("require"), capabilities: { contained: true, forks: "files" } });
 testSandboxClient({ name: "plain local boxes", open: openIn("none"), capabilities: { contained: false, forks: "files" } });
