@@ -4,7 +4,10 @@ import type { Session, TailOptions } from "./session-store.ts";
 
 /** What a tail needs of its store. */
 export interface TailSource {
-  /** The next events after `after`, at most a page; none at the end of the log. */
+  /**
+   * The next events after `after`, at most a page; none at the end of the log.
+   * @throws ValidationError `session_unknown`
+   */
   readPage(sessionId: string, after: number): Promise<StoredEvent[]>;
   /** @throws ValidationError `session_unknown` */
   load(sessionId: string): Promise<Session>;
@@ -29,9 +32,11 @@ export async function* tailLog(source: TailSource, sessionId: string, options: T
         if (event.type === "final" && options.until === "final") return;
       }
       if (page.length > 0) continue;
-      const session = await source.load(sessionId);
-      if (session.lastSeq > after) continue;
-      if (options.until === "final" && session.openRun === undefined) return;
+      if (options.until === "final") {
+        const session = await source.load(sessionId);
+        if (session.lastSeq > after) continue;
+        if (session.openRun === undefined) return;
+      }
       await source.changes.changed(sessionId, seen, ended);
     }
   } catch (error) {

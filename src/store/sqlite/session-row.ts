@@ -9,7 +9,7 @@ const COLUMNS = `s.key, s.id, s.kind, s.labels, s.parent_id, s.forked_from, p.id
 /** To be followed by a WHERE over `s`. */
 export const SELECT_SESSIONS = `SELECT ${COLUMNS} FROM sessions s LEFT JOIN sessions p ON p.key = s.forked_from`;
 
-type RawRow = [
+export type RawSessionRow = [
   number, string, string, string, string | null, number | null, string | null, number, SessionStatus, string | null, number | null,
   string | null, string | null, string | null, number, number, string | null, string | null, number, number, number,
 ];
@@ -27,12 +27,12 @@ export interface SessionRow {
 }
 
 export function querySessions(database: Database, where: string, parameters: readonly unknown[], now: number): SessionRow[] {
-  const rows = database.prepare(`${SELECT_SESSIONS} ${where}`).raw().all(parameters) as RawRow[];
+  const rows = database.prepare(`${SELECT_SESSIONS} ${where}`).raw().all(parameters) as RawSessionRow[];
   return rows.map((row) => parseSessionRow(row, now));
 }
 
 /** @param now decides whether the writer's lease is over, and with it whether there is a writer */
-export function parseSessionRow(row: RawRow, now: number): SessionRow {
+export function parseSessionRow(row: RawSessionRow, now: number): SessionRow {
   const [key, id, kind, labels, parentId, originKey, originId, forkSeq, status, openRunId, openRunSeq] = row;
   const [, , , , , , , , , , , lastRunId, backend, resumeToken, lastSeq, epoch, owner, ownerProcess, leaseUntil, createdAt, updatedAt] = row;
   const session: Session = {

@@ -1,11 +1,10 @@
 import { StoreError } from "../../errors.ts";
-import type { StoredEvent } from "../../event/event.ts";
-import type { BlobRef } from "../../event/event.ts";
+import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { blobMissing, sessionUnknown, storeClosed } from "../store-faults.ts";
 import { LogRanges } from "./log-ranges.ts";
 import type { LogRange } from "./log-ranges.ts";
-import { querySessions } from "./session-row.ts";
-import type { SessionRow } from "./session-row.ts";
+import { SELECT_SESSIONS, parseSessionRow, querySessions } from "./session-row.ts";
+import type { RawSessionRow, SessionRow } from "./session-row.ts";
 import { toStoreError } from "./sqlite-binding.ts";
 import type { Database, Statement } from "./sqlite-binding.ts";
 
@@ -20,6 +19,7 @@ export class SqliteReader {
   readonly #ranges: LogRanges;
   readonly #positions: Statement;
   readonly #lines: Statement;
+  readonly #byId: Statement;
   readonly #part: Statement;
   readonly #dataVersion: Statement;
   #isClosed = false;
@@ -36,6 +36,7 @@ export class SqliteReader {
       )
       .raw();
     this.#lines = database.prepare("SELECT id & 4294967295, parts, lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id").raw();
+    this.#byId = database.prepare(`${SELECT_SESSIONS} WHERE s.id = ?`).raw();
     this.#part = database.prepare("SELECT text FROM segment_parts WHERE segment = ((? << 32) | ?) AND part = ?").raw();
     this.#dataVersion = database.prepare("PRAGMA data_version").raw();
   }
@@ -55,7 +56,8 @@ export class SqliteReader {
   }
 
   find(sessionId: string): SessionRow | undefined {
-    return this.sessions("WHERE s.id = ?", [sessionId])[0];
+    const [row] = this.ask(() => this.#byId.all([sessionId])) as RawSessionRow[];
+    return row === undefined ? undefined : parseSessionRow(row, Date.now());
   }
 
   /** @throws ValidationError `session_unknown` */
