@@ -1,7 +1,7 @@
 // The log under load: 300-byte events, durable on the disk, against the same bytes without Skein in the same run:
 // (a) a raw file with one fdatasync per 256 events, (b) prepared inserts, one row an event, 256 a transaction, same binding.
 // Then reading it back against parsing an NDJSON file, one event alone against one fdatasync, and the bytes on the disk.
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,14 +50,15 @@ function insertRows(path) {
 
 // ── Skein ──
 
-/** Appends one event at a time with `window` of them on their way. @returns when the last one was durable */
+/** Appends one event at a time with `window` of them on their way, as a stream does. @returns when the last one was durable */
 async function appendAll(writer, events, window) {
-  const onTheirWay = [];
+  const onTheirWay = new Array(window);
   for (let index = 0; index < events; index++) {
-    onTheirWay.push(writer.append([body]));
-    if (onTheirWay.length >= window) await onTheirWay[index - window + 1];
+    const place = index % window;
+    await onTheirWay[place];
+    onTheirWay[place] = writer.append([body]);
   }
-  await Promise.all(onTheirWay.slice(-window));
+  await Promise.all(onTheirWay);
   return performance.now();
 }
 
@@ -75,7 +76,7 @@ async function writeStreams(path, streams) {
   delay.enable();
   const startedAt = performance.now();
   const each = Math.floor(EVENTS / streams);
-  const ends = await Promise.all(writers.map((writer) => appendAll(writer, each, streams === 1 ? 2048 : 64)));
+  const ends = await Promise.all(writers.map((writer) => appendAll(writer, each, streams === 1 ? 512 : 32)));
   const ms = performance.now() - startedAt;
   delay.disable();
   const times = ends.map((end) => end - startedAt);
@@ -157,11 +158,10 @@ for (let round = 0; round < ROUNDS; round++) {
   results.replay.push(await replay(at("one.db")));
 }
 const single = await appendOneByOne(join(folder, "single.db"));
-writeFileSync(join(folder, "done"), "");
 rmSync(folder, { recursive: true, force: true });
 
 const perSecond = (ms) => (EVENTS / ms) * 1000;
-const [raw, rows, one, many, replayed, parsed] = Object.values(results).map(median);
+const [raw, rows, one, many, replayed, parsed] = [results.raw, results.rows, results.one, results.many, results.replay, results.parse].map(median);
 const rate = (ms) => Math.round(perSecond(ms)).toLocaleString("en-US").padStart(9);
 const ratio = (ours, theirs) => (theirs / ours).toFixed(2).padStart(6);
 
