@@ -22,8 +22,11 @@ export interface Database {
   readonly inTransaction: boolean;
 }
 
-/** How long a statement waits for another process's lock, in milliseconds. */
-export const BUSY_TIMEOUT_MS = 10_000;
+/** How long the writer's thread waits for another process's transaction, which may belong to a process that was stopped. */
+export const WRITE_TIMEOUT_MS = 30_000;
+
+/** How long a read waits: only for the moment in which another process brings a -wal in order. It holds the event loop up. */
+const READ_TIMEOUT_MS = 5_000;
 
 type DatabaseConstructor = new (path: string, options: { readonly timeout: number }) => Database;
 
@@ -44,7 +47,7 @@ export async function loadBinding(): Promise<DatabaseConstructor> {
 /** A connection that sees everything and changes nothing, in a process that may also write. */
 export async function openReader(path: string): Promise<Database> {
   const Binding = await loadBinding();
-  const database = new Binding(path, { timeout: BUSY_TIMEOUT_MS });
+  const database = new Binding(path, { timeout: READ_TIMEOUT_MS });
   database.exec("PRAGMA query_only = ON");
   return database;
 }
@@ -53,7 +56,7 @@ export async function openReader(path: string): Promise<Database> {
 export async function openReadOnly(path: string, hasWal: boolean): Promise<Database> {
   const Binding = await loadBinding();
   const url = pathToFileURL(path).href;
-  const database = new Binding(`${url}?mode=ro`, { timeout: BUSY_TIMEOUT_MS });
+  const database = new Binding(`${url}?mode=ro`, { timeout: READ_TIMEOUT_MS });
   try {
     readNumber(database, "PRAGMA user_version");
     return database;
@@ -68,7 +71,7 @@ export async function openReadOnly(path: string, hasWal: boolean): Promise<Datab
 /** A connection that takes the file as it lies there: no locks, no -wal, no file beside it. */
 export async function openImmutable(path: string): Promise<Database> {
   const Binding = await loadBinding();
-  return new Binding(`${pathToFileURL(path).href}?immutable=1`, { timeout: BUSY_TIMEOUT_MS });
+  return new Binding(`${pathToFileURL(path).href}?immutable=1`, { timeout: READ_TIMEOUT_MS });
 }
 
 /** The one number that a query answers with. */

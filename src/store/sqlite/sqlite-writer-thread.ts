@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { CommandExecutor } from "./command-executor.ts";
 import { LeaseRenewal } from "./lease-renewal.ts";
 import { OpenLeases } from "./open-leases.ts";
-import { BUSY_TIMEOUT_MS, inTransaction, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
+import { WRITE_TIMEOUT_MS, inTransaction, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
 import type { FromThread, ThreadOptions, ToThread } from "./sqlite-command.ts";
 import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat, refuseDamaged } from "./sqlite-format.ts";
@@ -15,11 +15,13 @@ import { migrateFormat } from "./sqlite-migration.ts";
 const port = parentPort as NonNullable<typeof parentPort>;
 const { path, durability } = workerData as ThreadOptions;
 
+const COMPACT_TIMEOUT_MS = 100;
+
 const send = (message: FromThread): void => port.postMessage(message);
 
 async function openDatabase(): Promise<Database> {
   const Binding = await loadBinding();
-  const database = new Binding(path, { timeout: BUSY_TIMEOUT_MS });
+  const database = new Binding(path, { timeout: WRITE_TIMEOUT_MS });
   if (readNumber(database, "PRAGMA application_id") !== APPLICATION_ID) {
     // Only takes effect in a file without tables; space that is freed can then be given back in small steps.
     database.exec("PRAGMA auto_vacuum = INCREMENTAL");
@@ -36,9 +38,13 @@ async function openDatabase(): Promise<Database> {
 /** A checkpoint that another process stands in the way of is no failure: the next one takes it along. */
 function compact(database: Database): void {
   try {
+    // A reader that stands still must not keep the writers of this process waiting.
+    database.prepare(`PRAGMA busy_timeout = ${COMPACT_TIMEOUT_MS}`).all([]);
     database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]);
   } catch {
     // What is in the -wal is as durable as what is in the file.
+  } finally {
+    database.prepare(`PRAGMA busy_timeout = ${WRITE_TIMEOUT_MS}`).all([]);
   }
 }
 
