@@ -37,10 +37,6 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
   const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined);
   const files = task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
   const json = options.json === true;
-  if (!json) {
-    terminal.print(style.dim(`${sessionId} · ${options.agent}`), style.dim(task.workspace === undefined ? "an empty workspace" : `a copy of ${task.workspace}`));
-    terminal.print(...renderContainment(client.capabilities, style));
-  }
   const renderer = new TaskStreamRenderer(style);
   let final: StoredEventOf<"final"> | undefined;
   let hasPatch = false;
@@ -55,6 +51,11 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     labels: { title: task.title, ...(task.workspace === undefined ? {} : { workspace: task.workspace }) },
     ...(options.timeout === undefined ? {} : { deadlineMs: options.timeout }),
   })) {
+    // Only a run that began has something to say: one that is refused says so in one sentence.
+    if (!json && event.type === "run.started") {
+      terminal.print(style.dim(`${sessionId} · ${options.agent}`), style.dim(task.workspace === undefined ? "an empty workspace" : `a copy of ${task.workspace}`));
+      terminal.print(...renderContainment(client.capabilities, style));
+    }
     if (json) terminal.printJson(event, "line");
     else terminal.write(renderer.render(event));
     if (event.type === "final") final = event;

@@ -29,9 +29,14 @@ export function renderIterationTable(progress: LoopProgress, style: Style, width
     renderValid(iteration, style),
     iteration.endedAt === undefined ? "–" : formatDuration(iteration.endedAt - iteration.startedAt),
     ...(hasCost ? [formatUsage(iteration.usage) || "–"] : []),
-    iteration.index === winner ? style.green("★ winner") : "",
+    iteration.index === winner ? renderWinner(iteration, style) : "",
   ]);
   return renderTable(columns, rows, style, width);
+}
+
+/** The best of attempts that were all refused has won nothing. */
+function renderWinner(iteration: IterationProgress, style: Style): string {
+  return iteration.verdict?.valid === false ? style.yellow("☆ best") : style.green("★ winner");
 }
 
 function renderValid(iteration: IterationProgress, style: Style): string {

@@ -18,7 +18,7 @@ export function renderLineageTree(progress: LoopProgress, style: Style, width: n
   const winner = progress.winner?.index;
   const lines: string[] = [];
   const visit = (iteration: IterationProgress, lead: string, isLast: boolean): void => {
-    const star = iteration.index === winner ? style.green("★ ") : "";
+    const star = iteration.index !== winner ? "" : iteration.verdict?.valid === false ? style.yellow("☆ ") : style.green("★ ");
     const took = iteration.endedAt === undefined ? "" : formatDuration(iteration.endedAt - iteration.startedAt);
     const facts = [`round ${iteration.round}`, renderOrigin(iteration.origin), took, formatUsage(iteration.usage)].filter((part) => part !== "").join(" · ");
     lines.push(fitLine(`${lead}${isLast ? "└" : "├"}─ #${iteration.index} ${star}${style.dim(facts)}  ${renderOutcome(iteration, style)}`, width));
