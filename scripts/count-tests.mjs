@@ -1,28 +1,38 @@
-// Adds up the reports of several test runs, names every skipped test, and ends with one line of counts.
-// A skipped test that names something of SKEIN_REQUIRE in its title counts as failed: that thing was promised to be here.
-import { readFileSync } from "node:fs";
+// Adds up the reports of several test runs and ends with one line of counts.
+// Whatever a test may be skipped for is there where this runs, so a skipped test counts as failed unless it stands here with its reason.
+import { existsSync, readFileSync } from "node:fs";
 
-const required = (process.env.SKEIN_REQUIRE ?? "").split(",").filter((name) => name !== "");
+const EXPECTED_SKIPS = [
+  { title: /\bopened again\b/, reason: "a memory store has nothing to open again" },
+  { title: /\bforks\b/, reason: "that sandbox says that it cannot fork" },
+];
+
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
+function count(test) {
+  if (test.status === "passed" || test.status === "failed") {
+    counts[test.status]++;
+    return;
+  }
+  const expected = EXPECTED_SKIPS.find(({ title }) => title.test(test.fullName));
+  counts[expected === undefined ? "failed" : "skipped"]++;
+  console.log(`skipped: ${test.fullName} (${expected?.reason ?? "for no reason that is known here"})`);
+}
+
 for (const path of process.argv.slice(2)) {
-  const report = JSON.parse(readFileSync(path, "utf8"));
-  for (const file of report.testResults) {
-    if (file.status === "failed" && file.assertionResults.length === 0) counts.failed++;
-    for (const test of file.assertionResults) {
-      const missed = required.find((name) => test.fullName.toLowerCase().includes(name.toLowerCase()));
-      if (test.status === "passed") counts.passed++;
-      else if (test.status === "failed") counts.failed++;
-      else if (missed !== undefined) {
-        counts.failed++;
-        console.error(`skipped although ${missed} is required here: ${test.fullName}`);
-      } else {
-        counts.skipped++;
-        console.log(`skipped: ${test.fullName}`);
-      }
+  const report = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+  if (report === undefined || report.testResults.length === 0) {
+    counts.failed++;
+    console.log(`no test ran: ${path}`);
+  }
+  for (const file of report?.testResults ?? []) {
+    if (file.status === "failed" && file.assertionResults.length === 0) {
+      counts.failed++;
+      console.log(`did not run: ${file.name}`);
     }
+    for (const test of file.assertionResults) count(test);
   }
 }
 
 console.log(`tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
+if (counts.failed > 0) process.exitCode = 1;
