@@ -39,12 +39,14 @@ const COMMANDS: readonly (readonly string[])[] = [
 /** Starts a command, kills it so long after its first event, and gives the lines that it had printed whole. */
 async function killOnce(args: readonly string[], afterMs: number): Promise<string[]> {
   const child = spawn(process.execPath, [SKEIN, ...args, "--data", data], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "close");
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
   reader.on("line", (line) => lines.push(line));
-  await Promise.race([once(reader, "line"), once(child, "exit")]);
-  setTimeout(() => child.kill("SIGKILL"), afterMs);
-  await once(child, "close");
+  await Promise.race([once(reader, "line"), ended]);
+  const timer = setTimeout(() => child.kill("SIGKILL"), afterMs);
+  await ended;
+  clearTimeout(timer);
   // The last line may have been cut in the middle.
   return lines.filter((line) => line.endsWith("}"));
 }
@@ -55,24 +57,24 @@ async function readAll(events: AsyncIterable<StoredEvent>): Promise<StoredEvent[
   return all;
 }
 
-/** Processes that run out of the data directory: boxes, whoever started them. */
-function boxProcesses(): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const text = readFileSync(`/proc/${pid}/cmdline`, "utf8") + readFileSync(`/proc/${pid}/environ`, "utf8");
-        return text.includes(data);
-      } catch {
-        return false;
-      }
-    });
+/** Processes of boxes: boxd carries its box's id on its command line. */
+function processesOf(boxIds: ReadonlySet<string>): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").some((word) => boxIds.has(word));
+    } catch {
+      // It has ended since.
+      return false;
+    }
+  });
 }
 
 it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at random moments`, async () => {
   let printed = 0;
   let closed = 0;
   let kept = 0;
+  const boxes = new Set<string>();
   for (let kill = 0; kill < KILLS; kill++) {
     const args = COMMANDS[kill % COMMANDS.length] as readonly string[];
     const lines = await killOnce(args, Math.random() * 5000);
@@ -94,19 +96,22 @@ it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at rand
       const runs = new Set(events.map(({ runId }) => runId));
       const finals = events.filter((event) => event.type === "final");
       expect(finals.length, `finals of ${id}`).toBe(runs.size);
+      for (const event of events) if ("boxId" in event && typeof event.boxId === "string") boxes.add(event.boxId);
       closed += finals.filter((event) => event.status === "interrupted").length;
     }
 
     const client = await openLocalSandbox({ directory: join(data, "boxes"), containment: "none" });
     for (const { id, labels } of await client.list()) {
+      boxes.add(id);
       const session = sessions.find((candidate) => candidate.id === labels["skein.session"]);
       expect(session, `box ${id} belongs to a loop that can be resumed`).toMatchObject({ kind: "loop", status: "interrupted" });
       kept++;
       await (await client.attach(id))?.delete();
     }
     await client.close();
-    expect(boxProcesses(), "no process of a box is left").toEqual([]);
+    expect(processesOf(boxes), "no process of a box is left").toEqual([]);
   }
+  expect(boxes.size).toBeGreaterThan(0);
   expect(printed).toBeGreaterThan(KILLS);
   expect(closed).toBeGreaterThan(0);
   process.stdout.write(`kills ${KILLS}, events printed ${printed}, interrupted runs closed ${closed}, boxes of resumable loops ${kept}\n`);
