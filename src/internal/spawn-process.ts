@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { onAbort } from "./abort.ts";
 
 /** What a finished command left behind. A failing command is a result, never an exception. */
@@ -127,12 +128,48 @@ export interface StartProcessOptions {
 /** Starts a long-lived process. It leads a group of its own, so that {@link killGroup} reaches its children. */
 export function startProcess(command: readonly string[], options: StartProcessOptions): ChildProcess {
   const [file, ...args] = command as [string, ...string[]];
-  const child = spawn(file, args, {
-    env: options.env,
-    stdio: options.stdio,
-    detached: true,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-  });
-  if (options.detached) child.unref();
-  return child;
+  const nothing = openSync("/dev/null", "r+");
+  try {
+    const child = spawn(file, args, {
+      env: options.env,
+      stdio: coverInherited(options.stdio, nothing),
+      detached: true,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    if (options.detached) child.unref();
+    return child;
+  } finally {
+    closeSync(nothing);
+  }
+}
+
+/** In the flags of a descriptor: it is closed when another program is executed. */
+const CLOSE_ON_EXEC = 0o2000000;
+
+/**
+ * Puts nothing in the place of each descriptor that this process was itself started with: Node passes those on, and what a child can write to
+ * or read from is decided here alone.
+ */
+function coverInherited(stdio: StartProcessOptions["stdio"], nothing: number): StartProcessOptions["stdio"] {
+  const covered = [...stdio];
+  for (const inherited of listInherited()) {
+    while (covered.length <= inherited) covered.push("ignore");
+    if (inherited >= stdio.length) covered[inherited] = nothing;
+  }
+  return covered;
+}
+
+function listInherited(): number[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((descriptor) => {
+      if (descriptor <= 2) return false;
+      try {
+        const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1] ?? "0";
+        return (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+      } catch {
+        return false;
+      }
+    });
 }

@@ -136,7 +136,7 @@ export function testSandboxClient(kit: SandboxClientKit): void {
     });
 
     it("tells an agent that falls silent from one that talks nonsense", async () => {
-      await withBox({ profile: { ...profile, metadata: { silenceMs: 300 } } }, async (box) => {
+      await withBox({ profile: { ...profile, metadata: { silenceMs: 1500 } } }, async (box) => {
         await expect(collect(box.streamPrompt("say hello\nhang"))).rejects.toMatchObject({ code: "agent_silent" });
         await expect(collect(box.streamPrompt("garbage 100\nhang"))).rejects.toMatchObject({ code: "agent_garbage" });
         expect(textIn(await collect(box.streamPrompt("say hello")))).toBe("hello");

@@ -144,7 +144,7 @@ describe("an agent over ACP", () => {
   });
 
   it("ends an agent that falls silent", async () => {
-    const target = await open({ limits: { silenceMs: 300 } });
+    const target = await open({ limits: { silenceMs: 1500 } });
     expect((await prompt(target, await target.newSession(), "hang")).error?.code).toBe("agent_silent");
     expect(target.hasEnded).toBe(true);
   });

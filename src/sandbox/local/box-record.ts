@@ -59,8 +59,6 @@ export interface BoxPaths {
   readonly run: string;
   /** Where bubblewrap says which process is the first of the namespace, even if nobody is left to hear it. */
   readonly status: string;
-  /** What the box said before boxd could. */
-  readonly startLog: string;
 }
 
 export function boxesFolder(directory: string): string {
@@ -80,7 +78,6 @@ export function toBoxPaths(directory: string, id: string): BoxPaths {
     home: join(root, "home"),
     run: join(root, "run"),
     status: join(root, "namespace.json"),
-    startLog: join(root, "start.log"),
   };
 }
 

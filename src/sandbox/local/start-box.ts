@@ -1,4 +1,6 @@
+import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import type { Socket } from "node:net";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -36,28 +38,46 @@ export interface StartBoxOptions {
 export async function startBox(options: StartBoxOptions): Promise<ProcessIdentity> {
   const { record, paths, client, signal } = options;
   const start = record.contained ? await prepareContained(options) : await preparePlain(options);
-  const log = openSync(paths.startLog, "a", 0o600);
   const files = start.files.map(({ path, flags }) => openSync(path, flags, 0o600));
   let ended: string | undefined;
-  const child = startProcess(start.command, { cwd: paths.workspace, env: start.env, stdio: ["ignore", log, log, ...files], detached: true });
+  const child = startProcess(start.command, { cwd: paths.workspace, env: start.env, stdio: ["ignore", "ignore", "pipe", ...files], detached: true });
+  for (const file of files) closeSync(file);
+  const words = hearStart(child);
   child.once("error", (error) => (ended = error.message));
   child.once("exit", (code, killer) => (ended = `it ended with ${code ?? killer ?? "nothing"}`));
-  for (const file of [log, ...files]) closeSync(file);
   const deadline = performance.now() + START_MS;
   for (;;) {
     throwIfAborted(signal);
     // A look that failed is the usual case while boxd starts; why it never answers stands in its log.
     if (await client.health().then(() => true, () => false)) break;
     if (ended !== undefined || performance.now() > deadline) {
-      const words = (await readFile(paths.startLog, "utf8").catch(() => "")).trim().slice(-LOG_TAIL);
-      throw new SandboxError("box_create_failed", `The box ${record.id} did not start: ${ended ?? `no answer in ${START_MS / 1000} seconds`}.${words === "" ? "" : ` It said: ${words}`}`, { retryable: ended === undefined });
+      const said = words.release();
+      throw new SandboxError("box_create_failed", `The box ${record.id} did not start: ${ended ?? `no answer in ${START_MS / 1000} seconds`}.${said === "" ? "" : ` It said: ${said}`}`, { retryable: ended === undefined });
     }
     await delay(5);
   }
+  words.release();
   const pid = record.contained ? await readNamespacePid(paths) : child.pid;
   const identity = pid === undefined ? undefined : identifyProcess(pid);
   if (identity === undefined) throw new SandboxError("box_create_failed", `The box ${record.id} ended as soon as it had started.`, { retryable: true });
   return identity;
+}
+
+/**
+ * Hears what goes wrong before boxd can keep a log of its own. It is a pipe and not a file, because whatever a box's process holds open can
+ * be found and written to from inside; once the box has started nobody reads it any more.
+ */
+function hearStart(child: ChildProcess): { release(): string } {
+  let said = "";
+  const pipe = child.stderr as Socket;
+  pipe.unref();
+  pipe.setEncoding("utf8").on("error", () => {}).on("data", (text: string) => (said = (said + text).slice(-LOG_TAIL)));
+  return {
+    release: () => {
+      pipe.destroy();
+      return said.trim();
+    },
+  };
 }
 
 /** The first process of the box's pid namespace, as bubblewrap wrote it down. */
