@@ -12,6 +12,9 @@ export interface ForkProbeClient {
 
 const FILE = "marker";
 
+/** A box that only its own process asks for: when that is dead, nobody comes back for it, whatever its claim. */
+export const PROBE_LABEL = "skein.probe";
+
 /** A tiny box without an agent; only its files are of interest. */
 const SPEC: BoxSpec = { profile: { name: "fork probe" }, env: {}, network: "none", limits: {}, claimMs: 60_000, agentStart: "lazy" };
 
@@ -21,7 +24,7 @@ export async function probeFork(client: ForkProbeClient): Promise<ForkStatus> {
   const checkpoints: string[] = [];
   try {
     const marker = createId("marker");
-    const parent = await client.createFrom(SPEC, { labels: { "skein.probe": "fork" } }, async (paths) => {
+    const parent = await client.createFrom(SPEC, { labels: { [PROBE_LABEL]: "fork" } }, async (paths) => {
       await mkdir(paths.workspace);
       await mkdir(paths.home);
     });
@@ -29,7 +32,7 @@ export async function probeFork(client: ForkProbeClient): Promise<ForkStatus> {
     await parent.writeFile(FILE, marker);
     const { checkpointId } = await parent.checkpoint({ mode: "files" });
     checkpoints.push(checkpointId);
-    const child = await parent.fork(checkpointId);
+    const child = await parent.fork(checkpointId, { labels: { [PROBE_LABEL]: "fork" } });
     boxes.push(child);
     const copy = Buffer.from(await child.readFile(FILE)).toString();
     await child.writeFile(FILE, "changed");

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
 import type { BoxRecord } from "./box-record.ts";
 import { boxesFolder, checkpointsFolder, listIds, readBoxRecord, readCheckpointRecord, toBoxPaths, toCheckpointPaths } from "./box-record.ts";
+import { PROBE_LABEL } from "./probe-fork.ts";
 import { isAlive } from "./process-identity.ts";
 import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
 
@@ -32,7 +33,8 @@ async function sweepBox(directory: string, id: string): Promise<boolean> {
     if (Date.now() - (await stat(paths.root)).mtimeMs < RECORD_MS) return false;
   } else {
     if (isAlive(record.owner)) return false;
-    if (record.state === "running" && (await isRunning(record, paths)) && !(await isClaimOver(record, paths.run))) return false;
+    const probe = PROBE_LABEL in record.labels;
+    if (!probe && record.state === "running" && (await isRunning(record, paths)) && !(await isClaimOver(record, paths.run))) return false;
   }
   await endBox(id, record, paths);
   await removeBoxFolder(id, paths);
