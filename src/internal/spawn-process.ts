@@ -98,9 +98,9 @@ export async function runProcess(command: readonly string[], options: RunProcess
     return {
       exitCode: result.exitCode,
       ...(result.signal === undefined ? {} : { signal: result.signal }),
-      stdout: result.stdout as string,
-      stderr: result.stderr as string,
-      all: (result.all ?? "") as string,
+      stdout: result.stdout,
+      stderr: result.stderr,
+      all: result.all ?? "",
       timedOut,
       aborted,
       truncated: result.isMaxBuffer,
