@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 
 const readme = readFileSync("README.md", "utf8");
@@ -18,4 +20,15 @@ it("the scripts that the README and AGENTS.md name are there", () => {
   for (const page of [readme, readFileSync("AGENTS.md", "utf8")]) {
     for (const [, name] of page.matchAll(/npm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(name);
   }
+});
+
+it("the commands in the documentation have the options that they are shown with", { timeout: 120_000 }, () => {
+  const pages = ["README.md", ...readdirSync("docs", { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".md")).map((path) => join("docs", path))];
+  const shown = pages.flatMap((page) => [...readFileSync(page, "utf8").matchAll(/(?:npx |`)skein ([a-z]+)([^`\n#]*)/g)]);
+  const help = new Map<string, string>();
+  for (const [line, command = "", rest = ""] of shown) {
+    if (!help.has(command)) help.set(command, execFileSync(process.execPath, ["dist/cli/main.js", command, "--help"], { encoding: "utf8" }));
+    for (const [option] of rest.matchAll(/--[a-z-]+/g)) expect(help.get(command), line).toContain(`${option} `);
+  }
+  expect(help.size).toBeGreaterThan(5);
 });
