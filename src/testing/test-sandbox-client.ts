@@ -2,7 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collect, drain, patchIn, take, textIn } from "./box-events.ts";
 import type { Box, CheckpointMode, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
 
-/** A provider under test. */
+/**
+ * A provider under test.
+ *
+ * @stable
+ */
 export interface SandboxClientKit {
   readonly name: string;
   /** Opens the sandbox on a place of its own. */
@@ -14,6 +18,7 @@ export interface SandboxClientKit {
   };
 }
 
+/** @stable */
 export interface OpenedSandbox {
   readonly client: SandboxClient;
   /** Another client of the same place, as another process would open it. */

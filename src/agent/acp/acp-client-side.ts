@@ -13,24 +13,34 @@ import { conversationGone, isSessionNotFound } from "./acp-errors.ts";
 import type { CumulativeCost } from "./acp-turn-mapper.ts";
 import { AcpTurnMapper } from "./acp-turn-mapper.ts";
 
+/** @experimental */
 export interface AcpAgentOptions extends AcpConnectionOptions {
   readonly model?: string;
   readonly mode?: string;
   readonly mcpServers?: readonly JsonValue[];
 }
 
-/** How a turn ended that did not fail. */
+/**
+ * How a turn ended that did not fail.
+ *
+ * @experimental
+ */
 export interface AcpTurnEnd {
   readonly stopReason: string;
 }
 
+/** @experimental */
 export interface AcpPromptOptions {
   readonly signal?: AbortSignal;
   /** Called in order, never after the promise has settled. */
   readonly onEvent: (body: BackendEventBody) => void;
 }
 
-/** A running agent. After any failure of the process it is of no more use: open another. */
+/**
+ * A running agent. After any failure of the process it is of no more use: open another.
+ *
+ * @experimental
+ */
 export class AcpAgent {
   readonly info: acp.InitializeResponse;
   readonly #connection: AcpConnection;
@@ -197,6 +207,8 @@ interface SessionSettings {
  * Starts an agent and greets it.
  *
  * @throws BackendError `agent_not_found`, `agent_exited`, `agent_garbage`, `agent_silent`, `agent_failed`
+ *
+ * @experimental
  */
 export async function openAcpAgent(options: AcpAgentOptions): Promise<AcpAgent> {
   const connection = new AcpConnection(options);

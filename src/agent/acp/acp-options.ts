@@ -1,4 +1,8 @@
-/** Limits of one connection to an agent. Every wait is bounded: an agent may hang at any point. */
+/**
+ * Limits of one connection to an agent. Every wait is bounded: an agent may hang at any point.
+ *
+ * @experimental
+ */
 export interface AcpLimits {
   /** Milliseconds without any message while the agent owes an answer, until it counts as `agent_silent`. */
   readonly silenceMs: number;
@@ -10,6 +14,7 @@ export interface AcpLimits {
   readonly lineBytes: number;
 }
 
+/** @experimental */
 export const DEFAULT_ACP_LIMITS: AcpLimits = {
   silenceMs: 300_000,
   cancelMs: 10_000,
@@ -17,5 +22,9 @@ export const DEFAULT_ACP_LIMITS: AcpLimits = {
   lineBytes: 32 * 1024 * 1024,
 };
 
-/** What to do when the agent asks for permission. Inside a box everything that the box allows is allowed. */
+/**
+ * What to do when the agent asks for permission. Inside a box everything that the box allows is allowed.
+ *
+ * @experimental
+ */
 export type PermissionPolicy = "allow" | "deny";

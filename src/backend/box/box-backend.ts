@@ -7,15 +7,24 @@ import type { Session } from "../../store/session-store.ts";
 import type { Backend, BackendContext, BackendInput } from "../backend.ts";
 import { findStoredTurn, promptOf } from "./stored-turn.ts";
 
+/** @stable */
 export type BoxBackendOptions = FreshBoxOptions | GivenBoxOptions;
 
-/** A box of its own for every run: made when the run starts, deleted when it ends. */
+/**
+ * A box of its own for every run: made when the run starts, deleted when it ends.
+ *
+ * @stable
+ */
 export interface FreshBoxOptions extends Omit<CreateBoxOptions, "signal" | "profile"> {
   readonly client: SandboxClient;
   readonly profile: AgentProfile;
 }
 
-/** A box that somebody else owns and deletes. The session's id is the conversation, so a later run of the session goes on with it. */
+/**
+ * A box that somebody else owns and deletes. The session's id is the conversation, so a later run of the session goes on with it.
+ *
+ * @stable
+ */
 export interface GivenBoxOptions {
   readonly box: Box;
 }
@@ -30,6 +39,8 @@ interface RunningBox {
 /**
  * Runs a task as one prompt to the agent in a box. The id of the turn is chosen in `start` and stored with the session before the prompt is
  * sent, so a run that is resumed after a crash goes on inside the turn where its box still lives (B5), and prompts a new box where it does not.
+ *
+ * @stable
  */
 export function createBoxBackend(options: BoxBackendOptions): Backend {
   return new BoxBackend(options);

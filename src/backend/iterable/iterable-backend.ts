@@ -1,7 +1,11 @@
 import type { BoxEvent, EventBody } from "../../event/event.ts";
 import type { Backend, BackendContext, BackendInput } from "../backend.ts";
 
-/** Anything that yields events: an async generator, a stream of a library, a list. */
+/**
+ * Anything that yields events: an async generator, a stream of a library, a list.
+ *
+ * @stable
+ */
 export type EventSource = (input: BackendInput, context: BackendContext) => AsyncIterable<EventBody | BoxEvent> | Iterable<EventBody | BoxEvent>;
 
 /**
@@ -9,6 +13,8 @@ export type EventSource = (input: BackendInput, context: BackendContext) => Asyn
  * when to leave. A resumed session calls it again, with the history in the context.
  *
  * @param kind stays the same over versions: a session is only resumed by a backend of its kind
+ *
+ * @stable
  */
 export function createIterableBackend(kind: string, source: EventSource): Backend {
   return {

@@ -6,6 +6,7 @@ import { runProcess } from "../../internal/spawn-process.ts";
 import { findBoxRuntime } from "../boxd/index.ts";
 import { ACCOUNTS, createBubblewrapProfile } from "./bubblewrap-profile.ts";
 
+/** @stable */
 export type ContainmentWish = "auto" | "require" | "none";
 
 export interface Containment {

@@ -19,7 +19,11 @@ export interface LocalBoxOptions {
   readonly contained: boolean;
 }
 
-/** A box of this machine. */
+/**
+ * A box of this machine.
+ *
+ * @stable
+ */
 export class LocalBox extends BoxdClient implements Box {
   readonly contained: boolean;
   readonly #owner: LocalBoxOwner;

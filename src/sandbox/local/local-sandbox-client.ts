@@ -20,7 +20,11 @@ import { sweepBoxes } from "./sweep-boxes.ts";
 
 const DEFAULT_CLAIM_MS = 600_000;
 
-/** What boxes of this machine are. */
+/**
+ * What boxes of this machine are.
+ *
+ * @stable
+ */
 export interface LocalSandboxCapabilities {
   /** False: what runs in a box can read and write whatever its owner can. */
   readonly contained: boolean;
@@ -37,7 +41,11 @@ export interface LocalSandboxState {
   readonly limitsAvailable: boolean;
 }
 
-/** Boxes on this machine, each in a folder of the data directory. Made by `openLocalSandbox`. */
+/**
+ * Boxes on this machine, each in a folder of the data directory. Made by `openLocalSandbox`.
+ *
+ * @stable
+ */
 export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   readonly capabilities: LocalSandboxCapabilities;
   readonly #state: LocalSandboxState;

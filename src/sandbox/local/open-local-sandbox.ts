@@ -6,6 +6,7 @@ import { decideContainment, writeAccounts } from "./containment.ts";
 import { LocalSandboxClient } from "./local-sandbox-client.ts";
 import { canLimit } from "./resource-limits.ts";
 
+/** @stable */
 export interface LocalSandboxOptions {
   /** Where boxes and checkpoints lie. Made where it is missing. */
   readonly directory: string;
