@@ -11,6 +11,8 @@ import type { AppendBody } from "./session-store.ts";
 /** The largest event that the embedded stores take, in bytes of its JSON. */
 export const MAX_EVENT_BYTES = 64 * 1024 * 1024;
 
+const NO_DIGESTS: readonly string[] = [];
+
 /** Where an append begins. */
 export interface AppendPosition {
   readonly sessionId: string;
@@ -40,7 +42,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
   const { sessionId, at } = position;
   const events: StoredEvent[] = [];
   const lines: string[] = [];
-  const digests: string[] = [];
+  let digests = NO_DIGESTS;
   let { lastSeq: seq, state } = position;
   let newRunId = position.runId;
   if (newRunId !== undefined) checkName("runId", newRunId);
@@ -67,7 +69,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
     const event = (turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }) as StoredEvent;
     const line = JSON.stringify(event);
     refuseTooLarge(line, event.type);
-    if (line.includes('"sha256:')) digests.push(...findDigests(line));
+    if (line.includes('"sha256:')) digests = [...digests, ...findDigests(line)];
     state = foldRunState(state, event);
     events.push(event);
     lines.push(line);

@@ -19,6 +19,14 @@ export interface AppendRequest {
   readonly large?: ReadonlyMap<number, { readonly parts: number; readonly bytes: number }>;
 }
 
+/** Somebody who waits for the answer to a command. */
+export interface Waiting {
+  settle(result: CommandResult): void;
+  fail(error: StoreError): void;
+  /** How many calls wait together. Default 1. */
+  readonly weight?: number;
+}
+
 /** The appends of one writer that go into one transaction, as the segments that they will be. */
 export class GatheredAppend {
   readonly key: number;
@@ -31,7 +39,7 @@ export class GatheredAppend {
   #characters = 0;
   readonly #segments: SegmentText[] = [];
   readonly #digests: string[] = [];
-  readonly #waiting: { resolve(result: CommandResult): void; reject(error: StoreError): void }[] = [];
+  readonly #waiting: Waiting[] = [];
 
   constructor({ key, epoch, firstSeq }: AppendRequest) {
     this.key = key;
@@ -41,7 +49,7 @@ export class GatheredAppend {
   }
 
   /** @returns how many characters came in */
-  add(request: AppendRequest, resolve: (result: CommandResult) => void, reject: (error: StoreError) => void): number {
+  add(request: AppendRequest, waiting: Waiting): number {
     let added = 0;
     for (const line of request.lines) {
       const large = request.large?.get(this.#nextSeq);
@@ -60,8 +68,13 @@ export class GatheredAppend {
     this.#at = request.at;
     if (request.state !== undefined) this.#state = request.state;
     if (request.digests.length > 0) this.#digests.push(...request.digests);
-    this.#waiting.push({ resolve, reject });
+    this.#waiting.push(waiting);
     return added;
+  }
+
+  /** How many calls wait for it. */
+  get weight(): number {
+    return this.#waiting.length;
   }
 
   toCommand(): AppendCommand {
@@ -80,11 +93,11 @@ export class GatheredAppend {
   }
 
   settle(result: CommandResult): void {
-    for (const { resolve } of this.#waiting) resolve(result);
+    for (const waiting of this.#waiting) waiting.settle(result);
   }
 
   fail(error: StoreError): void {
-    for (const { reject } of this.#waiting) reject(error);
+    for (const waiting of this.#waiting) waiting.fail(error);
   }
 
   #closeSegment(): void {

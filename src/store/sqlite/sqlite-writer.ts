@@ -4,7 +4,7 @@ import { encodeEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
-import type { AppendRequest } from "./gathered-append.ts";
+import type { AppendRequest, Waiting } from "./gathered-append.ts";
 import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
 import type { CommandResult } from "./sqlite-command.ts";
 import type { WriterChannel } from "./writer-channel.ts";
@@ -21,6 +21,33 @@ export interface SqliteWriterHooks {
   onAppend(sessionId: string): void;
   /** The writer is closed, or lost. */
   onEnd(writer: SqliteWriter): void;
+}
+
+const NOTHING = {};
+
+/** A call of `append` that waits for its commit. */
+class PendingAppend implements Waiting {
+  readonly #writer: SqliteWriter;
+  readonly #events: StoredEvent[];
+  readonly #resolve: (events: StoredEvent[]) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(writer: SqliteWriter, events: StoredEvent[], resolve: (events: StoredEvent[]) => void, reject: (error: unknown) => void) {
+    this.#writer = writer;
+    this.#events = events;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  settle(result: CommandResult): void {
+    const refusal = this.#writer.conclude(result);
+    if (refusal === undefined) this.#resolve(this.#events);
+    else this.#reject(refusal);
+  }
+
+  fail(error: StoreError): void {
+    this.#reject(error);
+  }
 }
 
 /**
@@ -55,46 +82,63 @@ export class SqliteWriter implements SessionWriter {
     return this.#lost.signal;
   }
 
-  async append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
-    if (this.#end !== undefined) throw this.#end;
-    const { key, epoch, sessionId } = this;
-    const at = Date.now();
-    const before = this.#state;
-    const { events, lines, state, digests } = encodeEvents(bodies, { ...options, sessionId, lastSeq: this.#givenOut, state: before, at });
-    if (lines.length === 0) return events;
-    const firstSeq = this.#givenOut + 1;
-    this.#givenOut += lines.length;
-    this.#state = state;
-    const request = { key, epoch, firstSeq, lines, at, digests, ...(state === before ? {} : { state }) };
-    const isLarge = lines.some((line) => line.length > LARGE_LINE_CHARACTERS);
-    const result = await (isLarge || this.#before !== undefined ? this.#appendAfterParts(request) : this.#channel.append(request));
-    if (result.is !== "done") throw this.#lose(result);
-    this.#hooks.onAppend(sessionId);
-    return events;
+  append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+    // One promise for each call, made here: an async function would make three, and a stream lives on this path.
+    return new Promise((resolve, reject) => {
+      if (this.#end !== undefined) throw this.#end;
+      const { key, epoch, sessionId } = this;
+      const at = Date.now();
+      const before = this.#state;
+      const { events, lines, state, digests } = encodeEvents(bodies, { ...options, sessionId, lastSeq: this.#givenOut, state: before, at });
+      if (lines.length === 0) {
+        resolve(events);
+        return;
+      }
+      const request: AppendRequest = { key, epoch, firstSeq: this.#givenOut + 1, lines, at, digests, ...(state === before ? NOTHING : { state }) };
+      this.#givenOut += lines.length;
+      this.#state = state;
+      const waiting = new PendingAppend(this, events, resolve, reject);
+      const isLarge = lines.some((line) => line.length > LARGE_LINE_CHARACTERS);
+      if (isLarge || this.#before !== undefined) this.#appendAfterParts(request, waiting);
+      else this.#channel.append(request, waiting);
+    });
+  }
+
+  /** An append is durable, or refused. @returns why it was refused */
+  conclude(result: CommandResult): FencedError | StoreError | undefined {
+    if (result.is !== "done") return this.#lose(result);
+    this.#hooks.onAppend(this.sessionId);
+    return undefined;
   }
 
   /** Stores the large lines part by part, and then appends; whatever this writer appends meanwhile comes after it. */
-  #appendAfterParts(request: AppendRequest): Promise<CommandResult> {
-    const turn = (this.#before ?? Promise.resolve()).then(async () => {
-      const large = new Map<number, { parts: number; bytes: number }>();
+  #appendAfterParts(request: AppendRequest, waiting: Waiting): void {
+    const turn = (this.#before ?? Promise.resolve()).then(() => this.#appendParts(request, waiting));
+    this.#before = turn;
+    void turn.then(() => {
+      if (this.#before === turn) this.#before = undefined;
+    });
+  }
+
+  /** Ends when the append is on its way; never rejects. */
+  async #appendParts(request: AppendRequest, waiting: Waiting): Promise<void> {
+    const large = new Map<number, { parts: number; bytes: number }>();
+    try {
       for (const [index, line] of request.lines.entries()) {
         if (line.length <= LARGE_LINE_CHARACTERS) continue;
         const seq = request.firstSeq + index;
         const stored = await this.#putParts(seq, line);
-        if ("is" in stored) return stored;
+        if ("is" in stored) {
+          waiting.settle(stored);
+          return;
+        }
         large.set(seq, stored);
       }
-      return await this.#channel.append(large.size === 0 ? request : { ...request, large });
-    });
-    const settled = turn.then(
-      () => {},
-      () => {},
-    );
-    this.#before = settled;
-    void settled.then(() => {
-      if (this.#before === settled) this.#before = undefined;
-    });
-    return turn;
+    } catch (error) {
+      waiting.fail(error as StoreError);
+      return;
+    }
+    this.#channel.append(large.size === 0 ? request : { ...request, large }, waiting);
   }
 
   async #putParts(seq: number, line: string): Promise<{ parts: number; bytes: number } | CommandResult> {

@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { StoreError } from "../../errors.ts";
 import { storeClosed } from "../store-faults.ts";
 import { GatheredAppend } from "./gathered-append.ts";
-import type { AppendRequest } from "./gathered-append.ts";
+import type { AppendRequest, Waiting } from "./gathered-append.ts";
 import type { CommandResult, FromThread, SqliteCommand, ThreadOptions, ToThread } from "./sqlite-command.ts";
 
 /** Transactions that are on their way: one that is flushed, and one that is ready for the thread when it is done. */
@@ -12,14 +12,16 @@ const MAX_IN_FLIGHT = 2;
 /** So much is sent at once, without waiting for the end of the turn of the event loop. */
 const SEND_AT_CHARACTERS = 256 * 1024;
 
-/** Somebody who waits for the answer to a command. */
-interface Waiting {
-  settle(result: CommandResult): void;
-  fail(error: StoreError): void;
-}
+/** So many callers hear of a commit in one turn of the event loop; the others in the next, so that timers and sockets get theirs. */
+const SETTLE_PER_TURN = 256;
 
 interface Entry extends Waiting {
   readonly command: SqliteCommand | GatheredAppend;
+}
+
+interface Answer {
+  readonly to: Waiting;
+  readonly result: CommandResult;
 }
 
 export interface LostNotice {
@@ -40,6 +42,8 @@ export class WriterChannel {
   #gatheredCharacters = 0;
   /** By writer: the append at the end of `#gathered` that more events may join. */
   #open = new Map<number, GatheredAppend>();
+  /** What is durable, and not told yet. */
+  readonly #answers: Answer[] = [];
   readonly #inFlight = new Map<number, readonly Waiting[]>();
   #nextId = 1;
   #isScheduled = false;
@@ -81,19 +85,27 @@ export class WriterChannel {
   }
 
   /** Appends, together with whatever else its writer appends before the next transaction begins. */
-  append(request: AppendRequest): Promise<CommandResult> {
-    if (this.#failure !== undefined) return Promise.reject(this.#refusal(this.#failure));
-    return new Promise((resolve, reject) => {
-      let append = this.#open.get(request.key);
-      if (append === undefined || append.epoch !== request.epoch) {
-        append = new GatheredAppend(request);
-        this.#open.set(request.key, append);
-        const gathered = append;
-        this.#gathered.push({ command: gathered, settle: (result) => gathered.settle(result), fail: (error) => gathered.fail(error) });
-      }
-      this.#gatheredCharacters += append.add(request, resolve, reject);
-      this.#schedule();
-    });
+  append(request: AppendRequest, waiting: Waiting): void {
+    if (this.#failure !== undefined) {
+      waiting.fail(this.#refusal(this.#failure));
+      return;
+    }
+    let append = this.#open.get(request.key);
+    if (append === undefined || append.epoch !== request.epoch) {
+      append = new GatheredAppend(request);
+      this.#open.set(request.key, append);
+      const gathered = append;
+      this.#gathered.push({
+        command: gathered,
+        settle: (result) => gathered.settle(result),
+        fail: (error) => gathered.fail(error),
+        get weight() {
+          return gathered.weight;
+        },
+      });
+    }
+    this.#gatheredCharacters += append.add(request, waiting);
+    this.#schedule();
   }
 
   /** Gives freed space back to the file system, as far as readers of other processes let it. */
@@ -122,7 +134,7 @@ export class WriterChannel {
   }
 
   #idle(): Promise<void> {
-    if (this.#gathered.length === 0 && this.#inFlight.size === 0) return Promise.resolve();
+    if (this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
@@ -158,15 +170,35 @@ export class WriterChannel {
       this.#inFlight.delete(message.id);
       // The thread gets its next transaction before the callers hear of this one.
       this.#sendGathered();
-      entries.forEach((entry, index) => entry.settle(message.results[index] as CommandResult));
-      this.#settleIdle();
+      const isWaiting = this.#answers.length > 0;
+      entries.forEach((to, index) => this.#answers.push({ to, result: message.results[index] as CommandResult }));
+      if (!isWaiting) this.#answerSome();
     } else if (message.type === "failed") {
       this.#fail(new StoreError(message.failure.code, message.failure.message));
     }
   }
 
+  /** Tells callers what came of their commands, in the order of the commits. */
+  #answerSome(): void {
+    let told = 0;
+    let count = 0;
+    while (count < this.#answers.length && told < SETTLE_PER_TURN) {
+      const { to, result } = this.#answers[count] as Answer;
+      to.settle(result);
+      told += to.weight ?? 1;
+      count += 1;
+    }
+    this.#answers.splice(0, count);
+    if (this.#answers.length > 0) setImmediate(() => this.#answerSome());
+    else this.#settleIdle();
+  }
+
+  get #isIdle(): boolean {
+    return this.#gathered.length === 0 && this.#inFlight.size === 0 && this.#answers.length === 0;
+  }
+
   #settleIdle(): void {
-    if (this.#gathered.length > 0 || this.#inFlight.size > 0) return;
+    if (!this.#isIdle) return;
     this.#keepAlive(false);
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
@@ -174,6 +206,8 @@ export class WriterChannel {
   #fail(failure: StoreError): void {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
+    // What was committed before the failure is stored, and is told so.
+    for (const { to, result } of this.#answers.splice(0)) to.settle(result);
     const entries = [...[...this.#inFlight.values()].flat(), ...this.#gathered];
     this.#inFlight.clear();
     this.#gathered = [];
