@@ -7,6 +7,7 @@ import { openData } from "../open-data.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Example, type ExampleOutcome, readExamples } from "../read-example.ts";
 import { formatDuration, formatScore } from "../render/format-figures.ts";
+import { toPlainLine, wrapText } from "../render/plain-text.ts";
 import { renderTable } from "../render/render-table.ts";
 import { watchPackageLoop } from "../watch-package-loop.ts";
 
@@ -41,7 +42,7 @@ export async function runExamples(line: CommandLine, folder: string, options: Ex
     if (interrupt.signal.aborted) break;
     if (!json) {
       terminal.print("", `${style.bold(`${index + 1}/${examples.length}  ${example.title}`)}  ${style.dim(`${example.name}, expected: ${toWords(example.expect)}`)}`);
-      terminal.print(style.dim(example.bugs));
+      terminal.print(...wrapText(toPlainLine(example.bugs), terminal.columns()).map((text) => style.dim(text)));
     }
     const result = await repairExample(line, runtime, example, options);
     if (result !== undefined) results.push(result);

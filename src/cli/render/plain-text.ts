@@ -64,3 +64,18 @@ export function fitLine(line: string, columns: number): string {
 export function padTo(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - visibleWidth(text)));
 }
+
+/** A text in lines of at most `columns`, broken between words where that is possible. */
+export function wrapText(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).filter((part) => part !== "")) {
+    if (line !== "" && visibleWidth(line) + 1 + visibleWidth(word) > columns) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return line === "" ? lines : [...lines, line];
+}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { EventBody } from "../../event/event.ts";
 import { formatAge, formatCost, formatDuration, formatUsage } from "./format-figures.ts";
-import { fitLine, toPlainLine, toPlainText, visibleWidth } from "./plain-text.ts";
+import { fitLine, toPlainLine, toPlainText, visibleWidth, wrapText } from "./plain-text.ts";
 import { renderDiff } from "./render-diff.ts";
 import { renderTable } from "./render-table.ts";
 import { createStyle, PLAIN_STYLE } from "./style.ts";
@@ -32,6 +32,12 @@ describe("text from outside", () => {
   it("cannot act on the terminal", () => {
     expect(toPlainText("a\u001B[2Jb\u001B]0;title\u0007c\u202Ed\u0007\r\n")).toBe("abcd\n");
     expect(toPlainLine(" a\n\tb  c ")).toBe("a b c");
+  });
+
+  it("is wrapped between words", () => {
+    expect(wrapText("one two  three\nfour", 9)).toEqual(["one two", "three", "four"]);
+    expect(wrapText("unbreakable", 4)).toEqual(["unbreakable"]);
+    expect(wrapText("", 4)).toEqual([]);
   });
 
   it("is cut by what it takes on the screen, in colour too", () => {
