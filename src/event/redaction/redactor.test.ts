@@ -50,7 +50,17 @@ describe("redactor", () => {
         const text = textOf(redactChunks(cutAt(whole, cuts)));
         expect(text).toMatch(/^before \[redacted:[a-z-]+\] after\.$/);
       }),
+      { numRuns: 1000 },
     );
+  });
+
+  it("L9: a whole secret whose end looks like the beginning of a secret is whole all the same", () => {
+    const pem = "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----";
+    for (const secret of [KEY, pem]) {
+      expect(textOf(redactChunks([`x ${secret}`, " y"]))).toMatch(/^x \[redacted:[a-z-]+\] y$/);
+      expect(textOf(redactChunks([`x ${secret}`, ...secret]))).not.toContain(secret.slice(3, 12));
+    }
+    expect(textOf(redactChunks(["abcabcab", "cabc."], ["abcabc"]))).toBe("[redacted:secret][redacted:secret].");
   });
 
   it("L9: gives every text back unchanged that holds no secret, however it is cut", () => {

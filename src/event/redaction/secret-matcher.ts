@@ -11,6 +11,23 @@ const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "
 /** A token does not begin inside a word: "task-…" holds no "sk-…". */
 const NOT_IN_WORD = "(?<![A-Za-z0-9])";
 
+/** How much of a known secret is compared before the whole of it is. */
+const COMPARED = 4;
+
+/** The characters of all shapes, by their code. */
+const TOKEN_CODES: readonly boolean[] = Array.from({ length: 128 }, (_, code) => /[A-Za-z0-9._~+/=-]/.test(String.fromCharCode(code)));
+
+/** The longest prefix that holds a character that is in no token: `Bearer `, with the character before it. */
+const BEFORE_TOKEN = 8;
+
+/** Where the last word of a text begins that could be an open token, with room for what may stand before it; the text's length where there is none. */
+function tokenStart(text: string): number {
+  let start = text.length;
+  while (start > 0 && TOKEN_CODES[text.charCodeAt(start - 1)] === true) start--;
+  if (start === text.length && !text.endsWith("Bearer ")) return start;
+  return Math.max(0, start - BEFORE_TOKEN);
+}
+
 /** The forms in which a secret may stand in a text: as it is, and as the inside of a JSON string. */
 function writtenForms(secret: KnownSecret): KnownSecret[] {
   const inJson = JSON.stringify(secret.value).slice(1, -1);
@@ -23,10 +40,11 @@ function writtenForms(secret: KnownSecret): KnownSecret[] {
 export class SecretMatcher {
   readonly #known: readonly KnownSecret[];
   readonly #everything: RegExp;
+  /** Something that every secret begins with. Where it is not found, and that is nearly always, nothing else need be looked for. */
+  readonly #anyBeginning: RegExp;
   readonly #openToken: RegExp;
-  /** Every text that a secret or a shape may begin with, to recognise half of it at the end of a delta. */
-  readonly #beginnings: readonly string[];
-  readonly #firstCharacters: ReadonlySet<string>;
+  /** Every text that a secret or a shape may begin with, by its first character, to recognise half of it at the end of a delta. */
+  readonly #beginnings: ReadonlyMap<number, readonly string[]>;
   readonly #longest: number;
 
   constructor(secrets: readonly KnownSecret[]) {
@@ -37,17 +55,24 @@ export class SecretMatcher {
     );
     const sources = [...this.#known.map(({ value }) => escape(value)), PEM_PATTERN, ...shapes];
     this.#everything = new RegExp(sources.map((source) => `(${source})`).join("|"), "g");
+    const beginnings = [...this.#known.map(({ value }) => value.slice(0, COMPARED)), PEM_BEGIN, ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes)];
+    // One class is searched faster than ten words, and nearly every issuer's prefix has one of these two in it.
+    const words = beginnings.filter((text) => !/[-_]/.test(text));
+    this.#anyBeginning = new RegExp(["[-_]", ...new Set(words.map(escape))].join("|"));
     const open = SECRET_SHAPES.map(
       ({ prefixes, characters }) => `${NOT_IN_WORD}(?:${prefixes.map(escape).join("|")})[${characters}]*`,
     );
     this.#openToken = new RegExp(`(?:${open.join("|")})$`);
-    this.#beginnings = [...this.#known.map(({ value }) => value), PEM_BEGIN, ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes)];
-    this.#firstCharacters = new Set(this.#beginnings.map((text) => text.charAt(0)));
-    this.#longest = Math.max(0, ...this.#beginnings.map((text) => text.length));
+    const whole = [...this.#known.map(({ value }) => value), PEM_BEGIN, ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes)];
+    const byFirst = new Map<number, string[]>();
+    for (const text of whole) byFirst.set(text.charCodeAt(0), [...(byFirst.get(text.charCodeAt(0)) ?? []), text]);
+    this.#beginnings = byFirst;
+    this.#longest = Math.max(0, ...whole.map((text) => text.length));
   }
 
   /** The text with a marker in place of every secret; the same string where there is none. */
   replace(text: string): string {
+    if (!this.#anyBeginning.test(text)) return text;
     return text.replace(this.#everything, (...groups) => `[redacted:${this.#nameOf(groups)}]`);
   }
 
@@ -63,15 +88,36 @@ export class SecretMatcher {
    */
   tailStart(text: string): number {
     let start = text.length;
-    const token = this.#openToken.exec(text);
-    if (token !== null) start = token.index;
+    const from = tokenStart(text);
+    const token = from === text.length ? null : this.#openToken.exec(from === 0 ? text : text.slice(from));
+    if (token !== null) start = from + token.index;
     const key = text.lastIndexOf(PEM_BEGIN);
     if (key !== -1 && key < start && PEM_OPEN.test(text.slice(key))) start = key;
     for (let index = Math.max(0, text.length - this.#longest); index < start; index++) {
-      if (!this.#firstCharacters.has(text.charAt(index))) continue;
-      const tail = text.slice(index);
-      if (this.#beginnings.some((beginning) => beginning.length > tail.length && beginning.startsWith(tail))) return index;
+      if (!this.#mayBegin(text, index)) continue;
+      // The end of a whole secret may look like the beginning of another: it is whole all the same.
+      const whole = this.#lastWholeSecret(text, start);
+      if (whole <= index) return index;
+      index = whole - 1;
     }
     return start;
+  }
+
+  #mayBegin(text: string, index: number): boolean {
+    const candidates = this.#beginnings.get(text.charCodeAt(index));
+    if (candidates === undefined) return false;
+    const tail = text.slice(index);
+    return candidates.some((beginning) => beginning.length > tail.length && beginning.startsWith(tail));
+  }
+
+  /** Where the last whole secret before `end` ends; 0 where there is none. */
+  #lastWholeSecret(text: string, end: number): number {
+    if (!this.#anyBeginning.test(text)) return 0;
+    let last = 0;
+    for (const match of text.matchAll(this.#everything)) {
+      const after = match.index + match[0].length;
+      if (after <= end) last = after;
+    }
+    return last;
   }
 }
