@@ -5,7 +5,7 @@ import type { OutputAdapter } from "../loop-types.ts";
 /** The name under which every box reports the change to its workspace. */
 export const WORKSPACE_PATCH = "workspace.patch";
 
-/** What an agent left behind: the change to its workspace and the last thing that it said. */
+/** What an agent left behind: the change to its workspace and the last thing that it said. @stable */
 export interface WorkspacePatch {
   /** A Git-style unified diff against the workspace as it was when the first box of the lineage started. Absent where nothing changed, or where it stands in `blob`. */
   readonly patch?: string;

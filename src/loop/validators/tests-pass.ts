@@ -4,6 +4,7 @@ import type { ExecResult } from "../../sandbox/sandbox.ts";
 import type { Validator, Verdict } from "../loop-types.ts";
 import { parseFailedTests, parseTestCounts } from "./parse-test-counts.ts";
 
+/** How {@link testsPass} runs the tests. @stable */
 export interface TestsPassOptions {
   /** What runs the tests in the box's workspace: a shell command line, or a program with its arguments. Default `npm test`. */
   readonly command?: string | readonly string[];
