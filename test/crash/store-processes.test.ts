@@ -7,16 +7,13 @@ import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 import type { StoredEvent } from "../../dist/event/event.js";
 import { StoreProcess } from "./store-process.ts";
 
-const MOUNT = "mount";
-const UNMOUNT = "umount";
-
 const folder = mkdtempSync(join(tmpdir(), "skein-processes-"));
 const mounts: string[] = [];
 let count = 0;
 
 afterAll(() => {
   // Lazily: the binding gives its descriptors back when its statements are collected.
-  for (const mount of mounts) execFileSync(UNMOUNT, ["--lazy", mount]);
+  for (const mount of mounts) execFileSync("umount", ["--lazy", mount]);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -27,7 +24,7 @@ function mountTmpfs(options: string): string | undefined {
   const point = join(folder, `mount-${count++}`);
   mkdirSync(point);
   try {
-    execFileSync(MOUNT, ["-t", "tmpfs", "-o", options, "tmpfs", point], { stdio: "ignore" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", point], { stdio: "ignore" });
   } catch {
     return undefined;
   }
@@ -157,7 +154,7 @@ describe("disks", () => {
     expect(await readAll(store.read("full"))).toEqual(stored);
     await store.close();
 
-    execFileSync(MOUNT, ["-o", "remount,size=64m", small as string]);
+    execFileSync("mount", ["-o", "remount,size=64m", small as string]);
     const again = await openSqliteStore(path);
     await again.openWriter("full");
     const log = await readAll(again.read("full"));
@@ -175,9 +172,9 @@ describe("disks", () => {
     const writer = await writing.openWriter("old");
     await writer.append([{ type: "run.started", kind: "task", task: 1 }]);
     await writing.close();
-    execFileSync(MOUNT, ["--bind", readOnly as string, readOnly as string]);
+    execFileSync("mount", ["--bind", readOnly as string, readOnly as string]);
     mounts.unshift(readOnly as string);
-    execFileSync(MOUNT, ["-o", "remount,bind,ro", readOnly as string]);
+    execFileSync("mount", ["-o", "remount,bind,ro", readOnly as string]);
     const reading = await openSqliteStore(path, { readOnly: true });
     expect(await readAll(reading.read("old"))).toHaveLength(1);
     await reading.close();
