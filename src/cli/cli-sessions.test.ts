@@ -58,6 +58,18 @@ describe("ls", () => {
     expect(all.map(({ id }) => id).sort()).toEqual(["loop_abcdef", "loop_abcdef.0", "loop_abcdef.1"]);
   });
 
+  it("takes the data directory before and behind the command, and from the environment", async () => {
+    const elsewhere = await makeFolder();
+    const data = join(cwd, ".skein");
+    for (const args of [["--data", data, "ls"], ["ls", "--data", data], [`--data=${data}`, "--no-color", "ls"]]) {
+      expect((await skein(elsewhere, args)).stdout).toContain("loop_abcdef");
+    }
+    expect((await skein(elsewhere, ["ls"], { SKEIN_DATA: data })).stdout).toContain("loop_abcdef");
+    // The option of a command in a group is that command's, too.
+    expect((await skein(elsewhere, ["boxes", "ls", "--data", "file-that-is-not-there/x"])).stdout).toBe("No boxes.\n");
+    expect((await skein(elsewhere, ["boxes", "ls", "--data", cwd])).stderr).toContain("[store_foreign]");
+  });
+
   it("narrows by status and kind", async () => {
     expect((await skein(cwd, ["ls", "--status", "failed"])).stdout).toMatch(/No session fits/);
     expect(JSON.parse((await skein(cwd, ["ls", "--kind", "loop", "--json"])).stdout)).toHaveLength(1);

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { addCommands } from "./commands/index.ts";
-import type { CommandLine } from "./common-options.ts";
+import { type CommandLine, moveLeadingOptions } from "./common-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readVersion } from "./read-version.ts";
 import { renderThrown, renderUsageError, toErrorExitCode } from "./report-error.ts";
@@ -18,7 +18,7 @@ export async function runCommandLine(argv: readonly string[], world: Omit<Comman
   };
   const program = createProgram(line);
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(moveLeadingOptions(argv), { from: "user" });
   } catch (error) {
     exitCode = toErrorExitCode(error);
     // What commander throws it has said already; an interrupt needs no explanation.

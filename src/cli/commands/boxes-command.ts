@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { addCommonOptions, type CommandLine, type CommonOptions } from "../common-options.ts";
+import { addCommonOptions, addExamples, type CommandLine, type CommonOptions } from "../common-options.ts";
 
 export function addBoxesCommand(program: Command, line: CommandLine): void {
   const boxes = program.command("boxes").description("The boxes of this data directory: list them, delete them.");
@@ -20,5 +20,6 @@ export function addBoxesCommand(program: Command, line: CommandLine): void {
     .description("Delete the boxes whose owner is gone.")
     .action(async (options: CommonOptions) => (await import("../actions/boxes.ts")).pruneBoxes(line, options));
   addCommonOptions(prune, ["skein boxes prune"]);
-  addCommonOptions(boxes, ["skein boxes ls", "skein boxes prune"]);
+  // Its options are those of its commands: one that both had would be taken by the wrong one.
+  addExamples(boxes, ["skein boxes ls", "skein boxes prune"]);
 }
