@@ -101,6 +101,8 @@ export { race } from "./loop/drivers/race.ts";
 export { randomK } from "./loop/drivers/random-k.ts";
 export { refine } from "./loop/drivers/refine.ts";
 export type { RefineOptions } from "./loop/drivers/refine.ts";
+export { forkLoop } from "./loop/fork-loop.ts";
+export type { ForkLoopOptions } from "./loop/fork-loop.ts";
 export type {
   AgentRunSpec,
   Driver,

@@ -72,8 +72,8 @@ export interface SandboxLineage {
   adopt(record: BoxRecord, box: Box | null, index?: number): Place;
   /** A later turn of an adopted box. */
   adoptTurn(place: Place, index?: number): Place;
-  /** A checkpoint that an earlier process took. */
-  adoptCheckpoint(place: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }): void;
+  /** A checkpoint that an earlier process took. One that is borrowed is another loop's, which deletes it. */
+  adoptCheckpoint(place: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }, borrowed?: boolean): void;
   /** True while a later round can descend from the place. */
   isReachable(place: Place): boolean;
   /** True while the place is the last one of its living box. */
@@ -261,12 +261,12 @@ class OwningLineage implements SandboxLineage {
     return { branch, turn: owned.turn, ...(index === undefined ? {} : { index }) };
   }
 
-  adoptCheckpoint({ branch, turn }: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }): void {
+  adoptCheckpoint({ branch, turn }: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }, borrowed = false): void {
     const owned = this.#owned.get(branch);
     if (owned === undefined) return;
     owned.checkpoints.set(turn, Promise.resolve(checkpoint));
     owned.reachable.add(turn);
-    this.#checkpointIds.add(checkpoint.checkpointId);
+    if (!borrowed) this.#checkpointIds.add(checkpoint.checkpointId);
   }
 
   #own(branch: Branch, index: number | undefined): Place {

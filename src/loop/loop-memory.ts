@@ -5,7 +5,7 @@ import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import type { Box, SandboxClient } from "../sandbox/sandbox.ts";
-import type { SessionStore } from "../store/session-store.ts";
+import type { Session, SessionStore } from "../store/session-store.ts";
 import type { Iteration, OutputAdapter, Plan } from "./loop-types.ts";
 import type { IterationRecord, LoopRecord } from "./loop-record.ts";
 import { decisionOf, foldLoop, isFinished } from "./loop-record.ts";
@@ -19,22 +19,25 @@ export class LoopMemory<Task, Output> {
   readonly #record: LoopRecord;
   readonly #store: SessionStore;
   readonly #output: OutputAdapter<Output>;
+  /** Up to here the log is that of the loop that this one was forked from: its boxes and checkpoints are not ours. */
+  readonly #borrowedSeq: number;
   /** The living boxes that the log names. */
   readonly #boxes = new Map<string, Box>();
   /** The latest place of each box that was taken over. */
   readonly #places = new Map<string, Place>();
   #usage: Usage = {};
 
-  private constructor(record: LoopRecord, store: SessionStore, output: OutputAdapter<Output>) {
+  private constructor(record: LoopRecord, store: SessionStore, output: OutputAdapter<Output>, borrowedSeq: number) {
     this.#record = record;
     this.#store = store;
     this.#output = output;
+    this.#borrowedSeq = borrowedSeq;
   }
 
   /** Reads the log of a session up to `historySeq`; 0: there is none. */
   static async read<Task, Output>(
     store: SessionStore,
-    sessionId: string,
+    { id: sessionId, forkedFrom }: Session,
     historySeq: number,
     output: OutputAdapter<Output>,
   ): Promise<LoopMemory<Task, Output>> {
@@ -46,7 +49,7 @@ export class LoopMemory<Task, Output> {
         yield event;
       }
     }
-    const memory = new LoopMemory<Task, Output>(await foldLoop(history()), store, output);
+    const memory = new LoopMemory<Task, Output>(await foldLoop(history()), store, output, forkedFrom?.atSeq ?? 0);
     memory.#usage = summary.usage;
     return memory;
   }
@@ -75,7 +78,7 @@ export class LoopMemory<Task, Output> {
   async attachBoxes(client: SandboxClient, sessionId: string, maxConcurrency: number): Promise<void> {
     if (client.attach === undefined || this.#record.lastRunId === undefined) return;
     const needed = new Set([...this.#record.iterations.values()].map(({ started }) => started.boxId));
-    const known = [...this.#record.boxes.values()].filter(({ deleted }) => !deleted).map(({ boxId }) => boxId);
+    const known = [...this.#record.boxes.values()].filter(({ deleted, seq }) => !deleted && seq > this.#borrowedSeq).map(({ boxId }) => boxId);
     const listed = (await client.list?.({ "skein.session": sessionId })) ?? [];
     const ids = [...new Set([...known, ...listed.map(({ id }) => id)])];
     await mapWithConcurrency(ids, maxConcurrency, async (id) => {
@@ -158,7 +161,7 @@ export class LoopMemory<Task, Output> {
     const place = before === undefined ? lineage.adopt(trace, this.#boxes.get(boxId) ?? null, index) : lineage.adoptTurn(before, index);
     this.#places.set(boxId, place);
     const checkpoint = this.#record.checkpoints.get(index);
-    if (checkpoint !== undefined) lineage.adoptCheckpoint(place, checkpoint);
+    if (checkpoint !== undefined) lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
     return place;
   }
 }

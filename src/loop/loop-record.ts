@@ -13,6 +13,8 @@ export interface RoundRecord {
   readonly planned: StoredEventOf<"round.planned">;
   /** The first iteration's index. */
   readonly first: number;
+  /** The round's last event before its decision. */
+  readonly endSeq: number;
   readonly decision?: StoredEventOf<"decision.made">;
 }
 
@@ -22,6 +24,8 @@ export interface BoxTrace {
   readonly mode: "memory" | "files" | "fresh";
   readonly conversationId?: string;
   readonly deleted: boolean;
+  /** Where the log first names it. */
+  readonly seq: number;
 }
 
 /** The whole of a loop's log, by what it is about. */
@@ -48,6 +52,10 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
   let elapsedMs = 0;
   let runStartedAt = 0;
   for await (const event of events) {
+    const open = rounds.at(-1);
+    if (open !== undefined && open.decision === undefined && event.type !== "decision.made" && event.type !== "final") {
+      rounds[rounds.length - 1] = { ...open, endSeq: event.seq };
+    }
     switch (event.type) {
       case "run.started":
         lastRunId = event.runId;
@@ -62,7 +70,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
       case "round.planned": {
         const before = rounds.at(-1);
         // An empty plan is asked for again: what ended the loop then may have changed.
-        if (event.tasks.length > 0) rounds.push({ planned: event, first: before === undefined ? 0 : before.first + before.planned.tasks.length });
+        if (event.tasks.length > 0) rounds.push({ planned: event, first: before === undefined ? 0 : before.first + before.planned.tasks.length, endSeq: event.seq });
         break;
       }
       case "decision.made": {
@@ -83,7 +91,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
       case "box.forked": {
         const { boxId, conversationId } = event;
         const mode = event.type === "box.created" ? "fresh" : event.mode;
-        boxes.set(boxId, { boxId, mode, ...(conversationId === undefined ? {} : { conversationId }), deleted: false });
+        boxes.set(boxId, { boxId, mode, ...(conversationId === undefined ? {} : { conversationId }), deleted: false, seq: event.seq });
         break;
       }
       case "box.deleted": {

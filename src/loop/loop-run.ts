@@ -180,6 +180,7 @@ export class LoopRun<Task, Output, Decision> {
       const before = this.#history.length;
       if (plan.keep !== undefined) await this.#keepOnly(lineage, descent, [...plan.keep, ...(plan.parents ?? [])]);
       const spent = await this.#runRound(lineage, descent, plan, round);
+      if (this.#shares && this.#settings.everyRound) await this.#checkpoint(lineage, descent, this.#history.slice(before));
       await this.#log.drain();
       const decision = await this.#decide(round);
       if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
@@ -354,7 +355,6 @@ export class LoopRun<Task, Output, Decision> {
   async #prune(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, namesParents: boolean, before: number): Promise<void> {
     if (!this.#shares) return;
     const fresh = this.#history.slice(before).map(({ index }) => index);
-    if (this.#settings.everyRound) await this.#checkpoint(lineage, descent, fresh);
     if (!namesParents) {
       const parent = descent.defaultParent();
       await lineage.prune(parent === undefined ? [] : descent.placesOf([parent]));
@@ -367,10 +367,11 @@ export class LoopRun<Task, Output, Decision> {
     if (this.#shares) await lineage.prune(descent.placesOf(indexes));
   }
 
-  async #checkpoint(lineage: SandboxLineage, descent: Descent, indexes: readonly number[]): Promise<void> {
-    await mapWithConcurrency(indexes, this.#settings.maxConcurrency, async (index) => {
+  /** A fork point at the end of each iteration of a round. */
+  async #checkpoint(lineage: SandboxLineage, descent: Descent, iterations: readonly Iteration<Task, Output>[]): Promise<void> {
+    await mapWithConcurrency(iterations, this.#settings.maxConcurrency, async ({ index, events }) => {
       const [place] = descent.placesOf([index]);
-      const atSeq = this.#history[index]?.events.at(-1)?.seq;
+      const atSeq = events.at(-1)?.seq;
       if (place === undefined || !lineage.isHead(place)) return;
       await lineage.checkpoint(place, { onlyMemory: this.#settings.onlyMemory, ...(atSeq === undefined ? {} : { atSeq }) });
     });

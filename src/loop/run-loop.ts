@@ -37,7 +37,7 @@ export async function runLoop<Task, Output, Decision>(
       ...(labels === undefined ? {} : { labels }),
     });
     try {
-      const memory = await LoopMemory.read<Task, Output>(store, sessionId, open.historySeq, options.output);
+      const memory = await LoopMemory.read<Task, Output>(store, open.session, open.historySeq, options.output);
       return await new LoopRun(options, settings, store, open, memory).execute();
     } finally {
       // A lease that cannot be given up runs out by itself.

@@ -32,7 +32,7 @@ export interface ScriptedTurn {
 
 /** A call that a scripted client saw, in order. */
 export interface ScriptedCall {
-  readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "resumeTurn" | "attach" | "delete" | "forkStatus";
+  readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "resumeTurn" | "attach" | "restore" | "deleteCheckpoint" | "delete" | "forkStatus";
   readonly boxId?: string;
   readonly sessionId?: string | undefined;
   readonly detail?: unknown;
@@ -76,12 +76,24 @@ class ScriptedClient implements ScriptedSandbox {
   readonly #living = new Map<string, Box>();
   readonly forkStatus?: () => Promise<ForkStatus>;
   readonly attach?: (boxId: string) => Promise<Box | null>;
+  readonly restore?: NonNullable<SandboxClient["restore"]>;
+  readonly deleteCheckpoint?: (checkpointId: string) => Promise<void>;
   readonly list?: (labels?: Labels) => Promise<BoxInfo[]>;
   readonly #labels = new Map<string, Labels>();
 
   constructor(options: ScriptedSandboxOptions) {
     this.#options = options;
     const { modes } = options;
+    if (modes !== undefined) {
+      this.restore = async (checkpointId, restoreOptions) => {
+        await this.note({ method: "restore", detail: { checkpointId } });
+        return this.restoreFrom(checkpointId, restoreOptions?.labels);
+      };
+      this.deleteCheckpoint = async (checkpointId) => {
+        await this.note({ method: "deleteCheckpoint", detail: { checkpointId } });
+        this.#checkpoints.delete(checkpointId);
+      };
+    }
     if (options.attachable === true) {
       this.attach = async (boxId) => {
         await this.note({ method: "attach", boxId });
