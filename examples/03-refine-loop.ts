@@ -30,13 +30,14 @@ const files = [
 ];
 
 await using store = await openMemoryStore();
+await using sandboxClient = await openLocalSandbox({ directory: "boxes" });
 const result = await runLoop<string, WorkspacePatch, string>({
   task: "Make the tests pass.",
   driver: refine(),
   agentRun: { profile: { name: "repair" }, taskToPrompt: (task) => task, box: { files } },
   output: workspacePatch(),
   validator: testsPass(),
-  sandboxClient: await openLocalSandbox({ directory: "boxes" }),
+  sandboxClient,
   store,
   maxIterations: 3,
 });

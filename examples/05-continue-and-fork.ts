@@ -22,12 +22,13 @@ const hear = (event: StoredEvent): void => {
   if (event.type === "box.forked") boxes.push(`forked (${event.mode})`);
 };
 
+await using sandboxClient = await openLocalSandbox({ directory: "boxes" });
 const result = await runLoop({
   task: "",
   driver,
   agentRun: { profile: { name: "pupil", agent: "scripted" }, taskToPrompt: (task) => task },
   output: { parse: (events) => events.map((event) => (event.type === "text.delta" ? event.text : "")).join("") },
-  sandboxClient: await openLocalSandbox({ directory: "boxes" }),
+  sandboxClient,
   lineage: { sessionContinuity: true, forkFanout: true },
   onEvent: hear,
 });
