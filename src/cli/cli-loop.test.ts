@@ -94,6 +94,25 @@ describe("skein loop", () => {
     }
   });
 
+  it("K10: a killed loop goes on where it stopped, as a new run of its session", async () => {
+    const cwd = await makeFolder(BROKEN);
+    const running = startSkein(cwd, ["loop", "./pkg", "--json"]);
+    await running.waitFor(/"tool\.started".*try 1/);
+    running.kill("SIGKILL");
+    await running.ended;
+    const { exitCode, stdout } = await skein(cwd, ["loop", "./pkg", "--resume", "last", "--on-lost-box", "fresh"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/The winning change \(#\d\):/);
+    const log = await readLog(cwd, "last");
+    expect(log.flatMap((event) => (event.type === "final" ? [event.status] : []))).toEqual(["interrupted", "completed"]);
+    const starts = log.filter((event) => event.type === "run.started");
+    expect(starts.at(-1)).toMatchObject({ continues: starts[0]?.runId });
+    const changed = await skein(cwd, ["loop", "./pkg", "--driver", "best-of-k", "--resume", "last"]);
+    expect(changed.exitCode).toBe(2);
+    expect(changed.stderr).toContain("[loop_changed]");
+    expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
+  });
+
   it.each(["SIGINT", "SIGTERM"] as const)("L6, K3: %s aborts in order: one final, no box left, exit code 130", async (signal) => {
     const cwd = await makeFolder(HOPELESS);
     const running = startSkein(cwd, ["loop", "./pkg"]);

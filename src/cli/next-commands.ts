@@ -1,4 +1,5 @@
 import type { CommonOptions } from "./common-options.ts";
+import type { LoopProgress } from "./render/loop-progress.ts";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 
@@ -12,12 +13,19 @@ export function nextCommand(words: readonly string[], options: CommonOptions): s
   return ["skein", ...words, ...(options.data === undefined ? [] : ["--data", options.data])].map(quoteWord).join(" ");
 }
 
+/** The change that there is to apply. */
+export type NamedChange = "none" | "winner" | { readonly iteration: number };
+
+/** How the change is named to `skein apply`: one that was refused must be asked for. */
+export function toChange(hasPatch: boolean, { winner }: LoopProgress): NamedChange {
+  if (!hasPatch) return "none";
+  return winner?.verdict?.valid === false ? { iteration: winner.index } : "winner";
+}
+
 /** How to look at a session again. */
-export function renderNextCommands(sessionId: string, options: CommonOptions, hasPatch: boolean): string[] {
-  const lines = [
-    `  ${nextCommand(["show", sessionId], options)}`,
-    `  ${nextCommand(["replay", sessionId], options)}`,
-  ];
-  if (hasPatch) lines.push(`  ${nextCommand(["apply", sessionId], options)}`);
-  return lines;
+export function renderNextCommands(sessionId: string, options: CommonOptions, change: NamedChange): string[] {
+  const lines = [["show", sessionId], ["replay", sessionId]];
+  if (change === "winner") lines.push(["apply", sessionId]);
+  else if (change !== "none") lines.push(["apply", sessionId, "--iteration", String(change.iteration)]);
+  return lines.map((words) => `  ${nextCommand(words, options)}`);
 }

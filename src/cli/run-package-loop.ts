@@ -35,6 +35,8 @@ export interface PackageLoop {
 export interface PackageLoopContext {
   readonly runtime: Runtime;
   readonly sessionId: string;
+  /** Go on in this session where an earlier run stopped. */
+  readonly resume?: { readonly onLostBox: "fail" | "fresh" };
   readonly signal: AbortSignal;
   onEvent(event: StoredEvent): void;
 }
@@ -63,6 +65,7 @@ export async function runPackageLoop(loop: PackageLoop, context: PackageLoopCont
     sandboxClient: await context.runtime.openSandbox(),
     store: context.runtime.store,
     sessionId: context.sessionId,
+    ...(context.resume === undefined ? {} : { resume: true, onLostBox: context.resume.onLostBox }),
     labels: { title, ...(workspace === undefined ? {} : { workspace }) },
     signal: context.signal,
     maxIterations: loop.maxIterations,

@@ -4,7 +4,7 @@ import type { Runtime } from "../runtime/open-runtime.ts";
 import type { CommandLine, CommonOptions } from "./common-options.ts";
 import { toExitCode } from "./exit-codes.ts";
 import { createLoopViewer } from "./loop-viewer.ts";
-import { renderNextCommands } from "./next-commands.ts";
+import { renderNextCommands, toChange } from "./next-commands.ts";
 import { loadPatch } from "./read-patch.ts";
 import { formatScore } from "./render/format-figures.ts";
 import { renderIterationTable } from "./render/iteration-table.ts";
@@ -23,12 +23,14 @@ export interface WatchedLoop {
 export interface WatchOptions {
   readonly sessionId: string;
   readonly options: CommonOptions;
+  /** Go on in the session, where an earlier run stopped. */
+  readonly resume?: { readonly onLostBox: "fail" | "fresh" };
   /** Prints nothing at all. */
   readonly quiet?: boolean;
 }
 
 /** Runs a loop and shows it live, then its iterations, the winning change and how to look at it again. With `--json`: its events alone. */
-export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop: PackageLoop, { sessionId, options, quiet = false }: WatchOptions): Promise<WatchedLoop> {
+export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop: PackageLoop, { sessionId, options, resume, quiet = false }: WatchOptions): Promise<WatchedLoop> {
   const { terminal, interrupt } = line;
   const { style } = terminal;
   const json = options.json === true;
@@ -41,12 +43,15 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
   const viewer = createLoopViewer({ terminal, sessionId, now: line.now, live: !json && terminal.isTty });
   if (!json && terminal.isTty && !capabilities.contained) viewer.notice("not contained");
   const speakAgain = !json && terminal.isTty ? interrupt.speakThrough((text) => viewer.notice(text)) : () => {};
+  // What the earlier runs came to belongs to the picture, though it is not told again.
+  if (resume !== undefined) for await (const event of runtime.store.read(sessionId)) viewer.progress.add(event);
   let patch: string | undefined;
   let status: RunStatus;
   try {
     const result = await runPackageLoop(loop, {
       runtime,
       sessionId,
+      ...(resume === undefined ? {} : { resume }),
       signal: interrupt.signal,
       onEvent: (event) => {
         if (!json) return viewer.show(event);
@@ -67,7 +72,7 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
   if (!json) {
     if (progress.iterations.length > 0) terminal.print("", ...renderIterationTable(progress, style, terminal.columns()));
     if (patch !== undefined) terminal.print("", style.bold(describeChange(progress)), ...renderDiff(patch, style));
-    terminal.print("", "Look at it again:", ...renderNextCommands(sessionId, options, patch !== undefined));
+    terminal.print("", "Look at it again:", ...renderNextCommands(sessionId, options, toChange(patch !== undefined, progress)));
   }
   return { sessionId, status, exitCode: toExitCode(status), progress };
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { ValidationError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
 import type { LoopBudget, LoopLineageOptions } from "../../loop/loop-types.ts";
+import { findSession } from "../../runtime/find-session.ts";
 import { readPackageCheck } from "../../runtime/package-check.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
@@ -24,6 +25,8 @@ export interface LoopOptions extends CommonOptions, AgentOptions, TaskOptions {
   readonly maxCost?: number;
   readonly maxTokens?: number;
   readonly maxDuration?: number;
+  readonly resume?: string;
+  readonly onLostBox: "fail" | "fresh";
 }
 
 const DEFAULT_FANOUT_ROUNDS = 2;
@@ -36,6 +39,7 @@ export async function loopPackage(line: CommandLine, taskText: string, options: 
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
+  const sessionId = options.resume === undefined ? createId("loop") : (await findSession(runtime.store, options.resume)).id;
   const lineage = toLineage(options);
   const budget = toBudget(options);
   const packageLoop: PackageLoop = {
@@ -55,7 +59,11 @@ export async function loopPackage(line: CommandLine, taskText: string, options: 
     ...(lineage === undefined ? {} : { lineage }),
     ...(budget === undefined ? {} : { budget }),
   };
-  const outcome = await watchPackageLoop(line, runtime, packageLoop, { sessionId: createId("loop"), options });
+  const outcome = await watchPackageLoop(line, runtime, packageLoop, {
+    sessionId,
+    options,
+    ...(options.resume === undefined ? {} : { resume: { onLostBox: options.onLostBox } }),
+  });
   line.exit(outcome.exitCode);
 }
 

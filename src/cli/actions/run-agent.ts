@@ -61,7 +61,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     if (event.type === "final") final = event;
     if (event.type === "artifact.created" && event.name === WORKSPACE_PATCH) hasPatch = true;
   }
-  if (!json) terminal.print("", ...renderNextCommands(sessionId, options, hasPatch));
+  if (!json) terminal.print("", ...renderNextCommands(sessionId, options, hasPatch ? "winner" : "none"));
   line.exit(toExitCode(final?.status ?? "interrupted"));
 }
 

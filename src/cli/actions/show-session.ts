@@ -3,7 +3,7 @@ import { findSession } from "../../runtime/find-session.ts";
 import type { Session, SessionStore } from "../../store/session-store.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
-import { nextCommand, renderNextCommands } from "../next-commands.ts";
+import { type NamedChange, nextCommand, renderNextCommands, toChange } from "../next-commands.ts";
 import { readLoopProgress } from "../read-loop.ts";
 import { readPatch } from "../read-patch.ts";
 import { formatAgo, formatCount } from "../render/format-figures.ts";
@@ -46,12 +46,14 @@ export async function showSession(line: CommandLine, wanted: string, options: Sh
   if (session.parentId !== undefined) terminal.print(style.dim(`part of ${session.parentId}`));
   terminal.print("", ...view.render({ width, now: line.now() }, terminal.style));
   const commands = session.kind === "loop" && view.attempt !== undefined ? [`  ${nextCommand(["show", view.attempt], options)}`] : [];
-  if (session.parentId === undefined) commands.push(...renderNextCommands(session.id, options, view.patch !== undefined).slice(1));
+  if (session.parentId === undefined) commands.push(...renderNextCommands(session.id, options, view.change).slice(1));
+  if (session.kind === "loop" && session.status === "interrupted") commands.push(`  the same skein loop … with --resume ${session.id} goes on`);
   if (commands.length > 0) terminal.print("", ...commands);
 }
 
 interface View {
   readonly patch: string | undefined;
+  readonly change: NamedChange;
   /** The session of an attempt, to show how to look at one: the winner's, else the first one's. */
   readonly attempt?: string;
   readonly json: Readonly<Record<string, unknown>>;
@@ -61,8 +63,10 @@ interface View {
 async function readRun(store: SessionStore, session: Session): Promise<View> {
   let run = createRunState();
   for await (const event of store.read(session.id)) run = foldEvent(run, event);
+  const patch = await readPatch(store, session.id);
   return {
-    patch: await readPatch(store, session.id),
+    patch,
+    change: patch === undefined ? "none" : "winner",
     json: { run },
     render: (options, style) => renderRun(run, style, options),
   };
@@ -71,10 +75,12 @@ async function readRun(store: SessionStore, session: Session): Promise<View> {
 async function readLoop(store: SessionStore, session: Session): Promise<View> {
   const progress = await readLoopProgress(store, session.id);
   const { winner, driver, limits, rounds, iterations, decision, final, usage } = progress;
+  const patch = winner === undefined ? undefined : await readPatch(store, winner.sessionId);
   const shown = (winner ?? iterations[0])?.sessionId;
   return {
     ...(shown === undefined ? {} : { attempt: shown }),
-    patch: winner === undefined ? undefined : await readPatch(store, winner.sessionId),
+    patch,
+    change: toChange(patch !== undefined, progress),
     json: { driver, limits, rounds, iterations, decision, final, usage, winner: winner?.index },
     render: (options, style) => renderLoop(progress, style, options),
   };
