@@ -35,6 +35,8 @@ const PACKAGE_HOMES = {
   "@agentclientprotocol/sdk": "src/agent/acp/",
   acorn: "src/agent/repair/",
   "acorn-walk": "src/agent/repair/",
+  ai: "src/loop/validators/",
+  ajv: "src/loop/validators/",
   "cli-table3": "src/cli/",
   commander: "src/cli/",
   diff: "src/sandbox/boxd/",
@@ -165,10 +167,18 @@ export default {
     // A package that is used but not declared works here and fails at the user's.
     {
       name: "declared-dependencies",
-      comment: "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers.",
+      comment: "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge.",
       severity: "error",
-      from: { path: "^src/", pathNot: [TEST, "^src/testing/"] },
+      from: { path: "^src/", pathNot: [TEST, "^src/testing/", "^src/loop/validators/model-judge[.]ts$"] },
       to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
+    },
+    // The root must load without what only some of its users have, and without waiting for a compiler that most never ask for.
+    {
+      name: "validators-load-packages-when-asked",
+      comment: "ai and ajv are imported by import() in the function that needs them; their types are free.",
+      severity: "error",
+      from: { path: "^src/loop/validators/", pathNot: TEST },
+      to: { path: "(^|/)node_modules/(ai|ajv)/", dynamic: false, dependencyTypesNot: ["type-only"] },
     },
     // An import that leads nowhere is found here and not by a user.
     { name: "imports-resolve", severity: "error", from: {}, to: { couldNotResolve: true } },
