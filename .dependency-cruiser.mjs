@@ -170,7 +170,7 @@ export default {
       comment: "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge.",
       severity: "error",
       from: { path: "^src/", pathNot: [TEST, "^src/testing/", "^src/loop/validators/model-judge[.]ts$"] },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"] },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"], dependencyTypesNot: ["npm-peer"] },
     },
     // The root must load without what only some of its users have, and without waiting for a compiler that most never ask for.
     {
