@@ -44,6 +44,8 @@ export type { Backend, BackendContext, BackendInput, TaskSpec } from "./backend/
 
 export type {
   AppendBody,
+  ImportedRecord,
+  ImportedSession,
   NewSession,
   OpenStoreOptions,
   OpenWriterOptions,
@@ -59,6 +61,8 @@ export type {
   StoreCapabilities,
   TailOptions,
 } from "./store/session-store.ts";
+export { exportSession, importSession } from "./store/session-file.ts";
+export type { ImportSessionOptions } from "./store/session-file.ts";
 export { openMemoryStore } from "./store/memory/index.ts";
 
 export { probeSandboxCapabilities } from "./sandbox/capabilities.ts";
@@ -122,7 +126,14 @@ export { workspacePatch } from "./loop/outputs/workspace-patch.ts";
 export type { WorkspacePatch } from "./loop/outputs/workspace-patch.ts";
 export { runLoop } from "./loop/run-loop.ts";
 export { selectWinner } from "./loop/select-winner.ts";
+export { jsonSchema } from "./loop/validators/json-schema.ts";
+export type { JsonSchemaOptions } from "./loop/validators/json-schema.ts";
+export { modelJudge } from "./loop/validators/model-judge.ts";
+export type { JudgeModel, ModelJudgeOptions } from "./loop/validators/model-judge.ts";
 export { testsPass } from "./loop/validators/tests-pass.ts";
 export type { TestsPassOptions } from "./loop/validators/tests-pass.ts";
+export { weighted } from "./loop/validators/weighted.ts";
+export type { WeightedPart } from "./loop/validators/weighted.ts";
+export { withTimeLimit } from "./loop/validators/with-time-limit.ts";
 
 export { mapWithConcurrency } from "./internal/map-with-concurrency.ts";
