@@ -25,7 +25,6 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["threads-only-under-sqlite", "src/internal/threads.ts", 'import { Worker } from "node:worker_threads"; new Worker("x");'],
   ["declared-dependencies", "src/internal/undeclared.ts", 'import ts from "typescript"; ts.version;'],
   ["validators-load-packages-when-asked", "src/loop/validators/eager.ts", 'import { Ajv } from "ajv"; new Ajv();'],
-  ["validators-load-packages-when-asked", "src/loop/validators/eager.ts", 'import Ajv from "ajv"; new Ajv();'],
   ["imports-resolve", "src/internal/nowhere.ts", 'import "./nowhere-at-all.ts";'],
   ["nothing-imports-tests", "src/internal/uses-test.ts", 'import "./some.test.ts";'],
   ["no-cycles", "src/internal/one.ts", 'import type { Two } from "./two.ts"; export type One = Two | 1;'],
