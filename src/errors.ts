@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   event_invalid: entry("validation", "An event does not have the shape of its type."),
   event_not_json: entry("validation", "An event holds something that JSON cannot say (BigInt, a cycle, a function, too deep)."),
   event_too_large: entry("validation", "An event is larger than the store takes."),
+  session_file_invalid: entry("validation", "A file is not a whole session as it was exported."),
   fork_position: entry("validation", "The session cannot be forked at this position."),
   deadline_exceeded: entry("backend", "The run went past its deadline."),
   conversation_gone: entry("validation", "The box no longer knows the conversation that it was asked to continue."),

@@ -2,6 +2,8 @@ import { ValidationError } from "../errors.ts";
 import { cloneJson } from "./clone-json.ts";
 import { findEventFault } from "./event-schema.ts";
 import type { BoxEvent, StoredEvent } from "./event.ts";
+import { STORED_FORMAT, upcastEvent } from "./upcast.ts";
+import type { OldEvent } from "./upcast.ts";
 
 /**
  * Untrusted to typed: a body that came from a backend or a box, copied so that nobody can change it afterwards.
@@ -18,15 +20,18 @@ export function parseEventBody(value: unknown): BoxEvent {
 /**
  * One stored event from a line of a file that came from outside.
  *
- * @throws ValidationError `event_invalid`
+ * @param format the format in which it was stored, where that is an older one
+ * @throws ValidationError `event_invalid`, `event_not_json` for one that is nested too deep
  */
-export function parseStoredEvent(line: string): StoredEvent {
+export function parseStoredEvent(line: string, format: number = STORED_FORMAT): StoredEvent {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch (cause) {
     throw new ValidationError("event_invalid", "A stored event must be one line of JSON.", { cause });
   }
+  value = cloneJson(value);
+  if (format < STORED_FORMAT && typeof (value as { type?: unknown } | null)?.type === "string") value = upcastEvent(value as OldEvent, format);
   const fault = findEventFault(value);
   if (fault !== undefined) throw new ValidationError("event_invalid", fault);
   const { seq, at, sessionId, runId } = value as Record<string, unknown>;

@@ -132,7 +132,8 @@ function settleZeros(value: JsonValue): JsonValue {
   return value;
 }
 
-function refuseTooLarge(line: string, type: string): void {
+/** @throws ValidationError `event_too_large` */
+export function refuseTooLarge(line: string, type: string): void {
   // A UTF-16 unit is at most three bytes of UTF-8: most lines are known to be small without counting.
   if (line.length * 3 <= MAX_EVENT_BYTES) return;
   const bytes = Buffer.byteLength(line);

@@ -62,6 +62,14 @@ export interface SessionStore extends AsyncDisposable {
   /** Deletes what the filter names and nothing refers to; sessions with a live writer stay. */
   prune(filter: PruneFilter, options?: { readonly dryRun?: boolean }): Promise<PruneReport>;
 
+  /**
+   * Takes in a session that another store held, with its events as they stand: `exportSession` and `importSession` are made of it.
+   * The records were checked by the caller. Either all of it is stored, or, where the store or the records fail, nothing.
+   *
+   * @throws ValidationError `session_exists`, `event_too_large`, and what the records throw
+   */
+  importSession?(session: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session>;
+
   /** Stores bytes under the hash of their content; the same bytes are stored once. Durable when it resolves. */
   putBlob(bytes: Uint8Array): Promise<BlobRef>;
 
@@ -107,6 +115,14 @@ export interface NewSession {
   /** The session on whose behalf this one is written, such as the loop of an iteration. */
   readonly parentId?: string;
 }
+
+/** A session that comes from another store. */
+export interface ImportedSession extends NewSession {
+  readonly createdAt: number;
+}
+
+/** An event with its line, or a blob, of a session that comes from another store: first all events, in order, then the blobs. */
+export type ImportedRecord = { readonly event: StoredEvent; readonly line: string } | { readonly blob: Uint8Array; readonly digest: string };
 
 export interface Session {
   readonly id: string;

@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { testFiles } from "./session-store/file-section.ts";
 import { testForks } from "./session-store/fork-section.ts";
 import { testInterleavings } from "./session-store/interleaving-section.ts";
 import { testJson } from "./session-store/json-section.ts";
@@ -24,6 +25,7 @@ export function testSessionStore(kit: SessionStoreKitOptions): void {
     testTails(kit);
     testForks(kit);
     testRetention(kit);
+    testFiles(kit);
     testSharing(kit);
     testInterleavings(kit);
   });

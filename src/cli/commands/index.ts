@@ -4,9 +4,13 @@ import { addApplyCommand } from "./apply-command.ts";
 import { addBoxesCommand } from "./boxes-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
 import { addExamplesCommand } from "./examples-command.ts";
+import { addExportCommand } from "./export-command.ts";
+import { addImportCommand } from "./import-command.ts";
 import { addLoopCommand } from "./loop-command.ts";
 import { addLsCommand } from "./ls-command.ts";
+import { addPruneCommand } from "./prune-command.ts";
 import { addReplayCommand } from "./replay-command.ts";
+import { addResumeCommand } from "./resume-command.ts";
 import { addRunCommand } from "./run-command.ts";
 import { addShowCommand } from "./show-command.ts";
 import { addTailCommand } from "./tail-command.ts";
@@ -15,11 +19,15 @@ import { addTailCommand } from "./tail-command.ts";
 const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addRunCommand,
   addLoopCommand,
+  addResumeCommand,
   addLsCommand,
   addShowCommand,
   addReplayCommand,
   addTailCommand,
   addApplyCommand,
+  addExportCommand,
+  addImportCommand,
+  addPruneCommand,
   addDoctorCommand,
   addBoxesCommand,
   addExamplesCommand,

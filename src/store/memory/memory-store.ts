@@ -6,13 +6,14 @@ import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { ChangeSignal } from "../change-signal.ts";
 import { MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
+import { ImportedLog } from "../imported-log.ts";
 import { InterruptedRun } from "../interrupted-run.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
 import type {
-  NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
+  ImportedRecord, ImportedSession, NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
   SessionWriter, StoreCapabilities, TailOptions,
 } from "../session-store.ts";
 import { blobMissing, sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed } from "../store-faults.ts";
@@ -136,6 +137,28 @@ export class MemoryStore implements SessionStore {
     if (!dryRun) for (const { id } of gone) this.#remove(this.#find(id));
     const sessions = gone.map((session) => ({ id: session.id, events: countOwnEvents(session) }));
     return { sessions, kept, events: sessions.reduce((sum, { events }) => sum + events, 0), dryRun };
+  }
+
+  async importSession(about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session> {
+    this.#refuseClosed();
+    const log = new ImportedLog(about);
+    const session = new MemorySession(about, about.createdAt);
+    const blobs: { readonly blob: Uint8Array; readonly digest: string }[] = [];
+    for await (const record of records) {
+      if ("blob" in record) {
+        blobs.push(record);
+      } else {
+        log.add(record.event, record.line);
+        session.addLines([record.line]);
+      }
+    }
+    this.#refuseClosed();
+    if (this.#sessions.has(about.id)) throw sessionExists(about.id);
+    session.state = log.state;
+    session.updatedAt = log.updatedAt;
+    for (const digest of log.digests) session.digests.add(digest);
+    for (const { blob, digest } of blobs) this.#blobs.set(digest, Uint8Array.from(blob));
+    return this.#add(session).toSession();
   }
 
   async putBlob(bytes: Uint8Array): Promise<BlobRef> {

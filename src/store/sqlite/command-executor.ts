@@ -1,6 +1,7 @@
 import type { FinalBody, StoredEvent } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import { foldRunState } from "../run-state.ts";
+import { ImportCommands } from "./import-commands.ts";
 import type { OpenLeases } from "./open-leases.ts";
 import { encodeIdentity, readOwnIdentity } from "./process-identity.ts";
 import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
@@ -18,6 +19,7 @@ export class CommandExecutor {
   readonly #database: Database;
   readonly #leases: OpenLeases;
   readonly #segments: SegmentWriter;
+  readonly #imports: ImportCommands;
   readonly #identity = encodeIdentity(readOwnIdentity());
   /** Leases that the running transaction ends; they are dropped once it is committed. */
   readonly #ended: (() => void)[] = [];
@@ -26,6 +28,7 @@ export class CommandExecutor {
     this.#database = database;
     this.#leases = leases;
     this.#segments = new SegmentWriter(database);
+    this.#imports = new ImportCommands(database, this.#segments);
   }
 
   execute(command: SqliteCommand): CommandResult {
@@ -47,9 +50,19 @@ export class CommandExecutor {
       case "delete":
         return executeDelete(this.#database, this.#find(command.id), Date.now());
       case "sweep":
-        return executeSweep(this.#database, Date.now());
+        return executeSweep(this.#database, Date.now(), this.#imports.keys);
       case "put-blob":
         return executePutBlob(this.#database, command.digest, command.bytes, Date.now());
+      case "begin-import":
+        return this.#imports.begin();
+      case "import-segments":
+        return this.#imports.addSegments(command.key, command.segments);
+      case "import-part":
+        return this.#imports.addPart(command);
+      case "end-import":
+        return this.#imports.end(command);
+      case "abandon-import":
+        return this.#imports.abandon(command.key);
     }
   }
 

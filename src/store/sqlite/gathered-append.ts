@@ -3,7 +3,7 @@ import type { StoreError } from "../../errors.ts";
 import type { AppendCommand, CommandResult, SegmentText } from "./sqlite-command.ts";
 
 /** A segment is closed when it has so many characters: a reader parses one in well under a millisecond. */
-const SEGMENT_CHARACTERS = 32 * 1024;
+export const SEGMENT_CHARACTERS = 32 * 1024;
 
 /** One call of `append`, encoded. */
 export interface AppendRequest {

@@ -1,7 +1,7 @@
 import type { FinalBody } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import type { RunState } from "../run-state.ts";
-import type { NewSession } from "../session-store.ts";
+import type { ImportedSession, NewSession } from "../session-store.ts";
 import type { SqliteFailure } from "./sqlite-binding.ts";
 
 /** What the main thread asks the writer's thread to do. The commands of one message go into one transaction, in their order. */
@@ -15,7 +15,12 @@ export type SqliteCommand =
   | ForkCommand
   | { readonly kind: "delete"; readonly id: string }
   | { readonly kind: "sweep" }
-  | { readonly kind: "put-blob"; readonly digest: string; readonly bytes: Uint8Array };
+  | { readonly kind: "put-blob"; readonly digest: string; readonly bytes: Uint8Array }
+  | { readonly kind: "begin-import" }
+  | { readonly kind: "import-segments"; readonly key: number; readonly segments: readonly SegmentText[] }
+  | ImportPartCommand
+  | EndImportCommand
+  | { readonly kind: "abandon-import"; readonly key: number };
 
 export interface AppendCommand {
   readonly kind: "append";
@@ -87,6 +92,28 @@ export interface ForkCommand {
   readonly now: number;
 }
 
+/** One part of a large event of a log that comes in from another store. */
+export interface ImportPartCommand {
+  readonly kind: "import-part";
+  readonly key: number;
+  readonly seq: number;
+  readonly part: number;
+  readonly text: string;
+}
+
+/** Makes a session of a log that came in. */
+export interface EndImportCommand {
+  readonly kind: "end-import";
+  readonly key: number;
+  readonly session: ImportedSession;
+  readonly state: RunState;
+  readonly lastSeq: number;
+  readonly updatedAt: number;
+  /** How many segments the log has. */
+  readonly segments: number;
+  readonly digests: readonly string[];
+}
+
 /** Answers. A refusal is an answer; only a failure of the database itself is an error. */
 export type CommandResult =
   | { readonly is: "done" }
@@ -96,6 +123,7 @@ export type CommandResult =
   | { readonly is: "in-use"; readonly users: readonly string[] }
   | { readonly is: "opened"; readonly key: number; readonly epoch: number; readonly lastSeq: number; readonly isRunOpen: boolean; readonly reason?: InterruptionReason }
   | { readonly is: "closed-run"; readonly reason: "owner_dead" | "lease_over" }
+  | { readonly is: "importing"; readonly key: number }
   | { readonly is: "swept"; readonly isComplete: boolean };
 
 export interface ThreadOptions {

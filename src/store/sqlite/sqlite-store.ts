@@ -9,12 +9,13 @@ import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
-  NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
+  ImportedRecord, ImportedSession, NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
   SessionWriter, StoreCapabilities, TailOptions,
 } from "../session-store.ts";
 import { sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed, storeReadOnly } from "../store-faults.ts";
 import { tailLog } from "../tail-log.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
+import { importLog } from "./import-log.ts";
 import { nextTurn, recoverRuns, takeSession } from "./open-run.ts";
 import { toSessionQuery } from "./session-query.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
@@ -172,6 +173,17 @@ export class SqliteStore implements SessionStore {
     }
     if (!dryRun) await this.#sweep();
     return { sessions, kept, events: sessions.reduce((sum, { events }) => sum + events, 0), dryRun };
+  }
+
+  async importSession(about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session> {
+    try {
+      await importLog(this.#writable(), about, records);
+    } catch (error) {
+      // What had come in goes again; if that cannot be now, the next opening does it.
+      if (this.#closing === undefined) void this.#sweep().catch(() => {});
+      throw error;
+    }
+    return this.#reader.load(about.id).session;
   }
 
   async putBlob(bytes: Uint8Array): Promise<BlobRef> {

@@ -25,9 +25,14 @@ export function executeDelete(database: Database, row: SessionRow | undefined, n
   return { is: "done" };
 }
 
-/** One step of clearing away; `isComplete` when there is nothing left to do. */
-export function executeSweep(database: Database, now: number): CommandResult {
-  const [first] = database.prepare("SELECT key FROM deleted_sessions LIMIT 1").raw().all([]) as [number][];
+/**
+ * One step of clearing away; `isComplete` when there is nothing left to do.
+ *
+ * @param spared keys whose logs are coming in
+ */
+export function executeSweep(database: Database, now: number, spared: ReadonlySet<number>): CommandResult {
+  const marked = database.prepare("SELECT key FROM deleted_sessions LIMIT ?").raw().all([spared.size + 1]) as [number][];
+  const first = marked.find(([key]) => !spared.has(key));
   if (first !== undefined) {
     const [key] = first;
     const { changes } = database

@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { open, rename, rm, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { ValidationError } from "../../errors.ts";
+import { findSession } from "../../runtime/find-session.ts";
+import { exportSession } from "../../store/session-file.ts";
+import type { CommandLine, CommonOptions } from "../common-options.ts";
+import { openData } from "../open-data.ts";
+import { formatCount } from "../render/format-figures.ts";
+
+/** Lines are written together, so many characters at once. */
+const WRITE_CHARACTERS = 256 * 1024;
+
+export async function writeSessionFile(line: CommandLine, wanted: string, file: string | undefined, options: CommonOptions): Promise<void> {
+  const { terminal } = line;
+  await using runtime = await openData(line, options, { need: "read" });
+  const session = await findSession(runtime.store, wanted);
+  const text = joinLines(exportSession(runtime.store, session.id));
+  if (file === undefined) {
+    for await (const piece of text) if (!terminal.stdout.write(piece)) await once(terminal.stdout, "drain");
+    return;
+  }
+  const path = resolve(line.cwd, file);
+  if (await exists(path)) throw new ValidationError("invalid_option", `${path} exists already; name another file, or remove it.`);
+  await writeWhole(path, text);
+  terminal.print(`${session.id}: ${formatCount(session.lastSeq, "event")} in ${path}`);
+}
+
+async function* joinLines(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let gathered: string[] = [];
+  let characters = 0;
+  for await (const line of lines) {
+    gathered.push(line, "\n");
+    characters += line.length + 1;
+    if (characters < WRITE_CHARACTERS) continue;
+    yield gathered.join("");
+    gathered = [];
+    characters = 0;
+  }
+  yield gathered.join("");
+}
+
+/** A file with this name is there only when it is whole. */
+async function writeWhole(path: string, text: AsyncIterable<string>): Promise<void> {
+  const part = `${path}.part-${process.pid}`;
+  const handle = await open(part, "wx").catch((cause: NodeJS.ErrnoException) => {
+    throw new ValidationError("path_not_found", `The file ${path} could not be made: ${cause.message}. Name one in a folder that exists and can be written.`, { cause });
+  });
+  try {
+    for await (const piece of text) await handle.writeFile(piece);
+    await handle.close();
+    await rename(part, path);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
