@@ -17,17 +17,21 @@ export interface AgentOptions {
 
 /** Adds the options of {@link AgentOptions}. */
 export function addAgentOptions(command: Command): Command {
-  return command
+  return addEnvOption(command)
     .option("--agent <agent>", 'repair, or a command that speaks ACP, such as "opencode acp"', "repair")
     .option("--model <model>", "the model that the agent should use")
     .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
-    .option("--env <name[=value]>", "a variable for the agent, with your own value or this one (can be repeated)", collect, [])
     .option(
       "--containment <wish>",
       "auto: where it is possible; require: refuse to run without; none: plain processes",
       parseWord(["auto", "require", "none"] as const),
       "auto",
     );
+}
+
+/** Adds `--env`, alone. */
+export function addEnvOption(command: Command): Command {
+  return command.option("--env <name[=value]>", "a variable for the agent, with your own value or this one (can be repeated)", collect, []);
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {

@@ -100,16 +100,16 @@ describe("skein loop", () => {
     await running.waitFor(/"tool\.started".*try 1/);
     running.kill("SIGKILL");
     await running.ended;
-    const { exitCode, stdout } = await skein(cwd, ["loop", "./pkg", "--resume", "last", "--on-lost-box", "fresh"]);
+    const { exitCode, stdout } = await skein(cwd, ["resume", "last", "--on-lost-box", "fresh"]);
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/The winning change \(#\d\):/);
     const log = await readLog(cwd, "last");
     expect(log.flatMap((event) => (event.type === "final" ? [event.status] : []))).toEqual(["interrupted", "completed"]);
     const starts = log.filter((event) => event.type === "run.started");
     expect(starts.at(-1)).toMatchObject({ continues: starts[0]?.runId });
-    const changed = await skein(cwd, ["loop", "./pkg", "--driver", "best-of-k", "--resume", "last"]);
-    expect(changed.exitCode).toBe(2);
-    expect(changed.stderr).toContain("[loop_changed]");
+    const attempt = await skein(cwd, ["resume", `${log[0]?.sessionId}.0`]);
+    expect(attempt.exitCode).toBe(2);
+    expect(attempt.stderr).toContain("[session_mismatch]");
     expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
   });
 

@@ -7,6 +7,7 @@ import { runLoop } from "../loop/run-loop.ts";
 import { testsPass } from "../loop/validators/tests-pass.ts";
 import type { Runtime } from "../runtime/open-runtime.ts";
 import type { BoxFile } from "../sandbox/sandbox.ts";
+import { COMMAND_LABEL } from "./loop-command-label.ts";
 import { createLoopDriver, type DriverChoice, type PackageTask } from "./loop-driver.ts";
 
 /** How long a box of the command line waits for an owner that was killed; a living one is heard of all the time. */
@@ -16,6 +17,8 @@ export const BOX_CLAIM_MS = 60_000;
 export interface PackageLoop {
   readonly prompt: string;
   readonly title: string;
+  /** How it was asked for, so that it can be resumed without being asked again. */
+  readonly command?: string;
   /** The user's own folder, where there is one to apply the change to. */
   readonly workspace?: string;
   readonly files: readonly BoxFile[];
@@ -66,7 +69,7 @@ export async function runPackageLoop(loop: PackageLoop, context: PackageLoopCont
     store: context.runtime.store,
     sessionId: context.sessionId,
     ...(context.resume === undefined ? {} : { resume: true, onLostBox: context.resume.onLostBox }),
-    labels: { title, ...(workspace === undefined ? {} : { workspace }) },
+    labels: { title, ...(workspace === undefined ? {} : { workspace }), ...(loop.command === undefined ? {} : { [COMMAND_LABEL]: loop.command }) },
     signal: context.signal,
     maxIterations: loop.maxIterations,
     maxConcurrency: loop.maxConcurrency,

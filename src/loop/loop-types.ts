@@ -127,12 +127,13 @@ export type LoopBudget = NonNullable<LoopLimits["budget"]>;
 /** @stable */
 export interface RunLoopOptions<Task, Output, Decision> {
   readonly task: Task;
-  readonly driver: Driver<Task, Output, Decision>;
+  /** What a loop works on and gives comes from its task and its output adapter; a driver fits itself to them. */
+  readonly driver: Driver<NoInfer<Task>, NoInfer<Output>, Decision>;
   /** Exactly one of `agentRun` and `agentRuns`; several are dealt round-robin. */
   readonly agentRun?: AgentRunSpec<Task>;
   readonly agentRuns?: readonly AgentRunSpec<Task>[];
   readonly output: OutputAdapter<Output>;
-  readonly validator?: Validator<Output>;
+  readonly validator?: Validator<NoInfer<Output>>;
   readonly sandboxClient: SandboxClient;
   /** Default: a memory store that lives as long as the call. */
   readonly store?: SessionStore;

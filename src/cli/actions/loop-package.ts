@@ -7,7 +7,9 @@ import { readPackageCheck } from "../../runtime/package-check.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { openData } from "../open-data.ts";
+import { openData, toDataDirectory } from "../open-data.ts";
+import type { Session } from "../../store/session-store.ts";
+import { readCommandLabel, toCommandLabel } from "../loop-command-label.ts";
 import { DEFAULT_K, DEFAULT_ROUNDS, type DriverChoice, type DriverName } from "../loop-driver.ts";
 import { resolveTask, type ResolvedTask, type TaskOptions } from "../resolve-task.ts";
 import type { PackageLoop } from "../run-package-loop.ts";
@@ -25,26 +27,36 @@ export interface LoopOptions extends CommonOptions, AgentOptions, TaskOptions {
   readonly maxCost?: number;
   readonly maxTokens?: number;
   readonly maxDuration?: number;
-  readonly resume?: string;
+}
+
+export interface ResumeOptions extends CommonOptions {
+  readonly env: readonly string[];
+  readonly onLostBox: "fail" | "fresh";
+}
+
+/** Where a loop goes on that was begun before. */
+interface Resume {
+  readonly sessionId: string;
   readonly onLostBox: "fail" | "fresh";
 }
 
 const DEFAULT_FANOUT_ROUNDS = 2;
 const MOST_AT_A_TIME = 4;
 
-export async function loopPackage(line: CommandLine, taskText: string, options: LoopOptions): Promise<void> {
+export async function loopPackage(line: CommandLine, taskText: string, options: LoopOptions, resume?: Resume): Promise<void> {
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
-  const sessionId = options.resume === undefined ? createId("loop") : (await findSession(runtime.store, options.resume)).id;
+  const sessionId = resume?.sessionId ?? createId("loop");
   const lineage = toLineage(options);
   const budget = toBudget(options);
   const packageLoop: PackageLoop = {
     prompt: task.prompt,
     title: task.title,
+    command: toCommandLabel({ task: taskText, cwd: line.cwd, options }),
     files: task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] }),
     ...(task.workspace === undefined ? {} : { workspace: task.workspace }),
     check,
@@ -62,9 +74,27 @@ export async function loopPackage(line: CommandLine, taskText: string, options: 
   const outcome = await watchPackageLoop(line, runtime, packageLoop, {
     sessionId,
     options,
-    ...(options.resume === undefined ? {} : { resume: { onLostBox: options.onLostBox } }),
+    ...(resume === undefined ? {} : { resume: { onLostBox: resume.onLostBox } }),
   });
   line.exit(outcome.exitCode);
+}
+
+/** Goes on with a loop that stopped, as it was asked for. */
+export async function resumeLoop(line: CommandLine, wanted: string, { onLostBox, env, ...common }: ResumeOptions): Promise<void> {
+  let session: Session;
+  {
+    await using runtime = await openData(line, common, { need: "write" });
+    session = await findSession(runtime.store, wanted);
+  }
+  const { task, cwd, options } = readCommandLabel<LoopOptions>(session);
+  const named = new Set(env.map((entry) => entry.split("=", 1)[0]));
+  const variables = [...options.env.filter((name) => !named.has(name)), ...env];
+  await loopPackage({ ...line, cwd }, task, { ...options, ...absoluteData(line, common), env: variables }, { sessionId: session.id, onLostBox });
+}
+
+/** The data directory is named from where the command was given, the loop's folder from where the loop was. */
+function absoluteData(line: CommandLine, common: CommonOptions): CommonOptions {
+  return { ...common, data: toDataDirectory(line, common) };
 }
 
 function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): DriverChoice {

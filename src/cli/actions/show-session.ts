@@ -11,6 +11,7 @@ import { toPlainLine } from "../render/plain-text.ts";
 import { renderDiff } from "../render/render-diff.ts";
 import { renderLoop } from "../render/render-loop.ts";
 import { renderRun } from "../render/render-run.ts";
+import { COMMAND_LABEL } from "../loop-command-label.ts";
 import { readSessionTitle } from "../session-title.ts";
 
 export interface ShowOptions extends CommonOptions {
@@ -41,13 +42,13 @@ export async function showSession(line: CommandLine, wanted: string, options: Sh
   terminal.print(`${style.bold(session.id)}  ${style.dim(facts.filter((fact) => fact !== "").join(" · "))}`);
   if (title !== "") terminal.print(toPlainLine(title));
   for (const [name, value] of Object.entries(session.labels)) {
-    if (name !== "title") terminal.print(style.dim(`${name}: ${toPlainLine(value)}`));
+    if (name !== "title" && name !== COMMAND_LABEL) terminal.print(style.dim(`${name}: ${toPlainLine(value)}`));
   }
   if (session.parentId !== undefined) terminal.print(style.dim(`part of ${session.parentId}`));
   terminal.print("", ...view.render({ width, now: line.now() }, terminal.style));
   const commands = session.kind === "loop" && view.attempt !== undefined ? [`  ${nextCommand(["show", view.attempt], options)}`] : [];
   if (session.parentId === undefined) commands.push(...renderNextCommands(session.id, options, view.change).slice(1));
-  if (session.kind === "loop" && session.status === "interrupted") commands.push(`  the same skein loop … with --resume ${session.id} goes on`);
+  if (session.kind === "loop" && session.status === "interrupted") commands.push(`  ${nextCommand(["resume", session.id], options)}`);
   if (commands.length > 0) terminal.print("", ...commands);
 }
 

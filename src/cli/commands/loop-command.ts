@@ -23,8 +23,6 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     .option("--max-duration <duration>", "start no attempt after this time", parseDuration)
     .option("--workspace <dir>", "the folder to copy into the boxes (default: this one if it is a project)")
     .option("--prompt <text>", "the prompt, where the task is a folder")
-    .option("--resume <session>", "go on with an interrupted loop; the task and the other options must be those that it was started with")
-    .option("--on-lost-box <what>", "when resuming, where an attempt's box is gone: fail or fresh", parseWord(["fail", "fresh"] as const), "fail")
     .option("--json", "the stored events of the loop and its attempts, one a line");
   addAgentOptions(command);
   addCommonOptions(command, [
@@ -32,7 +30,6 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     "skein loop ./my-package --continue --max-iterations 8",
     "skein loop ./my-package --driver best-of-k --k 4",
     "skein loop ./my-package --driver fanout --k 3 --fork",
-    "skein loop ./my-package --resume loop_4k2",
     'skein loop "make the parser accept comments" --check "make check" --agent "opencode acp" --network host',
   ]).action(async (task: string, options: LoopOptions) => (await import("../actions/loop-package.ts")).loopPackage(line, task, options));
 }

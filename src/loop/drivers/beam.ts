@@ -41,7 +41,8 @@ function frontierOf<Entry extends Branch>(history: readonly Entry[], width: numb
  *
  * @stable
  */
-export function beam<Task, Output>(options: BeamOptions<Task>): Driver<Task, Output, "pick-winner" | "beam"> {
+// oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
+export function beam<Task = any, Output = any>(options: BeamOptions<Task>): Driver<Task, Output, "pick-winner" | "beam"> {
   const width = requireCount("width", options.width);
   const branch = requireCount("branch", options.branch);
   const depth = requireCount("depth", options.depth ?? 5);

@@ -52,7 +52,8 @@ function findFault(answer: unknown, ended: number, maxFanout: number): string | 
  * @throws ValidationError `plan_invalid` from `plan`, after the second bad answer
  * @stable
  */
-export function dynamic<Task, Output>(options: DynamicOptions<Task, Output>): Driver<Task, Output, "pick-winner" | "go-on"> {
+// oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
+export function dynamic<Task = any, Output = any>(options: DynamicOptions<Task, Output>): Driver<Task, Output, "pick-winner" | "go-on"> {
   const maxFanout = requireCount("maxFanout", options.maxFanout ?? 8);
   let selected: number | undefined;
   const ask = async (task: Task, history: readonly Iteration<Task, Output>[], context: { readonly signal: AbortSignal }): Promise<Move<Task>> => {

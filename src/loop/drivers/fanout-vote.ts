@@ -43,7 +43,8 @@ function majorityOf<Task, Output>(candidates: readonly Iteration<Task, Output>[]
  * @throws ValidationError `plan_invalid` from `decide`, when a judge picks what was not handed to it
  * @stable
  */
-export function fanoutVote<Task, Output>(options: FanoutVoteOptions<Task, Output>): Driver<Task, Output, "pick-winner"> {
+// oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
+export function fanoutVote<Task = any, Output = any>(options: FanoutVoteOptions<Task, Output>): Driver<Task, Output, "pick-winner"> {
   const k = requireCount("k", options.k);
   const key = options.key ?? ((output: Output) => JSON.stringify(output));
   // The judge's word belongs to one history; a loop that is resumed after its decision falls back to the majority.

@@ -6,7 +6,7 @@ import { requireCount } from "./require-count.ts";
  *
  * @stable
  */
-export function randomK<Task, Output>(k: number): Driver<Task, Output, "pick-winner"> {
+export function randomK<Task = never, Output = never>(k: number): Driver<Task, Output, "pick-winner"> {
   requireCount("k", k);
   return {
     name: "randomK",

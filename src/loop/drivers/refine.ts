@@ -26,7 +26,8 @@ function roundsWithoutGain(history: readonly Iteration<unknown, unknown>[]): num
  *
  * @stable
  */
-export function refine<Task, Output>(options: RefineOptions<Task> = {}): Driver<Task, Output, "done" | "stop" | "refine"> {
+// oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
+export function refine<Task = any, Output = any>(options: RefineOptions<Task> = {}): Driver<Task, Output, "done" | "stop" | "refine"> {
   const patience = requireCount("patience", options.patience ?? 3);
   return {
     name: "refine",
