@@ -1,5 +1,6 @@
 import { SkeinError } from "../errors.ts";
 import type { BoxEvent, StoredEvent } from "../event/event.ts";
+import { killPoint } from "../internal/kill-point.ts";
 import type { SessionWriter } from "../store/session-store.ts";
 
 /** The largest batch that is appended at once, in events. */
@@ -95,6 +96,7 @@ export class EventPipe {
    */
   async #append(batch: readonly BoxEvent[]): Promise<StoredEvent[]> {
     const options = { runId: this.#runId };
+    killPoint("before-append");
     try {
       return await this.#writer.append(batch, options);
     } catch (error) {

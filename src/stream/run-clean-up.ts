@@ -1,4 +1,5 @@
 import { BackendError } from "../errors.ts";
+import { killPoint } from "../internal/kill-point.ts";
 import { withTimeout } from "../internal/with-timeout.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Session } from "../store/session-store.ts";
@@ -28,7 +29,9 @@ export async function cleanUpBackend(
   })();
   if (backend.stop !== undefined) {
     try {
-      const stopped = await withTimeout((async () => backend.stop?.(session, reason))(), stopTimeoutMs);
+      const stopping = (async () => backend.stop?.(session, reason))();
+      killPoint("in-stop");
+      const stopped = await withTimeout(stopping, stopTimeoutMs);
       if (!stopped.done) {
         failures.push(
           new BackendError("backend_stop_timeout", `The stop of the backend ${backend.kind} did not return within ${stopTimeoutMs} ms and was left behind.`),

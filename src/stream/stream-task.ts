@@ -1,5 +1,6 @@
 import { StoreError } from "../errors.ts";
 import type { StoredEvent } from "../event/event.ts";
+import { killPoint } from "../internal/kill-point.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
 import { DeliveryQueue } from "./delivery-queue.ts";
 import type { RunResult, StreamTaskOptions } from "./stream-options.ts";
@@ -63,6 +64,7 @@ class TaskStream implements AsyncIterableIterator<StoredEvent> {
 
   next(): Promise<IteratorResult<StoredEvent, undefined>> {
     if (this.#left) return Promise.resolve({ value: undefined, done: true });
+    if (this.#run !== undefined) killPoint("after-delivery");
     this.#done ??= this.#execute().then(
       () => this.#queue.end({}),
       (error: unknown) => {

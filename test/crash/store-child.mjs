@@ -2,7 +2,10 @@
 // and says what happened by lines on stdout, each written before it goes on: what was printed has been returned.
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { streamTask } from "../../dist/index.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
+import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
+import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
 
 const [mode, path, options = "{}"] = process.argv.slice(2);
 const { sessions = 4, leaseMs, size = 200, sessionId = "held", prefix = "s" } = JSON.parse(options);
@@ -37,7 +40,46 @@ async function appendForever(store, id) {
   }
 }
 
+/** Runs that complete, fail, and are left by their consumer, one after the other in one session; each event is printed as it comes. */
+async function streamForever(store, id) {
+  for (let round = 0; ; round++) {
+    const backend = {
+      kind: "crash",
+      async *stream() {
+        for (let index = 0; index < 40; index++) {
+          if (index % 8 === 7) await new Promise((resolve) => setImmediate(resolve));
+          yield index % 10 === 9 ? { type: "tool.started", toolCallId: `${index}`, toolName: "none" } : delta(index);
+        }
+        if (round % 3 === 1) throw new Error("first");
+      },
+      stop: () => new Promise((resolve) => setTimeout(resolve, 2)),
+    };
+    let events = 0;
+    for await (const event of streamTask({ store, backend, task: `${round}`, sessionId: id, resume: round > 0 })) {
+      say(JSON.stringify(event));
+      events += 1;
+      if (round % 3 === 2 && events === 20) break;
+    }
+  }
+}
+
 const modes = {
+  async stream(store) {
+    await Promise.all(Array.from({ length: sessions }, (_, index) => streamForever(store, `${prefix}-${index}`)));
+  },
+  /** Deletes what has ended, with logs of many segments beside it. */
+  async prune(store) {
+    for (let index = 0; index < 4; index++) {
+      await store.create({ id: `old-${index}`, kind: "old" });
+      const writer = await store.openWriter(`old-${index}`);
+      await writer.append([{ type: "run.started", kind: "task", task: 0 }]);
+      for (let batch = 0; batch < 300; batch++) await Promise.all([writer.append(Array.from({ length: 20 }, (_, at) => delta(at)))]);
+      await writer.append([final]);
+      await writer.close();
+    }
+    await store.prune({ kind: "old" });
+    await store.close();
+  },
   async append(store) {
     await Promise.all(Array.from({ length: sessions }, (_, index) => appendForever(store, `${prefix}-${index}`)));
   },
@@ -64,4 +106,13 @@ const modes = {
   },
 };
 
-await modes[mode](await openSqliteStore(path, leaseMs === undefined ? {} : { leaseMs }));
+/** A step to a format that does not exist yet, over the file as it lies there. */
+async function migrate() {
+  const Binding = await loadBinding();
+  const database = new Binding(path, { timeout: 1000 });
+  const step = (database) => void database.exec("ALTER TABLE sessions ADD COLUMN later TEXT; DELETE FROM segments");
+  migrateFormat(database, path, 2, [{ from: 1, migrate: step }]);
+}
+
+if (mode === "migrate") await migrate();
+else await modes[mode](await openSqliteStore(path, leaseMs === undefined ? {} : { leaseMs }));

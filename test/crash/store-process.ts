@@ -14,8 +14,12 @@ export class StoreProcess {
   readonly #exited: Promise<unknown>;
   #waiting: (() => void)[] = [];
 
-  constructor(mode: "append" | "recover" | "hold", path: string, options: object = {}) {
-    this.child = spawn(process.execPath, [SCRIPT, mode, path, JSON.stringify(options)], { stdio: ["pipe", "pipe", "inherit"] });
+  /** @param environment what is added to this process's own, such as a kill point */
+  constructor(mode: "append" | "recover" | "hold" | "stream" | "migrate" | "prune", path: string, options: object = {}, environment: object = {}) {
+    this.child = spawn(process.execPath, [SCRIPT, mode, path, JSON.stringify(options)], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, ...environment },
+    });
     this.#exited = once(this.child, "close");
     const reader = createInterface({ input: this.child.stdout });
     reader.on("line", (line) => this.#hear(line));

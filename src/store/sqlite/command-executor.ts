@@ -1,5 +1,6 @@
 import type { FinalBody, StoredEvent } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
+import { killPoint } from "../../internal/kill-point.ts";
 import { foldRunState } from "../run-state.ts";
 import { ImportCommands } from "./import-commands.ts";
 import type { OpenLeases } from "./open-leases.ts";
@@ -145,6 +146,7 @@ export class CommandExecutor {
     this.#database
       .prepare("UPDATE sessions SET epoch = epoch + 1, owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ?")
       .run([row.key]);
+    killPoint("in-recovery");
     this.#writeFinal(row, final, reason, now);
     return { is: "closed-run", reason };
   }

@@ -1,4 +1,5 @@
-import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
+import type { SegmentWriter } from "./segment-writer.ts";
+import { toStateColumns } from "./segment-writer.ts";
 import type { Database } from "./sqlite-binding.ts";
 import { readNumber } from "./sqlite-binding.ts";
 import type { CommandResult, EndImportCommand, ImportPartCommand, SegmentText } from "./sqlite-command.ts";

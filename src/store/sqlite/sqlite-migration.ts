@@ -1,3 +1,4 @@
+import { killPoint } from "../../internal/kill-point.ts";
 import { inTransaction, readNumber } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
 
@@ -32,6 +33,7 @@ export function migrateFormat(database: Database, path: string, target: number, 
       const step = migrations.find(({ from }) => from === at);
       if (step === undefined) throw new Error(`There is no migration from format ${at}.`);
       step.migrate(database);
+      killPoint("in-migration");
       database.exec(`PRAGMA user_version = ${at + 1}`);
     }
   });

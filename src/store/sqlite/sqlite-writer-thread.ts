@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { killPoint } from "../../internal/kill-point.ts";
 import { CommandExecutor } from "./command-executor.ts";
 import { LeaseRenewal } from "./lease-renewal.ts";
 import { OpenLeases } from "./open-leases.ts";
@@ -54,6 +55,8 @@ function serve(database: Database): void {
   const executor = new CommandExecutor(database, leases);
   const renewal = new LeaseRenewal(database, leases, monotonic, (lost) => send({ type: "lost", ...lost }));
 
+  let hasFailed = false;
+
   port.on("message", (message: ToThread) => {
     if (message.type === "compact") {
       compact(database);
@@ -67,14 +70,25 @@ function serve(database: Database): void {
       port.close();
       return;
     }
+    // It was on its way when the one before it failed.
+    if (hasFailed) return;
     try {
       const before = monotonic();
-      const results = inTransaction(database, () => message.commands.map((command) => executor.execute(command)));
+      const isAppend = message.commands.some(({ kind }) => kind === "append");
+      const results = inTransaction(database, () => {
+        const answers = message.commands.map((command) => executor.execute(command));
+        if (isAppend) killPoint("after-append");
+        return answers;
+      });
+      if (isAppend) killPoint("after-flush");
       executor.settle();
       for (const command of message.commands) if (command.kind === "append") leases.renew(command.key, before);
       renewal.schedule();
       send({ type: "committed", id: message.id, results });
     } catch (error) {
+      // Nothing more is written by this thread: a lease that it went on renewing would keep others out of what it cannot go on with.
+      hasFailed = true;
+      renewal.stop();
       send({ type: "failed", id: message.id, failure: toSqliteFailure(error, path) });
     }
   });

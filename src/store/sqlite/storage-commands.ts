@@ -1,3 +1,4 @@
+import { killPoint } from "../../internal/kill-point.ts";
 import { judgeOwner } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 import type { Database } from "./sqlite-binding.ts";
@@ -41,6 +42,7 @@ export function executeSweep(database: Database, now: number, spared: ReadonlySe
     const parts = database
       .prepare("DELETE FROM segment_parts WHERE rowid IN (SELECT rowid FROM segment_parts WHERE segment BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)")
       .run([key, key, SWEEP_PARTS]).changes;
+    killPoint("in-prune");
     if (changes < SWEEP_SEGMENTS && parts < SWEEP_PARTS) {
       sweepReferences(database, key, now);
       database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]);

@@ -92,7 +92,7 @@ export function testFiles(kit: SessionStoreKitOptions): void {
         [[...lines, "{}"], /after its last line/],
         [lines.with(3, "[".repeat(100_000)), /line 4/],
         ...lines.slice(1).map((_line, index): [string[], RegExp] => [lines.slice(0, index + 1), /it was cut/]),
-        [lines.with(-1, (lines.at(-1) as string).slice(0, 20)), /line 7/],
+        [[...lines.slice(0, -1), (lines.at(-1) as string).slice(0, 20)], /line 7/],
       ];
       for (const [file, message] of broken) {
         await expect(importSession(other, file)).rejects.toMatchObject({ code: "session_file_invalid", message: expect.stringMatching(message) });
