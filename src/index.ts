@@ -130,6 +130,8 @@ export { jsonSchema } from "./loop/validators/json-schema.ts";
 export type { JsonSchemaOptions } from "./loop/validators/json-schema.ts";
 export { modelJudge } from "./loop/validators/model-judge.ts";
 export type { JudgeModel, ModelJudgeOptions } from "./loop/validators/model-judge.ts";
+export { reportUsage } from "./loop/usage-report.ts";
+export type { UsageReport } from "./loop/usage-report.ts";
 export { testsPass } from "./loop/validators/tests-pass.ts";
 export type { TestsPassOptions } from "./loop/validators/tests-pass.ts";
 export { weighted } from "./loop/validators/weighted.ts";
