@@ -1,8 +1,23 @@
+/** @experimental */
 export { KILL_POINTS, armKillPoint } from "./kill-points.ts";
+/** What a kit needs to know of what it tests. @experimental */
 export type { KillPoint, KillPointOptions } from "./kill-points.ts";
+/** @experimental */
+export type { ScriptedFiles } from "./scripted-files.ts";
+export { runPromptLines } from "./scripted-lines.ts";
+/** @experimental */
+export { createScriptedSandbox } from "./scripted-sandbox.ts";
+/** What a kit needs to know of what it tests. @experimental */
+export type { ScriptedCall, ScriptedMemory, ScriptedSandbox, ScriptedSandboxOptions, ScriptedTurn } from "./scripted-sandbox.ts";
+/** What a kit needs to know of what it tests. @experimental */
 export type { SessionStoreKitOptions } from "./session-store/store-under-test.ts";
+/** @experimental */
 export { testSessionStore } from "./test-session-store.ts";
+/** @experimental */
 export { testSandboxClient } from "./test-sandbox-client.ts";
+/** What a kit needs to know of what it tests. @experimental */
 export type { OpenedSandbox, SandboxClientKit } from "./test-sandbox-client.ts";
+/** @experimental */
 export { testDriver } from "./test-driver.ts";
+/** What a kit needs to know of what it tests. @experimental */
 export type { DriverKit } from "./driver/driver-kit.ts";

@@ -1,10 +1,11 @@
 import type { SessionInfo } from "../agent/agent.ts";
-import { SandboxError } from "../errors.ts";
+import { SandboxError, ValidationError } from "../errors.ts";
 import type { BoxEvent, EventBody } from "../event/event.ts";
-import { throwIfAborted } from "../internal/abort.ts";
+import { raceAbort, throwIfAborted } from "../internal/abort.ts";
 import type {
   Box,
   BoxInfo,
+  CheckpointInfo,
   CheckpointMode,
   CheckpointOptions,
   CreateBoxOptions,
@@ -14,23 +15,29 @@ import type {
   PromptOptions,
   SandboxClient,
 } from "../sandbox/sandbox.ts";
+import { ScriptedFiles } from "./scripted-files.ts";
+import { ScriptedTurnLog } from "./scripted-turn.ts";
 
-/** What a scripted agent remembers of one conversation; a fork gets a copy. */
+/** What a scripted agent remembers of one conversation; a fork gets a copy. @experimental */
 export interface ScriptedMemory {
   readonly prompts: string[];
 }
 
+/** What a scripted agent is given. @experimental */
 export interface ScriptedTurn {
   readonly boxId: string;
   readonly prompt: string;
   /** What the conversation holds, this prompt included. */
   readonly memory: ScriptedMemory;
-  readonly signal: AbortSignal | undefined;
+  /** The workspace, in memory; a fork gets a copy. */
+  readonly files: Pick<ScriptedFiles, "read" | "write" | "waitFor">;
+  /** Fires when the turn is cancelled. */
+  readonly signal: AbortSignal;
   /** How many boxes were made before this one, by creation or fork. */
   readonly boxNumber: number;
 }
 
-/** A call that a scripted client saw, in order. */
+/** A call that a scripted client saw, in order. @experimental */
 export interface ScriptedCall {
   readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "resumeTurn" | "attach" | "restore" | "deleteCheckpoint" | "delete" | "forkStatus";
   readonly boxId?: string;
@@ -38,6 +45,7 @@ export interface ScriptedCall {
   readonly detail?: unknown;
 }
 
+/** What a scripted sandbox can do and what goes wrong in it. @experimental */
 export interface ScriptedSandboxOptions {
   /** What an agent answers. Default: one text delta that repeats the prompt. */
   readonly agent?: (turn: ScriptedTurn) => AsyncIterable<EventBody> | Iterable<EventBody>;
@@ -49,7 +57,7 @@ export interface ScriptedSandboxOptions {
   readonly before?: (call: ScriptedCall) => void | Promise<void>;
 }
 
-/** A sandbox client whose boxes are scripts, with a record of every call and of the boxes that are alive. */
+/** A sandbox client whose boxes are scripts, with a record of every call and of the boxes that are alive. @experimental */
 export interface ScriptedSandbox extends SandboxClient {
   readonly calls: readonly ScriptedCall[];
   readonly alive: ReadonlySet<string>;
@@ -66,46 +74,55 @@ export function createScriptedSandbox(options: ScriptedSandboxOptions = {}): Scr
   return new ScriptedClient(options);
 }
 
+/** What a box is made of, and what a checkpoint keeps of it. */
+interface BoxState {
+  readonly memory: ReadonlyMap<string, ScriptedMemory>;
+  readonly files: ScriptedFiles;
+}
+
+function copyState({ memory, files }: BoxState): { memory: Map<string, ScriptedMemory>; files: ScriptedFiles } {
+  const copies = [...memory].map(([id, { prompts }]): [string, ScriptedMemory] => [id, { prompts: [...prompts] }]);
+  return { memory: new Map(copies), files: files.copy() };
+}
+
 class ScriptedClient implements ScriptedSandbox {
   readonly calls: ScriptedCall[] = [];
   readonly alive = new Set<string>();
   peak = 0;
   readonly #options: ScriptedSandboxOptions;
-  readonly #checkpoints = new Map<string, ReadonlyMap<string, ScriptedMemory>>();
+  readonly #checkpoints = new Map<string, { readonly state: BoxState; readonly info: CheckpointInfo }>();
   #boxes = 0;
-  readonly #living = new Map<string, Box>();
+  readonly #living = new Map<string, { readonly box: Box; readonly info: BoxInfo }>();
   readonly forkStatus?: () => Promise<ForkStatus>;
   readonly attach?: (boxId: string) => Promise<Box | null>;
-  readonly restore?: NonNullable<SandboxClient["restore"]>;
-  readonly deleteCheckpoint?: (checkpointId: string) => Promise<void>;
   readonly list?: (labels?: Labels) => Promise<BoxInfo[]>;
-  readonly #labels = new Map<string, Labels>();
+  readonly restore?: (checkpointId: string, options?: ForkBoxOptions) => Promise<Box>;
+  readonly listCheckpoints?: () => Promise<CheckpointInfo[]>;
+  readonly deleteCheckpoint?: (checkpointId: string) => Promise<void>;
 
   constructor(options: ScriptedSandboxOptions) {
     this.#options = options;
     const { modes } = options;
+    if (options.attachable === true) {
+      this.attach = async (boxId) => {
+        await this.note({ method: "attach", boxId });
+        return this.#living.get(boxId)?.box ?? null;
+      };
+      this.list = async (wanted = {}) => {
+        const fits = (labels: Labels): boolean => Object.entries(wanted).every(([name, value]) => labels[name] === value);
+        return [...this.#living.values()].map(({ info }) => info).filter(({ labels }) => fits(labels));
+      };
+    }
     if (modes !== undefined) {
       this.restore = async (checkpointId, restoreOptions) => {
         await this.note({ method: "restore", detail: { checkpointId } });
-        return this.restoreFrom(checkpointId, restoreOptions?.labels);
+        return this.restoreFrom(checkpointId, restoreOptions);
       };
+      this.listCheckpoints = async () => [...this.#checkpoints.values()].map(({ info }) => info);
       this.deleteCheckpoint = async (checkpointId) => {
         await this.note({ method: "deleteCheckpoint", detail: { checkpointId } });
         this.#checkpoints.delete(checkpointId);
       };
-    }
-    if (options.attachable === true) {
-      this.attach = async (boxId) => {
-        await this.note({ method: "attach", boxId });
-        return this.#living.get(boxId) ?? null;
-      };
-      this.list = async (wanted = {}) => {
-        const fits = (labels: Labels): boolean => Object.entries(wanted).every(([name, value]) => labels[name] === value);
-        const found = [...this.#living.keys()].map((id) => ({ id, labels: this.#labels.get(id) ?? {} }));
-        return found.filter(({ labels }) => fits(labels)).map((info) => ({ ...info, state: "running", contained: true, createdAt: 0 }));
-      };
-    }
-    if (modes !== undefined) {
       this.forkStatus = async () => {
         await this.note({ method: "forkStatus" });
         return modes.length > 0 ? { available: true, modes } : { available: false, reason: "scripted to say no" };
@@ -122,15 +139,21 @@ class ScriptedClient implements ScriptedSandbox {
     const { signal, ...shown } = options;
     await this.note({ method: "create", detail: shown });
     throwIfAborted(signal);
-    return this.makeBox(new Map(), options.labels);
+    const { agent } = options.profile;
+    if (typeof agent === "string" && agent !== "scripted" && !agent.includes("/")) throw new ValidationError("agent_unknown", `Nobody knows an agent ${agent}.`);
+    const files = new ScriptedFiles();
+    for (const file of options.files ?? []) {
+      if (!("data" in file)) throw new ValidationError("invalid_option", `A scripted box has no host to copy ${file.from} from; give the data.`);
+      files.write(file.path, file.data);
+    }
+    return this.makeBox({ memory: new Map(), files }, options, agent);
   }
 
-  makeBox(memory: ReadonlyMap<string, ScriptedMemory>, labels: Labels = {}): Box {
-    const copies = [...memory].map(([id, { prompts }]): [string, ScriptedMemory] => [id, { prompts: [...prompts] }]);
-    const box = new ScriptedBox(this, this.#options, `box-${++this.#boxes}`, this.#boxes, new Map(copies));
+  makeBox(state: BoxState, { name, labels = {} }: ForkBoxOptions, agent?: unknown): Box {
+    const box = new ScriptedBox(this, this.#options, `box-${++this.#boxes}`, this.#boxes, copyState(state), agent);
     this.alive.add(box.id);
-    this.#living.set(box.id, box);
-    this.#labels.set(box.id, labels);
+    const info: BoxInfo = { id: box.id, ...(name === undefined ? {} : { name }), labels, state: "running", contained: true, createdAt: 0 };
+    this.#living.set(box.id, { box, info });
     this.peak = Math.max(this.peak, this.alive.size);
     return box;
   }
@@ -140,14 +163,14 @@ class ScriptedClient implements ScriptedSandbox {
     this.#living.delete(boxId);
   }
 
-  keepCheckpoint(id: string, memory: ReadonlyMap<string, ScriptedMemory>): void {
-    this.#checkpoints.set(id, memory);
+  keepCheckpoint(id: string, boxId: string, mode: CheckpointMode, state: BoxState): void {
+    this.#checkpoints.set(id, { state: copyState(state), info: { id, boxId, mode, labels: {}, createdAt: 0 } });
   }
 
-  restoreFrom(checkpointId: string, labels: Labels | undefined): Box {
-    const memory = this.#checkpoints.get(checkpointId);
-    if (memory === undefined) throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
-    return this.makeBox(memory, labels);
+  restoreFrom(checkpointId: string, options: ForkBoxOptions = {}): Box {
+    const checkpoint = this.#checkpoints.get(checkpointId);
+    if (checkpoint === undefined) throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
+    return this.makeBox(checkpoint.state, options);
   }
 }
 
@@ -157,65 +180,92 @@ class ScriptedBox implements Box {
   readonly #options: ScriptedSandboxOptions;
   readonly #number: number;
   readonly #memory: Map<string, ScriptedMemory>;
-  /** What the agent answered, by turn. */
-  readonly #turns = new Map<string, BoxEvent[]>();
+  readonly #files: ScriptedFiles;
+  readonly #agent: unknown;
+  readonly #turns = new Map<string, ScriptedTurnLog>();
+  #latest: ScriptedTurnLog | undefined;
+  #turnNumber = 0;
   #checkpoints = 0;
+  #gone = false;
   readonly resumeTurn?: NonNullable<Box["resumeTurn"]>;
+  readonly acknowledge?: NonNullable<Box["acknowledge"]>;
   readonly fork?: (checkpointId: string, options?: ForkBoxOptions) => Promise<Box>;
   readonly checkpoint?: (options?: CheckpointOptions) => Promise<{ checkpointId: string; mode: CheckpointMode }>;
 
-  constructor(client: ScriptedClient, options: ScriptedSandboxOptions, id: string, number: number, memory: Map<string, ScriptedMemory>) {
+  constructor(
+    client: ScriptedClient,
+    options: ScriptedSandboxOptions,
+    id: string,
+    number: number,
+    state: { memory: Map<string, ScriptedMemory>; files: ScriptedFiles },
+    agent: unknown,
+  ) {
     this.id = id;
     this.#client = client;
     this.#options = options;
     this.#number = number;
-    this.#memory = memory;
+    this.#memory = state.memory;
+    this.#files = state.files;
+    this.#agent = agent;
     if (options.attachable === true) {
-      this.resumeTurn = (turnId, { after }) => this.#replay(turnId, after);
+      this.resumeTurn = (turnId, { after, signal }) => this.#resume(turnId, after, signal);
+      this.acknowledge = async (turnId, through) => this.#turns.get(turnId)?.acknowledge(through);
     }
-    if (options.modes === undefined) return;
-    this.checkpoint = async ({ mode = "memory" } = {}) => {
+    const { modes } = options;
+    if (modes === undefined) return;
+    this.checkpoint = async ({ mode = modes[0] ?? "memory" } = {}) => {
       await client.note({ method: "checkpoint", boxId: id, detail: { mode } });
+      if (this.#latest?.ended === false) throw new SandboxError("box_busy", `Box ${id} is in the middle of a turn.`);
       const checkpointId = `${id}-checkpoint-${++this.#checkpoints}`;
-      const copies = [...this.#memory].map(([key, { prompts }]): [string, ScriptedMemory] => [key, { prompts: [...prompts] }]);
-      client.keepCheckpoint(checkpointId, new Map(copies));
+      client.keepCheckpoint(checkpointId, id, mode, { memory: this.#memory, files: this.#files });
       return { checkpointId, mode };
     };
     this.fork = async (checkpointId, forkOptions) => {
       await client.note({ method: "fork", boxId: id, detail: { checkpointId, name: forkOptions?.name } });
-      return client.restoreFrom(checkpointId, forkOptions?.labels);
+      return client.restoreFrom(checkpointId, forkOptions);
     };
   }
 
   async *streamPrompt(prompt: string, { sessionId, turnId, signal }: PromptOptions = {}): AsyncGenerator<BoxEvent> {
     await this.#client.note({ method: "streamPrompt", boxId: this.id, sessionId, detail: { prompt } });
     throwIfAborted(signal);
-    const memory = (sessionId === undefined ? undefined : this.#memory.get(sessionId)) ?? { prompts: [] };
-    if (sessionId !== undefined) this.#memory.set(sessionId, memory);
-    memory.prompts.push(prompt);
-    const turn: ScriptedTurn = { boxId: this.id, prompt, memory, signal, boxNumber: this.#number };
-    const kept: BoxEvent[] = [];
-    if (turnId !== undefined) this.#turns.set(turnId, kept);
-    const answer = this.#options.agent?.(turn) ?? [{ type: "text.delta" as const, text: prompt }];
-    const mark = (body: EventBody): BoxEvent => (turnId === undefined ? body : { ...body, turn: { id: turnId, seq: kept.length + 1 } });
-    // An agent that answers at once has answered, whoever still listens.
-    if (Symbol.iterator in answer) {
-      for (const body of answer) kept.push(mark(body));
-      yield* kept;
-      return;
-    }
-    for await (const body of answer) {
-      const event = mark(body);
-      kept.push(event);
-      yield event;
+    const id = turnId ?? `${this.id}-turn-${++this.#turnNumber}`;
+    const known = this.#turns.get(id);
+    if (known !== undefined) return yield* known.read(0, signal);
+    if (this.#gone) throw this.#goneError();
+    const turn = new ScriptedTurnLog(id, this.id);
+    const before = this.#latest;
+    this.#latest = turn;
+    this.#turns.set(id, turn);
+    try {
+      if (before?.ended === false) await raceAbort(before.over, signal);
+      if (!turn.ended) this.#begin(turn, prompt, sessionId);
+      yield* turn.read(0, signal);
+    } finally {
+      // Whoever leaves cancels; one that was killed leaves nothing.
+      turn.cancel(new SandboxError("aborted", `The turn ${id} was cancelled.`));
     }
   }
 
-  async *#replay(turnId: string, after: number): AsyncGenerator<BoxEvent> {
+  #begin(turn: ScriptedTurnLog, prompt: string, sessionId: string | undefined): void {
+    const memory = (sessionId === undefined ? undefined : this.#memory.get(sessionId)) ?? { prompts: [] };
+    if (sessionId !== undefined) this.#memory.set(sessionId, memory);
+    memory.prompts.push(prompt);
+    const { agent } = this.#options;
+    if (typeof this.#agent === "string" && this.#agent.includes("/")) {
+      turn.end({ failure: new SandboxError("agent_not_found", `There is no program ${this.#agent} in the box.`) });
+    } else if (agent === undefined) {
+      turn.take([{ type: "text.delta", text: prompt }]);
+    } else {
+      turn.take(agent({ boxId: this.id, prompt, memory, files: this.#files, signal: turn.signal, boxNumber: this.#number }));
+    }
+  }
+
+  async *#resume(turnId: string, after: number, signal: AbortSignal | undefined): AsyncGenerator<BoxEvent> {
     await this.#client.note({ method: "resumeTurn", boxId: this.id, detail: { turnId, after } });
-    const kept = this.#turns.get(turnId);
-    if (kept === undefined) throw new SandboxError("turn_unknown", `The box ${this.id} does not know the turn ${turnId}.`);
-    yield* kept.slice(after);
+    const turn = this.#turns.get(turnId);
+    if (turn === undefined) throw new SandboxError("turn_unknown", `The box ${this.id} does not know the turn ${turnId}.`);
+    yield* turn.read(after, signal);
   }
 
   session(id: string): { status(): Promise<SessionInfo | null> } {
@@ -228,8 +278,22 @@ class ScriptedBox implements Box {
     };
   }
 
+  async readFile(path: string): Promise<Uint8Array> {
+    return this.#files.read(path);
+  }
+
+  async writeFile(path: string, data: string | Uint8Array): Promise<void> {
+    this.#files.write(path, data);
+  }
+
   async delete(): Promise<void> {
     await this.#client.note({ method: "delete", boxId: this.id });
+    this.#gone = true;
+    for (const turn of this.#turns.values()) turn.cancel(this.#goneError());
     this.#client.forget(this.id);
+  }
+
+  #goneError(): SandboxError {
+    return new SandboxError("box_gone", `Box ${this.id} was deleted.`);
   }
 }
