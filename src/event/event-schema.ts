@@ -86,6 +86,9 @@ const SCHEMAS: { readonly [Type in EventType]: z.ZodType } = {
   "checkpoint.deleted": z.looseObject({ checkpointId: text }),
 };
 
+/** Every type there is. */
+export const EVENT_TYPES = Object.keys(SCHEMAS) as readonly EventType[];
+
 /** What is wrong with a body, as one sentence for a person; undefined when nothing is. */
 export function findEventFault(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null) return "An event must be an object with a type.";

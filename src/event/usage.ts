@@ -13,11 +13,6 @@ export function addUsage(left: Usage, right: Usage): Usage {
   return sum;
 }
 
-/** The usage fields of an object that has others beside them. */
-export function pickUsage(source: Usage): Usage {
-  return addUsage({}, source);
-}
-
 /** Input and output tokens together, or undefined where neither was reported. */
 export function totalTokens(usage: Usage): number | undefined {
   if (usage.inputTokens === undefined && usage.outputTokens === undefined) return undefined;

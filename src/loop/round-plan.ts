@@ -36,7 +36,7 @@ function requireIndexes(name: string, value: unknown, ended: number): readonly n
 export function parsePlan<Task>(plan: Plan<Task>, ended: number, left: number): RoundPlan<Task> {
   const named = Array.isArray(plan) ? { tasks: plan as readonly Task[] } : (plan as Exclude<Plan<Task>, readonly Task[]>);
   if (typeof named !== "object" || named === null || !Array.isArray(named.tasks)) refuse("A driver plans a list of tasks, or an object with tasks.");
-  const { tasks, parentIndex, keep, endWhen = "all", rationale } = named as Exclude<Plan<Task>, readonly Task[]>;
+  const { tasks, parentIndex, keep, endWhen = "all", rationale } = named;
   for (const task of tasks) cloneJson(task);
   if (endWhen !== "all" && endWhen !== "first-valid") refuse(`A plan's endWhen is "all" or "first-valid", not ${String(endWhen)}.`);
   const parents =

@@ -15,6 +15,7 @@ export interface AcpLimits {
 }
 
 /** @experimental */
+/** What holds where a limit is not given. */
 export const DEFAULT_ACP_LIMITS: AcpLimits = {
   silenceMs: 300_000,
   cancelMs: 10_000,

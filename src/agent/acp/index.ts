@@ -1,5 +1,30 @@
+/** @experimental */
 export { openAcpAgent } from "./acp-client-side.ts";
+/** The Agent Client Protocol, from its client side. @experimental */
 export type { AcpAgent, AcpAgentOptions, AcpPromptOptions, AcpTurnEnd } from "./acp-client-side.ts";
+/** @experimental */
 export { DEFAULT_ACP_LIMITS } from "./acp-options.ts";
+/** The Agent Client Protocol, from its client side. @experimental */
 export type { AcpLimits, PermissionPolicy } from "./acp-options.ts";
-export * from "./acp-agent-side.ts";
+/** @experimental */
+export { acpInvalidParams, acpInvalidRequest, acpSessionNotFound, serveAcpAgent } from "./acp-agent-side.ts";
+/** The Agent Client Protocol, from its agent side: the protocol's own shapes under our names. @experimental */
+export type {
+  AcpAgentHandlers,
+  AcpAgentServer,
+  AcpClientDoor,
+  AcpCloseSessionRequest,
+  AcpInitializeRequest,
+  AcpInitializeResponse,
+  AcpListSessionsRequest,
+  AcpListSessionsResponse,
+  AcpLoadSessionRequest,
+  AcpLoadSessionResponse,
+  AcpNewSessionRequest,
+  AcpNewSessionResponse,
+  AcpPromptRequest,
+  AcpPromptResponse,
+  AcpResumeSessionRequest,
+  AcpResumeSessionResponse,
+  AcpSessionUpdate,
+} from "./acp-agent-side.ts";

@@ -1,2 +1,4 @@
+/** @experimental */
 export { createBoxBackend } from "./box-backend.ts";
+/** A run as a turn of a box. @experimental */
 export type { BoxBackendOptions, FreshBoxOptions, GivenBoxOptions } from "./box-backend.ts";

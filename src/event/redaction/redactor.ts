@@ -91,7 +91,7 @@ function redactValue(value: JsonValue, matcher: SecretMatcher): JsonValue {
   const copy: Record<string, JsonValue> = {};
   for (const [key, item] of Object.entries(value)) {
     Object.defineProperty(copy, matcher.replace(key), {
-      value: redactValue(item as JsonValue, matcher),
+      value: redactValue(item, matcher),
       enumerable: true,
       configurable: true,
       writable: true,
