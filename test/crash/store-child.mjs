@@ -73,7 +73,7 @@ const modes = {
       await store.create({ id: `old-${index}`, kind: "old" });
       const writer = await store.openWriter(`old-${index}`);
       await writer.append([{ type: "run.started", kind: "task", task: 0 }]);
-      for (let batch = 0; batch < 300; batch++) await Promise.all([writer.append(Array.from({ length: 20 }, (_, at) => delta(at)))]);
+      for (let batch = 0; batch < 300; batch++) await writer.append(Array.from({ length: 20 }, (_, at) => delta(at)));
       await writer.append([final]);
       await writer.close();
     }

@@ -1,13 +1,14 @@
 import { statSync } from "node:fs";
 import { StoreError, ValidationError } from "../../errors.ts";
+import { STORED_FORMAT } from "../../event/upcast.ts";
 import { inTransaction, openImmutable, readNumber, toStoreError } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
 
 /** "Skei": a database file with this application id is ours. */
 export const APPLICATION_ID = 0x536b6569;
 
-/** Raised with every change of the tables. */
-export const FORMAT_VERSION = 1;
+/** One number for the tables and the events in them: a change of either is a migration. */
+export const FORMAT_VERSION = STORED_FORMAT;
 
 /**
  * A segment is what one session stored in one commit: a row of NDJSON under `session key * 2^32 + first seq`,

@@ -1,6 +1,7 @@
 import { killPoint } from "../../internal/kill-point.ts";
 import { inTransaction, readNumber } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
+import { upcastLog } from "./upcast-log.ts";
 
 /** Brings the tables from one format to the next. */
 export interface Migration {
@@ -33,6 +34,7 @@ export function migrateFormat(database: Database, path: string, target: number, 
       const step = migrations.find(({ from }) => from === at);
       if (step === undefined) throw new Error(`There is no migration from format ${at}.`);
       step.migrate(database);
+      upcastLog(database, at);
       killPoint("in-migration");
       database.exec(`PRAGMA user_version = ${at + 1}`);
     }
