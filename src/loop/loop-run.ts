@@ -1,4 +1,4 @@
-import { isAbortError } from "../errors.ts";
+import { FencedError, isAbortError } from "../errors.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { FinalBody, JsonValue, StoredEvent, Usage } from "../event/event.ts";
 import { addUsage } from "../event/usage.ts";
@@ -93,7 +93,8 @@ export class LoopRun<Task, Output, Decision> {
       failure = { error: this.#firstFailure(error) };
       this.#stop.controller.abort(error);
     }
-    await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
+    // Whoever took the session over has taken its boxes over too.
+    if (!(failure?.error instanceof FencedError)) await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
     if (this.#options.onWorkerBox !== undefined && this.#handed.length > 0) this.#options.onWorkerBox(undefined);
     const final = this.#final(end, failure);
     if (!this.#log.failed) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { SkeinError, StoreError } from "../errors.ts";
+import { FencedError, SkeinError, StoreError } from "../errors.ts";
 import type { EventBody, StoredEvent } from "../event/event.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
+import type { SessionWriter } from "../store/session-store.ts";
 import type { ScriptedCall, ScriptedSandboxOptions, ScriptedTurn } from "../testing/scripted-sandbox.ts";
 import { createScriptedSandbox } from "../testing/scripted-sandbox.ts";
 import { fanout } from "./drivers/fanout.ts";
@@ -210,6 +211,23 @@ describe("runLoop", () => {
     await expect(loop(client, { store, sessionId: "l", driver, lineage: { sessionContinuity: true } })).rejects.toThrow("no idea");
     expect(client.alive.size).toBe(0);
     expect((await collect(store.read("l"))).at(-1)).toMatchObject({ type: "final", status: "failed", error: { message: "no idea" } });
+  });
+
+  it("L5: a loop whose session was taken over stops, and leaves its boxes to the new owner", async () => {
+    const store = await openMemoryStore();
+    const client = createScriptedSandbox();
+    let other: SessionWriter | undefined;
+    const driver: Options["driver"] = {
+      plan: (task) => [task],
+      async decide() {
+        other ??= await store.openWriter("l");
+        return "next";
+      },
+    };
+    await expect(loop(client, { store, sessionId: "l", driver, lineage: { sessionContinuity: true } })).rejects.toBeInstanceOf(FencedError);
+    expect([...client.alive]).toEqual(["box-1"]);
+    expect((await collect(store.read("l"))).at(-1)).toMatchObject({ type: "final", status: "interrupted" });
+    await other?.close();
   });
 
   it("K5: with sessionContinuity a lone task continues its parent's box and conversation, after the box has confirmed it", async () => {
