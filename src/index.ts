@@ -113,9 +113,10 @@ export type { RunResult, StreamTaskOptions } from "./stream/stream-options.ts";
 /** Who descends from whom among boxes, and who owns them. @experimental */
 export type { Branch, CheckpointOutcome, Place } from "./lineage/branch.ts";
 /** @experimental */
+export type { RetryTiming } from "./lineage/retry-creation.ts";
 export { createSandboxLineage } from "./lineage/sandbox-lineage.ts";
 /** Who descends from whom among boxes, and who owns them. @experimental */
-export type { ForkOptions, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";
+export type { ForkOptions, LineageEventBody, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";
 
 /** @stable */
 export { beam } from "./loop/drivers/beam.ts";

@@ -1,6 +1,6 @@
 import { SandboxError, ValidationError } from "../errors.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
-import type { LoopEventBody } from "../event/event.ts";
+import type { EventBody, LoopEventBody } from "../event/event.ts";
 import { raceAbort, throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import type { Limiter } from "../internal/limiter.ts";
@@ -10,16 +10,21 @@ import type { SandboxCapabilities } from "../sandbox/capabilities.ts";
 import type { Box, CheckpointMode, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
 import type { BoxRecord, Branch, CheckpointOutcome, Place } from "./branch.ts";
 import { LostBox } from "./lost-box.ts";
+import type { FailedTry, RetryTiming } from "./retry-creation.ts";
+import { retryCreation } from "./retry-creation.ts";
 import { takeCheckpoint } from "./take-checkpoint.ts";
 
 /** How long the end of a loop waits for one box to go, or to arrive. */
 const DELETE_TIMEOUT_MS = 30_000;
 
-export interface SandboxLineageOptions {
+/** What happens to boxes; a creation that failed and is tried again is the custom event `box.create-retried`. @experimental */
+export type LineageEventBody = LoopEventBody | Extract<EventBody, { readonly type: "custom" }>;
+
+export interface SandboxLineageOptions extends RetryTiming {
   /** Creations, forks and deletions in flight. Default 4. */
   readonly maxConcurrency?: number;
   /** Hears what happens to the boxes, in order. */
-  readonly record?: (body: LoopEventBody) => void;
+  readonly record?: (body: LineageEventBody) => void;
 }
 
 export interface StartOptions {
@@ -50,7 +55,12 @@ export interface ForkOptions {
  * @experimental
  */
 export interface SandboxLineage {
-  /** A fresh box. A box that arrives after the abort is deleted. */
+  /**
+   * A fresh box. A creation that fails with a `retryable` error is tried twice more, after a wait that grows; any other failure is thrown at once.
+   * A box that arrives after the abort is deleted.
+   *
+   * @throws what `create` threw
+   */
   start(options: CreateBoxOptions, start?: StartOptions): Promise<Place>;
   /**
    * The same box and conversation for another turn, once the box has confirmed that it still knows the conversation.
@@ -112,21 +122,23 @@ interface Owned {
 class OwningLineage implements SandboxLineage {
   readonly #client: SandboxClient;
   readonly #capabilities: SandboxCapabilities;
-  readonly #record: (body: LoopEventBody) => void;
+  readonly #record: (body: LineageEventBody) => void;
+  readonly #timing: RetryTiming;
   readonly #limit: Limiter;
   readonly #owned = new Map<Branch, Owned>();
   readonly #arriving = new Set<Promise<void>>();
   readonly #checkpointIds = new Set<string>();
 
-  constructor(client: SandboxClient, capabilities: SandboxCapabilities, { maxConcurrency = 4, record }: SandboxLineageOptions) {
+  constructor(client: SandboxClient, capabilities: SandboxCapabilities, { maxConcurrency = 4, record, ...timing }: SandboxLineageOptions) {
     this.#client = client;
     this.#capabilities = capabilities;
     this.#record = record ?? (() => {});
+    this.#timing = timing;
     this.#limit = createLimiter(maxConcurrency);
   }
 
   async start(options: CreateBoxOptions, { conversation = true, signal, index }: StartOptions = {}): Promise<Place> {
-    const box = await this.#arrival(() => this.#client.create(options), signal);
+    const box = await this.#create(options, signal, index);
     const conversationId = conversation ? createId("conv") : undefined;
     const place = this.#own({ box, mode: "fresh", ...(conversationId === undefined ? {} : { conversationId }) }, index);
     this.#record({ type: "box.created", boxId: box.id, ...indexOf(place), ...conversationOf(place.branch) });
@@ -166,7 +178,7 @@ class OwningLineage implements SandboxLineage {
     throwIfAborted(signal);
     let child: Place;
     if (checkpoint.checkpointId === undefined) {
-      const arrived = await this.#arrival(() => this.#client.create(fresh), signal);
+      const arrived = await this.#create(fresh, signal, index);
       child = this.#own({ box: arrived, mode: "fresh", conversationId: createId("conv") }, index);
     } else {
       const { checkpointId, mode } = checkpoint;
@@ -272,6 +284,17 @@ class OwningLineage implements SandboxLineage {
   #own(branch: Branch, index: number | undefined): Place {
     this.#owned.set(branch, { turn: 1, checkpoints: new Map(), reachable: new Set() });
     return { branch, turn: 1, ...(index === undefined ? {} : { index }) };
+  }
+
+  /** A fresh box. It holds no slot while it waits to be tried again: what others delete meanwhile may be what it waits for. */
+  #create(options: CreateBoxOptions, signal: AbortSignal | undefined, index: number | undefined): Promise<Box> {
+    const make = (): Promise<Box> => this.#arrival(() => this.#client.create(options), signal);
+    const recordTry = ({ attempt, error, waitMs }: FailedTry): void => {
+      const { name, message, code } = toErrorDetail(error, "sandbox");
+      const data = { attempt, waitMs, error: { name, message, ...(code === undefined ? {} : { code }) }, ...(index === undefined ? {} : { index }) };
+      this.#record({ type: "custom", name: "box.create-retried", data });
+    };
+    return retryCreation(make, signal, recordTry, this.#timing);
   }
 
   /** Waits for a box, but not longer than the signal allows: one that arrives after the abort is deleted. */
