@@ -19,6 +19,7 @@ import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
 import type { LoopMemory } from "./loop-memory.ts";
 import type { AgentRunSpec, Iteration, LoopResult, LoopWinner, RunLoopOptions } from "./loop-types.ts";
+import { pruneAfterRound, pruneBeforeRound, takeForkPoints } from "./keep-boxes.ts";
 import type { BoxRules, PlannedBox } from "./plan-boxes.ts";
 import { planBoxes } from "./plan-boxes.ts";
 import type { RoundPlan } from "./round-plan.ts";
@@ -179,15 +180,15 @@ export class LoopRun<Task, Output, Decision> {
       if (plan.tasks.length === 0) return { reason: "nothing_left", decision: await this.#decide(round) };
       namesParents ||= plan.parents !== undefined;
       const before = this.#history.length;
-      if (plan.keep !== undefined) await this.#keepOnly(lineage, descent, [...plan.keep, ...(plan.parents ?? [])]);
+      if (this.#shares) await pruneBeforeRound(lineage, descent, plan);
       const spent = await this.#runRound(lineage, descent, plan, round);
-      if (this.#shares && this.#settings.everyRound) await this.#checkpoint(lineage, descent, this.#history.slice(before));
+      if (this.#shares && this.#settings.everyRound) await takeForkPoints(lineage, descent, this.#history.slice(before), this.#settings);
       await this.#log.drain();
       const decision = await this.#decide(round);
       if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
       if (spent) return { reason: "budget_exhausted", decision };
       if (this.#history.length >= this.#settings.maxIterations) return { reason: "max_iterations", decision };
-      await this.#prune(lineage, descent, plan, namesParents, before);
+      if (this.#shares) await pruneAfterRound(lineage, descent, plan, { namesParents, made: this.#history.slice(before) });
     }
   }
 
@@ -350,32 +351,6 @@ export class LoopRun<Task, Output, Decision> {
       }
     }
     return outcome;
-  }
-
-  /** Deletes the boxes that no later round can descend from (K8). */
-  async #prune(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, namesParents: boolean, before: number): Promise<void> {
-    if (!this.#shares) return;
-    const fresh = this.#history.slice(before).map(({ index }) => index);
-    if (!namesParents) {
-      const parent = descent.defaultParent();
-      await lineage.prune(parent === undefined ? [] : descent.placesOf([parent]));
-    } else if (plan.keep !== undefined) {
-      await this.#keepOnly(lineage, descent, [...plan.keep, ...fresh]);
-    }
-  }
-
-  async #keepOnly(lineage: SandboxLineage, descent: Descent, indexes: readonly number[]): Promise<void> {
-    if (this.#shares) await lineage.prune(descent.placesOf(indexes));
-  }
-
-  /** A fork point at the end of each iteration of a round. */
-  async #checkpoint(lineage: SandboxLineage, descent: Descent, iterations: readonly Iteration<Task, Output>[]): Promise<void> {
-    await mapWithConcurrency(iterations, this.#settings.maxConcurrency, async ({ index, events }) => {
-      const [place] = descent.placesOf([index]);
-      const atSeq = events.at(-1)?.seq;
-      if (place === undefined || !lineage.isHead(place)) return;
-      await lineage.checkpoint(place, { onlyMemory: this.#settings.onlyMemory, ...(atSeq === undefined ? {} : { atSeq }) });
-    });
   }
 
   #selectWinner(): LoopWinner<Task, Output> | undefined {
