@@ -49,7 +49,8 @@ async function checkAfter(path: string, printed: readonly string[]): Promise<voi
 async function checkPoint(point: KillPoint, at: number, path: string): Promise<void> {
   switch (point) {
     case "in-recovery": {
-      const printed = await dieAt("after-flush", 40 + at, "stream", path);
+      // So late that a run is open in each of the sessions.
+      const printed = await dieAt("after-flush", 140 + at, "stream", path);
       await dieAt(point, at, "recover", path);
       await checkAfter(path, printed);
       return;
