@@ -15,7 +15,7 @@ const PASSES: Readonly<Record<KillPoint, readonly number[]>> = {
   "after-flush": [1, 2, 5, 17, 60, 150],
   "after-delivery": [1, 2, 40, 300, 900, 2000],
   "in-stop": [1, 2, 3, 4, 9, 20],
-  "in-recovery": [1, 2, 3, 4, 4, 1],
+  "in-recovery": [1, 1, 1, 2, 3, 4],
   "in-migration": [1, 1],
   "in-prune": [1, 2, 3, 6],
 };
@@ -25,10 +25,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const counts = { kills: 0, printed: 0, events: 0, runs: 0 };
 
-/** Runs a process until it dies at the point, and nowhere else. */
-async function dieAt(point: KillPoint, at: number, mode: "stream" | "recover" | "migrate" | "prune", path: string): Promise<string[]> {
+/** Runs a process until it dies at the point, and nowhere else; or, where it may live, until it ends by itself. */
+async function dieAt(point: KillPoint, at: number, mode: "stream" | "recover" | "migrate" | "prune", path: string, mayLive = false): Promise<string[]> {
   const child = new StoreProcess(mode, path, { sessions: 4 }, armKillPoint(point, { at }));
   await child.ended();
+  if (mayLive && child.child.exitCode === 0) return [];
   expect(child.child.signalCode, `dies at ${point}, the ${at}. time`).toBe("SIGKILL");
   counts.kills += 1;
   // The last line may have been cut in the middle.
@@ -49,9 +50,9 @@ async function checkAfter(path: string, printed: readonly string[]): Promise<voi
 async function checkPoint(point: KillPoint, at: number, path: string): Promise<void> {
   switch (point) {
     case "in-recovery": {
-      // So late that a run is open in each of the sessions.
       const printed = await dieAt("after-flush", 140 + at, "stream", path);
-      await dieAt(point, at, "recover", path);
+      // How many runs were open at that moment is chance: one surely, so the first of them is always a place to die.
+      await dieAt(point, at, "recover", path, at > 1);
       await checkAfter(path, printed);
       return;
     }
