@@ -1,0 +1,126 @@
+// The kernel's own cost of an iteration: whether it depends on how many there were before (K12), how many bytes it leaves in the log,
+// and what the same number of steps costs in LangGraph.js, with the memory stores of both and with the SQLite stores of both.
+// LangGraph.js is installed by `npm run bench -- peers`; without it only the first part is measured.
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { openMemoryStore, runLoop } from "skein";
+import { openSqliteStore } from "skein/store/sqlite";
+
+const SIZES = [10, 1_000, 10_000];
+/** LangGraph.js needs seconds for more. */
+const PEER_STEPS = 300;
+
+const peers = fileURLToPath(new URL("./peers/", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "skein-bench-"));
+
+const client = {
+  async create() {
+    return {
+      id: "box",
+      async *streamPrompt(prompt) {
+        yield { type: "text.delta", text: prompt };
+      },
+      async delete() {},
+    };
+  },
+};
+
+async function skein(count, store) {
+  const { sessionId } = await runLoop({
+    task: "step",
+    driver: { name: "one by one", plan: (task) => [task], decide: (history) => (history.length < count ? "go on" : "done") },
+    agentRun: { profile: { name: "echo" }, taskToPrompt: (task) => task },
+    output: { parse: (events) => events.length },
+    sandboxClient: client,
+    store,
+    maxIterations: count,
+  });
+  return sessionId;
+}
+
+/** Microseconds of processor time for each of `count` steps: the least of several runs, which others on the machine disturbed least. */
+async function measure(count, work, repeats = 3) {
+  const times = [];
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    globalThis.gc?.();
+    const before = process.cpuUsage();
+    await work();
+    const { user, system } = process.cpuUsage(before);
+    times.push((user + system) / count);
+  }
+  return Math.min(...times);
+}
+
+async function bytesOf(store, sessionId) {
+  let bytes = 0;
+  for (const { id } of [{ id: sessionId }, ...(await store.list({ parentId: sessionId }))]) {
+    for await (const event of store.read(id)) bytes += JSON.stringify(event).length + 1;
+  }
+  return bytes;
+}
+
+const fixed = (value) => value.toFixed(value < 10 ? 2 : 0);
+
+await skein(500, await openMemoryStore());
+const perIteration = [];
+for (const count of SIZES) {
+  // As many iterations in each measurement, so that the short ones are as exact as the long one.
+  const rounds = Math.max(1, 1_000 / count);
+  let bytes = 0;
+  const time = await measure(count * rounds, async () => {
+    for (let round = 0; round < rounds; round++) {
+      const store = await openMemoryStore();
+      const sessionId = await skein(count, store);
+      if (round === 0) bytes = (await bytesOf(store, sessionId)) / count;
+      await store.close();
+    }
+  });
+  perIteration.push(time);
+  console.log(`${count} iterations, memory store: ${fixed(time)} µs and ${fixed(bytes)} bytes of log each`);
+}
+console.log(`one among ${SIZES.at(-1)} costs ${fixed(perIteration.at(-1) / perIteration[1])} times one among ${SIZES[1]}`);
+
+if (!existsSync(join(peers, "node_modules"))) {
+  console.log("LangGraph.js is not installed: `npm run bench -- peers` installs it.");
+} else {
+  const require = createRequire(join(peers, "package.json"));
+  const load = (name) => import(pathToFileURL(require.resolve(name)).href);
+  const { Annotation, END, MemorySaver, START, StateGraph } = await load("@langchain/langgraph");
+  const { SqliteSaver } = await load("@langchain/langgraph-checkpoint-sqlite");
+  const State = Annotation.Root({ step: Annotation({ reducer: (_before, after) => after, default: () => 0 }) });
+  const langGraph = async (checkpointer) => {
+    const graph = new StateGraph(State)
+      .addNode("work", async ({ step }) => ({ step: step + 1 }))
+      .addEdge(START, "work")
+      .addConditionalEdges("work", ({ step }) => (step < PEER_STEPS ? "work" : END))
+      .compile({ checkpointer });
+    await graph.invoke({ step: 0 }, { configurable: { thread_id: "thread" }, recursionLimit: PEER_STEPS + 10 });
+  };
+  const compare = async (what, ours, theirs) => {
+    await ours();
+    await theirs();
+    const skeinTime = await measure(PEER_STEPS, ours);
+    const peerTime = await measure(PEER_STEPS, theirs);
+    console.log(`${what}: Skein ${fixed(skeinTime)} µs, LangGraph.js ${fixed(peerTime)} µs each: ${fixed(peerTime / skeinTime)} times as much`);
+  };
+  let files = 0;
+  const nextFile = () => join(folder, `${++files}.db`);
+  await compare("memory", async () => skein(PEER_STEPS, await openMemoryStore()), () => langGraph(new MemorySaver()));
+  for (const durability of ["process", "disk"]) {
+    await compare(
+      `SQLite, durability ${durability} (LangGraph.js has one)`,
+      async () => {
+        const store = await openSqliteStore(nextFile(), { durability });
+        await skein(PEER_STEPS, store);
+        await store.close();
+      },
+      () => langGraph(SqliteSaver.fromConnString(nextFile())),
+    );
+  }
+  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  console.log(`files of both: ${(bytes / 2 ** 20).toFixed(1)} MiB`);
+}
+rmSync(folder, { recursive: true, force: true });
