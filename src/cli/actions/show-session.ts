@@ -13,9 +13,11 @@ import { renderLoop } from "../render/render-loop.ts";
 import { renderRun } from "../render/render-run.ts";
 import { COMMAND_LABEL } from "../loop-command-label.ts";
 import { readSessionTitle } from "../session-title.ts";
+import { drawLoop } from "./draw-loop.ts";
 
 export interface ShowOptions extends CommonOptions {
   readonly patch?: boolean;
+  readonly svg?: string;
 }
 
 export async function showSession(line: CommandLine, wanted: string, options: ShowOptions): Promise<void> {
@@ -23,6 +25,7 @@ export async function showSession(line: CommandLine, wanted: string, options: Sh
   await using runtime = await openData(line, options, { need: "read" });
   const { store } = runtime;
   const session = await findSession(store, wanted);
+  if (options.svg !== undefined) return drawLoop(line, store, session, options.svg);
   const title = await readSessionTitle(store, session);
   const view = session.kind === "loop" ? await readLoop(store, session) : await readRun(store, session);
   if (options.patch === true) {
