@@ -105,7 +105,7 @@ describe("the layout", () => {
     expect(places(iteration(0, 0, 0), iteration(1, 0, 9), iteration(2, 0, 1), iteration(3, 1, 4), iteration(4, 2, 3))).toEqual([[0, 0], [0, 1], [0, 2], [1, 0], [2, 0]]);
   });
 
-  it("K12: places 20,000 rounds of one box, one after the other", () => {
+  it("places 20,000 rounds of one box, one after the other", () => {
     const deep = Array.from({ length: 20_000 }, (_item, index) => iteration(index, index, index === 0 ? undefined : index - 1));
     expect(layOutLineage(deep)).toMatchObject({ rows: 1, columns: { length: 20_000 } });
   });
