@@ -146,7 +146,7 @@ export function renderLineageSvg(progress: LoopProgress, { title, now }: Lineage
     origins.add(child.iteration.origin ?? "new");
     return [drawEdge(parent, child)];
   });
-  const width = Math.max(520, MARGIN * 2 + columns.length * (CARD.width + GAP.x) - GAP.x);
+  const width = Math.max(640, MARGIN * 2 + columns.length * (CARD.width + GAP.x) - GAP.x);
   const bottom = HEAD + rows * (CARD.height + GAP.y);
   const height = bottom + (origins.size === 0 ? 8 : LEGEND);
   const until = progress.final === undefined ? now : (progress.startedAt ?? 0) + progress.final.durationMs;
