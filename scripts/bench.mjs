@@ -11,6 +11,7 @@ if (unknown.length > 0) {
 }
 for (const name of named.length > 0 ? named : all) {
   console.log(`── ${name}`);
-  const { status } = spawnSync(process.execPath, ["--expose-gc", `bench/${name}.mjs`], { stdio: "inherit" });
+  const env = named.length > 0 ? { ...process.env, SKEIN_BENCH_NAMED: "1" } : process.env;
+  const { status } = spawnSync(process.execPath, ["--expose-gc", `bench/${name}.mjs`], { stdio: "inherit", env });
   if (status !== 0) process.exit(1);
 }

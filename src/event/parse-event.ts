@@ -18,6 +18,18 @@ export function parseEventBody(value: unknown): BoxEvent {
 }
 
 /**
+ * A copy of a delta that has nothing but its text, and nearly all events have nothing else; undefined for every other value.
+ * It is what {@link parseEventBody} would give, at a tenth of its cost.
+ */
+export function copyPlainDelta(value: unknown): BoxEvent | undefined {
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return undefined;
+  const { type, text } = value as { readonly type?: unknown; readonly text?: unknown };
+  if ((type !== "text.delta" && type !== "reasoning.delta") || typeof text !== "string") return undefined;
+  for (const key in value) if (key !== "type" && key !== "text") return undefined;
+  return typeof (value as { readonly toJSON?: unknown }).toJSON === "function" ? undefined : { type, text };
+}
+
+/**
  * One stored event from a line of a file that came from outside.
  *
  * @param format the format in which it was stored, where that is an older one

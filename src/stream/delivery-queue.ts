@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../event/event.ts";
+import { shareTurn } from "../internal/share-turn.ts";
 
 interface Taker {
   resolve(result: IteratorResult<StoredEvent, undefined>): void;
@@ -45,7 +46,9 @@ export class DeliveryQueue {
         this.#head = 0;
       }
       this.#onTaken(1);
-      return Promise.resolve({ value: event, done: false });
+      const result = { value: event, done: false } as const;
+      const turn = shareTurn();
+      return turn === undefined ? Promise.resolve(result) : turn.then(() => result);
     }
     return new Promise((resolve, reject) => {
       const taker = { resolve, reject };

@@ -1,13 +1,14 @@
 import { SkeinError } from "../errors.ts";
 import type { BoxEvent, StoredEvent } from "../event/event.ts";
 import { killPoint } from "../internal/kill-point.ts";
+import { shareTurn } from "../internal/share-turn.ts";
 import type { SessionWriter } from "../store/session-store.ts";
 
 /** The largest batch that is appended at once, in events. */
-const MAX_BATCH = 256;
+const MAX_BATCH = 512;
 
 /** Events between the backend and the consumer, stored or not, before the backend has to wait. */
-export const HIGH_WATER = 1024;
+export const HIGH_WATER = 1536;
 
 /**
  * Carries bodies into the log and, once they are stored, on to whoever reads: stored, then seen (L1).
@@ -84,6 +85,8 @@ export class EventPipe {
     // One turn of the microtask queue, so that what is pushed together is stored together.
     await Promise.resolve();
     while (this.#pending.length > 0 && this.#failure === undefined) {
+      // A batch is a millisecond of work: of many streams that wait for a turn only a few find room in the next one.
+      for (let turn = shareTurn(); turn !== undefined; turn = shareTurn()) await turn;
       const batch = this.#pending.splice(0, MAX_BATCH);
       this.#deliver(await this.#append(batch));
     }

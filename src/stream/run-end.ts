@@ -32,20 +32,18 @@ export class RunEnd {
 
   /**
    * Waits for `work` or for the end, whichever comes first; undefined means the end. One wait at a time: a promise of the end that
-   * every step raced against would hold on to each of a million steps.
+   * every step raced against would hold on to each of a million steps. A stream passes here with each event: one promise, no more.
+   *
+   * @param onLate hears of a failure of `work` that comes after the end
    */
-  async orEnd<T>(work: Promise<T>): Promise<T | undefined> {
-    if (this.#outcome !== undefined) {
-      work.catch(() => {});
-      return undefined;
-    }
-    try {
-      return await new Promise<T | undefined>((resolve, reject) => {
-        this.#wake = () => resolve(undefined);
-        work.then(resolve, reject);
+  orEnd<T>(work: PromiseLike<T>, onLate: (error: unknown) => void = () => {}): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#outcome === undefined) this.#wake = () => resolve(undefined);
+      else resolve(undefined);
+      work.then(resolve, (error: unknown) => {
+        if (this.#outcome === undefined) reject(error as Error);
+        else onLate(error);
       });
-    } finally {
-      this.#wake = undefined;
-    }
+    });
   }
 }

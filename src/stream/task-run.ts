@@ -3,11 +3,12 @@ import type { BackendContext, TaskSpec } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { BoxEvent, EventBody, FinalBody, StoredEvent } from "../event/event.ts";
 import { isBackendEventType } from "../event/event.ts";
-import { parseEventBody } from "../event/parse-event.ts";
+import { copyPlainDelta, parseEventBody } from "../event/parse-event.ts";
 import type { Redaction } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { onAbort, toAbortError } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
+import { shareTurn } from "../internal/share-turn.ts";
 import type { Session, SessionStore } from "../store/session-store.ts";
 import { beginRedaction } from "./begin-redaction.ts";
 import { EventPipe } from "./event-pipe.ts";
@@ -40,6 +41,10 @@ export class TaskRun {
   #touched = false;
   /** What the backend threw after the run's end. */
   readonly #late: unknown[] = [];
+  /** A failure that comes after the end cannot be the run's own any more, but it is not lost. */
+  readonly #onLate = (error: unknown): void => {
+    if (!isAbortError(error)) this.#late.push(error);
+  };
 
   constructor(options: StreamTaskOptions, spec: TaskSpec, store: SessionStore, deliver: (events: readonly StoredEvent[]) => void) {
     this.#options = options;
@@ -163,19 +168,16 @@ export class TaskRun {
     while (iterator !== undefined && this.#end.outcome === undefined) {
       const room = pipe.room();
       if (room !== undefined) await this.#end.orEnd(room);
-      const next = Promise.resolve(iterator.next());
-      // A failure that comes after the end cannot be the run's own any more, but it is not lost.
-      next.catch((error: unknown) => {
-        if (this.#end.outcome !== undefined && !isAbortError(error)) this.#late.push(error);
-      });
-      const step = await this.#end.orEnd(next);
+      const turn = shareTurn();
+      if (turn !== undefined) await this.#end.orEnd(turn);
+      const step = await this.#end.orEnd(toPromise(iterator.next()), this.#onLate);
       if (step === undefined || this.#end.outcome !== undefined || step.done === true) return;
       this.#write(pipe, this.#parse(step.value));
     }
   }
 
   #parse(value: unknown): BoxEvent {
-    const body = parseEventBody(value);
+    const body = copyPlainDelta(value) ?? parseEventBody(value);
     if (!isBackendEventType(body.type)) {
       throw new ValidationError("event_reserved", `The backend ${this.#options.backend.kind} yielded a ${body.type} event, which only Skein itself writes.`);
     }
@@ -254,7 +256,10 @@ export class TaskRun {
   }
 }
 
-
+/** What a hand-written iterator returns without a promise is taken too. */
+function toPromise<T>(step: Promise<T> | T): Promise<T> {
+  return step instanceof Promise ? step : Promise.resolve(step);
+}
 
 // eslint-disable-next-line require-yield -- a history without events
 async function* nothing(): AsyncGenerator<StoredEvent> {}

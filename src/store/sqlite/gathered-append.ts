@@ -37,6 +37,8 @@ export class GatheredAppend {
   #state: RunState | undefined;
   #lines: string[] = [];
   #characters = 0;
+  /** All that came in. */
+  characters = 0;
   readonly #segments: SegmentText[] = [];
   readonly #digests: string[] = [];
   readonly #waiting: Waiting[] = [];
@@ -65,6 +67,7 @@ export class GatheredAppend {
       added += line.length + 1;
       if (this.#characters >= SEGMENT_CHARACTERS) this.#closeSegment();
     }
+    this.characters += added;
     this.#at = request.at;
     if (request.state !== undefined) this.#state = request.state;
     if (request.digests.length > 0) this.#digests.push(...request.digests);

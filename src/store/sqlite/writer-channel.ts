@@ -12,6 +12,12 @@ const MAX_IN_FLIGHT = 2;
 /** So much is sent at once, without waiting for the end of the turn of the event loop. */
 const SEND_AT_CHARACTERS = 256 * 1024;
 
+/**
+ * A message carries no more than this and one append: it is copied for the thread in one go, a millisecond or so, and its transaction
+ * is long enough that the flush at its end hardly counts. What is left over is the next message.
+ */
+const MESSAGE_CHARACTERS = 512 * 1024;
+
 /** So many callers hear of a commit in one turn of the event loop; the others in the next, so that timers and sockets get theirs. */
 const SETTLE_PER_TURN = 256;
 
@@ -150,16 +156,33 @@ export class WriterChannel {
   }
 
   #sendGathered(): void {
-    if (this.#gathered.length === 0 || this.#inFlight.size >= MAX_IN_FLIGHT || this.#failure !== undefined) return;
-    const entries = this.#gathered;
+    while (this.#gathered.length > 0 && this.#inFlight.size < MAX_IN_FLIGHT && this.#failure === undefined) {
+      const entries = this.#takeGathered();
+      const id = this.#nextId++;
+      this.#inFlight.set(id, entries);
+      this.#keepAlive(true);
+      const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
+      this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
+    }
+  }
+
+  /** The oldest of what has gathered, in the order of the calls, as much as one message should carry. */
+  #takeGathered(): Entry[] {
+    let characters = 0;
+    let count = 0;
+    while (count < this.#gathered.length && characters < MESSAGE_CHARACTERS) {
+      const command = (this.#gathered[count] as Entry).command;
+      if (command instanceof GatheredAppend) {
+        characters += command.characters;
+        if (this.#open.get(command.key) === command) this.#open.delete(command.key);
+      }
+      count += 1;
+    }
+    this.#gatheredCharacters -= characters;
+    if (count < this.#gathered.length) return this.#gathered.splice(0, count);
+    const all = this.#gathered;
     this.#gathered = [];
-    this.#gatheredCharacters = 0;
-    this.#open = new Map();
-    const id = this.#nextId++;
-    this.#inFlight.set(id, entries);
-    this.#keepAlive(true);
-    const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
-    this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
+    return all;
   }
 
   #receive(message: FromThread): void {
