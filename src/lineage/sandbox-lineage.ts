@@ -46,6 +46,13 @@ export interface ForkOptions {
   readonly index?: number;
 }
 
+export interface CheckpointPlaceOptions {
+  /** Default false. */
+  readonly onlyMemory?: boolean;
+  readonly atSeq?: number;
+  readonly tags?: readonly string[];
+}
+
 /**
  * Who descends from whom among boxes, and who deletes them: every box that it started or forked is its own until `teardown`.
  *
@@ -76,8 +83,11 @@ export interface SandboxLineage {
    * @throws SandboxError `fork_failed` when the fork itself threw: one failed branch
    */
   fork(place: Place, options: ForkOptions): Promise<Place>;
-  /** Takes the place's checkpoint, if there is none yet. `atSeq` is the place's position in its iteration's log. */
-  checkpoint(place: Place, options?: { readonly onlyMemory?: boolean; readonly atSeq?: number }): Promise<CheckpointOutcome>;
+  /**
+   * Takes the place's checkpoint, if there is none yet. `atSeq` is the place's position in its iteration's log; `tags` go to the provider,
+   * which shows them when it lists its checkpoints.
+   */
+  checkpoint(place: Place, options?: CheckpointPlaceOptions): Promise<CheckpointOutcome>;
   /** Takes over a box that an earlier process made; without the box the branch is lost, and only a checkpoint leads back. */
   adopt(record: BoxRecord, box: Box | null, index?: number): Place;
   /** A later turn of an adopted box. */
@@ -204,14 +214,14 @@ class OwningLineage implements SandboxLineage {
 
   async checkpoint(
     place: Place,
-    { onlyMemory = false, atSeq }: { onlyMemory?: boolean; atSeq?: number } = {},
+    { onlyMemory = false, atSeq, tags = [] }: CheckpointPlaceOptions = {},
   ): Promise<CheckpointOutcome> {
     const { branch, turn } = place;
     const owned = this.#owned.get(branch);
     const known = owned?.checkpoints.get(turn);
     if (known !== undefined) return known;
     if (owned === undefined || !this.isHead(place)) throw goneError(branch);
-    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, onlyMemory)).then((outcome) => {
+    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, { onlyMemory, tags })).then((outcome) => {
       if (outcome.checkpointId !== undefined) {
         this.#checkpointIds.add(outcome.checkpointId);
         owned.reachable.add(turn);

@@ -15,7 +15,11 @@ function modesToTry({ mode }: SandboxCapabilities, onlyMemory: boolean): Checkpo
  *
  * @throws ValidationError `fork_unsupported` where the client's probe says yes and the box has no `fork`
  */
-export async function takeCheckpoint(box: Box, capabilities: SandboxCapabilities, onlyMemory: boolean): Promise<CheckpointOutcome> {
+export async function takeCheckpoint(
+  box: Box,
+  capabilities: SandboxCapabilities,
+  { onlyMemory, tags = [] }: { readonly onlyMemory: boolean; readonly tags?: readonly string[] },
+): Promise<CheckpointOutcome> {
   if (!capabilities.canFork) return { reason: capabilities.reason ?? "the sandbox cannot fork" };
   if (typeof box.fork !== "function") {
     throw new ValidationError("fork_unsupported", `The sandbox says that it can fork, but its box ${box.id} has no fork method; one of the two is wrong.`);
@@ -24,7 +28,7 @@ export async function takeCheckpoint(box: Box, capabilities: SandboxCapabilities
   const failures: string[] = [];
   for (const mode of modesToTry(capabilities, onlyMemory)) {
     try {
-      const checkpoint = await box.checkpoint({ mode, leaveRunning: true });
+      const checkpoint = await box.checkpoint({ mode, leaveRunning: true, ...(tags.length === 0 ? {} : { tags }) });
       const actual = checkpoint?.mode ?? mode;
       if (typeof checkpoint?.checkpointId !== "string" || checkpoint.checkpointId === "") failures.push(`${mode}: no checkpoint id`);
       else if (onlyMemory && actual !== "memory") failures.push(`${mode}: the checkpoint holds files only`);

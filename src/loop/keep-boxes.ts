@@ -4,6 +4,9 @@ import type { Descent } from "./descent.ts";
 import type { Iteration } from "./loop-types.ts";
 import type { RoundPlan } from "./round-plan.ts";
 
+/** The tag of a checkpoint that is kept when its loop has ended, so that another one can be forked from there. */
+export const FORK_POINT_TAG = "skein.fork-point";
+
 type Made = readonly Pick<Iteration<unknown, unknown>, "index" | "events">[];
 
 /** Before a round makes its boxes, those go that its plan neither keeps nor descends from. */
@@ -40,6 +43,6 @@ export async function takeForkPoints(
     const [place] = descent.placesOf([index]);
     const atSeq = events.at(-1)?.seq;
     if (place === undefined || !lineage.isHead(place)) return;
-    await lineage.checkpoint(place, { onlyMemory, ...(atSeq === undefined ? {} : { atSeq }) });
+    await lineage.checkpoint(place, { onlyMemory, tags: [FORK_POINT_TAG], ...(atSeq === undefined ? {} : { atSeq }) });
   });
 }

@@ -53,6 +53,8 @@ async function isClaimOver(record: BoxRecord, run: string): Promise<boolean> {
 
 async function sweepCheckpoint(directory: string, id: string): Promise<void> {
   const record = await readCheckpointRecord(directory, id);
-  if (record === undefined || record.state === "ready" || isAlive(record.owner)) return;
+  if (record === undefined || isAlive(record.owner)) return;
+  // One that is whole is there to be restored from, also by another process; only a probe's own is of no use to anybody.
+  if (record.state === "ready" && !(PROBE_LABEL in record.labels)) return;
   await removeTree(toCheckpointPaths(directory, id).root, id);
 }
