@@ -108,6 +108,10 @@ it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at rand
       kept++;
       await (await client.attach(id))?.delete();
     }
+    for (const { id, labels } of await client.listCheckpoints()) {
+      const session = sessions.find((candidate) => candidate.id === labels["skein.session"]);
+      expect(session, `checkpoint ${id} belongs to a loop that can be resumed`).toMatchObject({ kind: "loop", status: "interrupted" });
+    }
     await client.close();
     expect(processesOf(boxes), "no process of a box is left").toEqual([]);
   }
