@@ -13,5 +13,5 @@ if (!existsSync(`${folder}node_modules`)) {
   const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], { cwd: folder, stdio: "inherit" });
   if (status !== 0) process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ["--expose-gc", "thousand-steps.mjs"], { cwd: folder, stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--expose-gc", fileURLToPath(new URL("peers/thousand-steps.mjs", import.meta.url))], { stdio: "inherit" });
 process.exit(status ?? 1);

@@ -88,7 +88,7 @@ const clockInto = (times) => {
   return { start: () => (startedAt = performance.now()), stop: () => times.push((performance.now() - startedAt) / STEPS) };
 };
 
-const measured = new Map(Object.keys(peers).map((name) => [name, { ms: [], bytes: 0, failure: undefined }]));
+const measured = new Map(Object.keys(peers).map((name) => [name, { ms: [], bytes: 0, failure: "" }]));
 // In turns, so that what else the machine does falls on all of them.
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, write] of Object.entries(peers)) {
@@ -99,14 +99,14 @@ for (let round = 0; round < ROUNDS; round++) {
       await write(path, clockInto(result.ms));
       result.bytes = ["", "-wal", "-shm"].reduce((sum, end) => sum + (statSync(path + end, { throwIfNoEntry: false }) === undefined ? 0 : bytesUnder(path + end)), 0) / STEPS;
     } catch (error) {
-      result.failure = error.message;
+      result.failure = String(error);
     }
   }
 }
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const [ours] = measured.values();
 for (const [name, { ms, bytes, failure }] of measured) {
-  if (failure === undefined) console.log(`| ${name} | ${median(ms).toFixed(3)} ms | ${(median(ms) / median(ours.ms)).toFixed(1)} | ${Math.round(bytes)} | ${(bytes / ours.bytes).toFixed(1)} |`);
+  if (failure === "") console.log(`| ${name} | ${median(ms).toFixed(3)} ms | ${(median(ms) / median(ours.ms)).toFixed(1)} | ${Math.round(bytes)} | ${(bytes / ours.bytes).toFixed(1)} |`);
   else console.log(`| ${name} | failed: ${failure} | | | |`);
 }
 rmSync(folder, { recursive: true, force: true });

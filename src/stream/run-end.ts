@@ -41,7 +41,7 @@ export class RunEnd {
       if (this.#outcome === undefined) this.#wake = () => resolve(undefined);
       else resolve(undefined);
       work.then(resolve, (error: unknown) => {
-        if (this.#outcome === undefined) reject(error as Error);
+        if (this.#outcome === undefined) reject(error);
         else onLate(error);
       });
     });
