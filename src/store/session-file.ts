@@ -74,9 +74,6 @@ export async function importSession(
   lines: AsyncIterable<string> | Iterable<string>,
   options: ImportSessionOptions = {},
 ): Promise<Session> {
-  if (store.importSession === undefined) {
-    throw new ValidationError("invalid_option", `The ${store.capabilities.name} store cannot take in sessions from files.`);
-  }
   const file = new SessionFile(lines);
   const header = await file.readHeader();
   const about: ImportedSession = { ...header, id: options.as ?? header.id };

@@ -68,7 +68,7 @@ export interface SessionStore extends AsyncDisposable {
    *
    * @throws ValidationError `session_exists`, `event_too_large`, and what the records throw
    */
-  importSession?(session: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session>;
+  importSession(session: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session>;
 
   /** Stores bytes under the hash of their content; the same bytes are stored once. Durable when it resolves. */
   putBlob(bytes: Uint8Array): Promise<BlobRef>;
