@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 /** @stable */
+/** @stable */
 export { AbortError, BackendError, ERROR_CODES, FencedError, SandboxError, SkeinError, StoreError, ValidationError } from "./errors.ts";
 /** What an error may carry, and which codes there are. @stable */
 export type { ErrorCode, ErrorKind, SkeinErrorOptions } from "./errors.ts";
@@ -114,6 +115,7 @@ export type { RunResult, StreamTaskOptions } from "./stream/stream-options.ts";
 export type { Branch, CheckpointOutcome, Place } from "./lineage/branch.ts";
 /** @experimental */
 export type { RetryTiming } from "./lineage/retry-creation.ts";
+/** @experimental */
 export { createSandboxLineage } from "./lineage/sandbox-lineage.ts";
 /** Who descends from whom among boxes, and who owns them. @experimental */
 export type { ForkOptions, LineageEventBody, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";

@@ -4,6 +4,7 @@ export { KILL_POINTS, armKillPoint } from "./kill-points.ts";
 export type { KillPoint, KillPointOptions } from "./kill-points.ts";
 /** @experimental */
 export type { ScriptedFiles } from "./scripted-files.ts";
+/** @experimental */
 export { runPromptLines } from "./scripted-lines.ts";
 /** @experimental */
 export { createScriptedSandbox } from "./scripted-sandbox.ts";
