@@ -31,7 +31,11 @@ const client = {
 async function skein(count, store) {
   const { sessionId } = await runLoop({
     task: "step",
-    driver: { name: "one by one", plan: (task) => [task], decide: (history) => (history.length < count ? "go on" : "done") },
+    driver: {
+      name: "one by one",
+      plan: (task) => [task],
+      decide: (history) => (history.length < count ? "go on" : "done"),
+    },
     agentRun: { profile: { name: "echo" }, taskToPrompt: (task) => task },
     output: { parse: (events) => events.length },
     sandboxClient: client,
@@ -81,7 +85,9 @@ for (const count of SIZES) {
   perIteration.push(time);
   console.log(`${count} iterations, memory store: ${fixed(time)} µs and ${fixed(bytes)} bytes of log each`);
 }
-console.log(`one among ${SIZES.at(-1)} costs ${fixed(perIteration.at(-1) / perIteration[1])} times one among ${SIZES[1]}`);
+console.log(
+  `one among ${SIZES.at(-1)} costs ${fixed(perIteration.at(-1) / perIteration[1])} times one among ${SIZES[1]}`,
+);
 
 if (!existsSync(join(peers, "node_modules"))) {
   console.log("LangGraph.js is not installed: `npm run bench -- peers` installs it.");
@@ -104,11 +110,17 @@ if (!existsSync(join(peers, "node_modules"))) {
     await theirs();
     const skeinTime = await measure(PEER_STEPS, ours);
     const peerTime = await measure(PEER_STEPS, theirs);
-    console.log(`${what}: Skein ${fixed(skeinTime)} µs, LangGraph.js ${fixed(peerTime)} µs each: ${fixed(peerTime / skeinTime)} times as much`);
+    console.log(
+      `${what}: Skein ${fixed(skeinTime)} µs, LangGraph.js ${fixed(peerTime)} µs each: ${fixed(peerTime / skeinTime)} times as much`,
+    );
   };
   let files = 0;
   const nextFile = () => join(folder, `${++files}.db`);
-  await compare("memory", async () => skein(PEER_STEPS, await openMemoryStore()), () => langGraph(new MemorySaver()));
+  await compare(
+    "memory",
+    async () => skein(PEER_STEPS, await openMemoryStore()),
+    () => langGraph(new MemorySaver()),
+  );
   for (const durability of ["process", "disk"]) {
     await compare(
       `SQLite, durability ${durability} (LangGraph.js has one)`,

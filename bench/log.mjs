@@ -18,13 +18,23 @@ const PER_FLUSH = 256;
 const STREAMS = 64;
 const folder = mkdtempSync(join(process.env.SKEIN_BENCH_FOLDER ?? tmpdir(), "skein-bench-"));
 
-const percentile = (values, share) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
+const percentile = (values, share) =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
 const median = (values) => percentile(values, 0.5);
 
-const envelope = JSON.stringify({ seq: 50_000, at: Date.now(), sessionId: "bench-00", runId: "run_0123456789abcdef", type: "text.delta", text: "" });
+const envelope = JSON.stringify({
+  seq: 50_000,
+  at: Date.now(),
+  sessionId: "bench-00",
+  runId: "run_0123456789abcdef",
+  type: "text.delta",
+  text: "",
+});
 const text = "The quick brown fox jumps over the lazy dog. ".repeat(10).slice(0, 300 - envelope.length);
 const body = { type: "text.delta", text };
-const lines = Array.from({ length: EVENTS }, (_, index) => JSON.stringify({ ...JSON.parse(envelope), seq: index + 1, text }));
+const lines = Array.from({ length: EVENTS }, (_, index) =>
+  JSON.stringify({ ...JSON.parse(envelope), seq: index + 1, text }),
+);
 const sumOfBytes = lines.reduce((sum, line) => sum + line.length, 0);
 
 // ── the references ──
@@ -54,7 +64,10 @@ function insertRows(path) {
 
 function parseFile(path) {
   const startedAt = performance.now();
-  const events = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
+  const events = readFileSync(path, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   return ((performance.now() - startedAt) / events.length) * EVENTS;
 }
 
@@ -88,7 +101,11 @@ async function writeStreams(path, streams) {
   delay.enable();
   const startedAt = performance.now();
   const each = Math.floor(EVENTS / streams);
-  const ends = await Promise.all(Array.from({ length: streams }, (_, index) => consume(store, `bench-${String(index).padStart(2, "0")}`, yieldAll(each))));
+  const ends = await Promise.all(
+    Array.from({ length: streams }, (_, index) =>
+      consume(store, `bench-${String(index).padStart(2, "0")}`, yieldAll(each)),
+    ),
+  );
   const ms = performance.now() - startedAt;
   delay.disable();
   const times = ends.map((end) => end - startedAt);
@@ -145,7 +162,8 @@ async function costOverLength(path, events, window) {
   const store = await openSqliteStore(path);
   const marks = new Map();
   await consume(store, "long", yieldAll(events), ({ seq }) => {
-    if (seq === 1000 || seq === 1000 + window || seq === events - window || seq === events) marks.set(seq, performance.now());
+    if (seq === 1000 || seq === 1000 + window || seq === events - window || seq === events)
+      marks.set(seq, performance.now());
   });
   await store.close();
   return (marks.get(events) - marks.get(events - window)) / (marks.get(1000 + window) - marks.get(1000));
@@ -161,7 +179,7 @@ async function tailElsewhere(path, events) {
   const file = openSync(`${path}.raw`, "w");
   const twoSyncs = [];
   const startedAt = performance.now();
-  for (let index = 0; index < events; ) {
+  for (let index = 0; index < events;) {
     await new Promise((resolve) => setTimeout(resolve, 1));
     const appends = [];
     for (; index < Math.min(events, performance.now() - startedAt); index++) {
@@ -210,7 +228,7 @@ async function measureMemory(path) {
     return streamTask({ store, backend, sessionId: `full-${index}`, task: "bench" })[Symbol.asyncIterator]();
   });
   await Promise.all(streams.map((stream) => stream.next()));
-  for (let last = -1; last !== yielded; ) {
+  for (let last = -1; last !== yielded;) {
     last = yielded;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -243,8 +261,16 @@ for (let round = 0; round < ROUNDS; round++) {
   const parse = parseFile(at("raw.ndjson"));
   globalThis.gc?.();
   const replayed = await replay(at("one.db"));
-  for (const [name, value] of Object.entries({ raw, rows, one, many, parse, replay: replayed })) results[name].push(value);
-  for (const [name, value] of Object.entries({ oneRaw: raw / one.ms, oneRows: rows / one.ms, manyRaw: raw / many.ms, manyRows: rows / many.ms, replay: parse / replayed })) ratios[name].push(value);
+  for (const [name, value] of Object.entries({ raw, rows, one, many, parse, replay: replayed }))
+    results[name].push(value);
+  for (const [name, value] of Object.entries({
+    oneRaw: raw / one.ms,
+    oneRows: rows / one.ms,
+    manyRaw: raw / many.ms,
+    manyRows: rows / many.ms,
+    replay: parse / replayed,
+  }))
+    ratios[name].push(value);
   rmSync(at("rows.db"), { force: true });
   rmSync(at("raw.ndjson"), { force: true });
 }
@@ -252,7 +278,8 @@ const alone = await streamAlone(join(folder, "alone.db"), 1000);
 const window = Math.min(20_000, Math.floor(EVENTS / 4));
 const longEvents = EVENTS * 3;
 const flat = [];
-for (let round = 0; round < ROUNDS; round++) flat.push(await costOverLength(join(folder, `long-${round}.db`), longEvents, window));
+for (let round = 0; round < ROUNDS; round++)
+  flat.push(await costOverLength(join(folder, `long-${round}.db`), longEvents, window));
 const tail = await tailElsewhere(join(folder, "tail.db"), 3000);
 const memory = await measureMemory(join(folder, "memory.db"));
 rmSync(folder, { recursive: true, force: true });
@@ -262,23 +289,65 @@ const timesOf = (runs) => runs.map(({ ms }) => ms);
 const two = (value) => value.toFixed(2);
 const bytesOf = (runs) => runs.at(-1).bytes;
 
-console.log(`${EVENTS.toLocaleString("en-US")} events of ${lines[0].length} bytes, medians of ${ROUNDS} rounds; each ratio is of one round\n`);
+console.log(
+  `${EVENTS.toLocaleString("en-US")} events of ${lines[0].length} bytes, medians of ${ROUNDS} rounds; each ratio is of one round\n`,
+);
 const row = (...cells) => console.log(`| ${cells.join(" | ")} |`);
 row("what", "Skein", "reference in the same run", "ratio");
 row("---", "---", "---", "---");
-row("one stream, events/s", rate(timesOf(results.one)), `(a) raw file ${rate(results.raw)}`, two(median(ratios.oneRaw)));
+row(
+  "one stream, events/s",
+  rate(timesOf(results.one)),
+  `(a) raw file ${rate(results.raw)}`,
+  two(median(ratios.oneRaw)),
+);
 row("", "", `(b) row inserts ${rate(results.rows)}`, two(median(ratios.oneRows)));
 row(`${STREAMS} streams at once, events/s in sum`, rate(timesOf(results.many)), "(a)", two(median(ratios.manyRaw)));
 row("", "", "(b)", two(median(ratios.manyRows)));
 row("event-loop delay p99, one stream", `${two(median(results.one.map(({ delayP99 }) => delayP99)))} ms`, "", "");
-row(`event-loop delay p99, ${STREAMS} streams`, `${two(median(results.many.map(({ delayP99 }) => delayP99)))} ms`, "", "");
+row(
+  `event-loop delay p99, ${STREAMS} streams`,
+  `${two(median(results.many.map(({ delayP99 }) => delayP99)))} ms`,
+  "",
+  "",
+);
 row("slowest stream of the mean", "", "", two(median(results.many.map(({ slowest }) => slowest))));
-row("one event alone, pulled to delivered, p50", `${median(alone.ours).toFixed(3)} ms`, `one fdatasync ${median(alone.raw).toFixed(3)} ms`, two(median(alone.ours) / median(alone.raw)));
+row(
+  "one event alone, pulled to delivered, p50",
+  `${median(alone.ours).toFixed(3)} ms`,
+  `one fdatasync ${median(alone.raw).toFixed(3)} ms`,
+  two(median(alone.ours) / median(alone.raw)),
+);
 row("replay, events/s", rate(results.replay), `NDJSON file parsed ${rate(results.parse)}`, two(median(ratios.replay)));
 row(`cost of event ${longEvents.toLocaleString("en-US")}`, "", "event 1,000", two(median(flat)));
-row("bytes on disk per event, one stream", Math.round(bytesOf(results.one) / EVENTS), `its own ${Math.round(sumOfBytes / EVENTS)}`, two(bytesOf(results.one) / sumOfBytes));
-row(`bytes on disk per event, ${STREAMS} streams`, Math.round(bytesOf(results.many) / EVENTS), "the same", two(bytesOf(results.many) / sumOfBytes));
-row("bytes on disk per event, one by one", Math.round(alone.bytes / 1000), "the same", two(alone.bytes / 1000 / lines[0].length));
-row("tail in another process at 1,000/s, p99", `${two(percentile(tail.delays, 0.99))} ms (p50 ${two(median(tail.delays))})`, `two fdatasync p99 ${two(percentile(tail.twoSyncs, 0.99))} ms`, two(percentile(tail.delays, 0.99) / percentile(tail.twoSyncs, 0.99)));
+row(
+  "bytes on disk per event, one stream",
+  Math.round(bytesOf(results.one) / EVENTS),
+  `its own ${Math.round(sumOfBytes / EVENTS)}`,
+  two(bytesOf(results.one) / sumOfBytes),
+);
+row(
+  `bytes on disk per event, ${STREAMS} streams`,
+  Math.round(bytesOf(results.many) / EVENTS),
+  "the same",
+  two(bytesOf(results.many) / sumOfBytes),
+);
+row(
+  "bytes on disk per event, one by one",
+  Math.round(alone.bytes / 1000),
+  "the same",
+  two(alone.bytes / 1000 / lines[0].length),
+);
+row(
+  "tail in another process at 1,000/s, p99",
+  `${two(percentile(tail.delays, 0.99))} ms (p50 ${two(median(tail.delays))})`,
+  `two fdatasync p99 ${two(percentile(tail.twoSyncs, 0.99))} ms`,
+  two(percentile(tail.delays, 0.99) / percentile(tail.twoSyncs, 0.99)),
+);
 row("memory of an open idle session", `${Math.round(memory.perSession)} bytes`, "", "");
-row(`memory of an event in flight (${Math.round(memory.inFlight)} a stream at most)`, `${Math.round(memory.perEvent)} bytes`, "", "");
+row(
+  `memory of an event in flight (${Math.round(memory.inFlight)} a stream at most)`,
+  `${Math.round(memory.perEvent)} bytes`,
+  "",
+  "",
+);

@@ -44,12 +44,19 @@ const plainStream = await time(async () => {
 const skeinStream = await time(async () => {
   const store = await openMemoryStore();
   const kept = [];
-  for await (const event of streamTask({ task: "count", backend: createIterableBackend("words", () => words(EVENTS)), store })) kept.push(event);
+  for await (const event of streamTask({
+    task: "count",
+    backend: createIterableBackend("words", () => words(EVENTS)),
+    store,
+  }))
+    kept.push(event);
   await store.close();
 });
 
 const perEvent = (skeinStream - plainStream) / EVENTS;
-console.log(`stream: ${micros(perEvent)} of its own per event (${EVENTS} events; ${micros(skeinStream / EVENTS)} with Skein, ${micros(plainStream / EVENTS)} without: ${(skeinStream / plainStream).toFixed(1)}×)`);
+console.log(
+  `stream: ${micros(perEvent)} of its own per event (${EVENTS} events; ${micros(skeinStream / EVENTS)} with Skein, ${micros(plainStream / EVENTS)} without: ${(skeinStream / plainStream).toFixed(1)}×)`,
+);
 
 // ── the kernel ──
 
@@ -76,7 +83,11 @@ const oneByOne = (count) => ({
   decide: () => "continue",
 });
 
-const textOf = (events) => events.filter((event) => event.type === "text.delta").map((event) => event.text).join("");
+const textOf = (events) =>
+  events
+    .filter((event) => event.type === "text.delta")
+    .map((event) => event.text)
+    .join("");
 
 async function plainLoop(count) {
   const outputs = [];
@@ -114,6 +125,10 @@ for (const count of [50, 200, 800]) {
   const plain = (await time(() => repeat(plainLoop))) / rounds;
   const skein = (await time(() => repeat(skeinLoop))) / rounds;
   perIteration.set(count, (skein - plain) / count);
-  console.log(`kernel: ${micros((skein - plain) / count)} of its own per iteration (${count} iterations; ${micros(skein / count)} with Skein, ${micros(plain / count)} without)`);
+  console.log(
+    `kernel: ${micros((skein - plain) / count)} of its own per iteration (${count} iterations; ${micros(skein / count)} with Skein, ${micros(plain / count)} without)`,
+  );
 }
-console.log(`kernel: an iteration among 800 costs ${(perIteration.get(800) / perIteration.get(50)).toFixed(2)} times one among 50`);
+console.log(
+  `kernel: an iteration among 800 costs ${(perIteration.get(800) / perIteration.get(50)).toFixed(2)} times one among 50`,
+);

@@ -10,8 +10,15 @@ if (!existsSync(`${folder}node_modules`)) {
     console.log("left out: `npm run bench -- peers` installs what it is measured against, and measures");
     process.exit(0);
   }
-  const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], { cwd: folder, stdio: "inherit" });
+  const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], {
+    cwd: folder,
+    stdio: "inherit",
+  });
   if (status !== 0) process.exit(1);
 }
-const { status } = spawnSync(process.execPath, ["--expose-gc", fileURLToPath(new URL("peers/thousand-steps.mjs", import.meta.url))], { stdio: "inherit" });
+const { status } = spawnSync(
+  process.execPath,
+  ["--expose-gc", fileURLToPath(new URL("peers/thousand-steps.mjs", import.meta.url))],
+  { stdio: "inherit" },
+);
 process.exit(status ?? 1);

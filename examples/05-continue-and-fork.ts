@@ -34,6 +34,7 @@ const result = await runLoop({
 });
 
 console.log(boxes.join(", "));
-for (const { index, parentIndex, output } of result.iterations) console.log(index, "from", parentIndex ?? "nothing", "says", output);
+for (const { index, parentIndex, output } of result.iterations)
+  console.log(index, "from", parentIndex ?? "nothing", "says", output);
 
 // prints: created, continued, forked (files), forked (files)

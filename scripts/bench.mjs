@@ -2,7 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 
-const all = readdirSync("bench").filter((file) => file.endsWith(".mjs")).map((file) => file.replace(/\.mjs$/, ""));
+const all = readdirSync("bench")
+  .filter((file) => file.endsWith(".mjs"))
+  .map((file) => file.replace(/\.mjs$/, ""));
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !all.includes(name));
 if (unknown.length > 0) {

@@ -13,7 +13,10 @@ const doors = Object.entries(subpaths)
 
 const { config } = ts.readConfigFile("tsconfig.json", (path) => readFileSync(path, "utf8"));
 const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ".");
-const program = ts.createProgram(doors.map(([, file]) => file), { ...options, noEmit: true, incremental: false });
+const program = ts.createProgram(
+  doors.map(([, file]) => file),
+  { ...options, noEmit: true, incremental: false },
+);
 const checker = program.getTypeChecker();
 
 const STABILITY = new Set(["stable", "experimental"]);
@@ -22,7 +25,11 @@ let count = 0;
 
 const tagsOf = (node) => ts.getJSDocTags(node).map((tag) => tag.tagName.text);
 
-const wordsOf = (statement) => (statement?.jsDoc ?? []).map((comment) => ts.getTextOfJSDocComment(comment.comment) ?? "").join("").trim();
+const wordsOf = (statement) =>
+  (statement?.jsDoc ?? [])
+    .map((comment) => ts.getTextOfJSDocComment(comment.comment) ?? "")
+    .join("")
+    .trim();
 
 /** The statement that lets a name out of its door. */
 function doorStatement(symbol) {
@@ -49,10 +56,16 @@ for (const [name, file] of doors) {
     if (words === "" && (isValue || wordsOf(statement) === "")) {
       faults.push(`${name}: ${symbol.name} (${where}) has no doc comment`);
     }
-    const own = target.getJsDocTags(checker).map((tag) => tag.name).filter((tag) => STABILITY.has(tag));
-    const tags = own.length > 0 || statement === undefined ? own : tagsOf(statement).filter((tag) => STABILITY.has(tag));
+    const own = target
+      .getJsDocTags(checker)
+      .map((tag) => tag.name)
+      .filter((tag) => STABILITY.has(tag));
+    const tags =
+      own.length > 0 || statement === undefined ? own : tagsOf(statement).filter((tag) => STABILITY.has(tag));
     if (new Set(tags).size !== 1) {
-      faults.push(`${name}: ${symbol.name} (${where}) ${tags.length === 0 ? "carries neither @stable nor @experimental" : "carries both @stable and @experimental"}`);
+      faults.push(
+        `${name}: ${symbol.name} (${where}) ${tags.length === 0 ? "carries neither @stable nor @experimental" : "carries both @stable and @experimental"}`,
+      );
     }
   }
 }

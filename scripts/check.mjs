@@ -7,7 +7,19 @@ const bin = (name) => join("node_modules", ".bin", name);
 
 const CHECKS = {
   imports: [bin("depcruise"), "src", "--config", ".dependency-cruiser.mjs"],
-  lint: [bin("oxlint"), "src", "test", "examples", "scripts", "bench", "--ignore-pattern", "examples/packages", "-f", "unix"],
+  lint: [
+    bin("oxlint"),
+    "src",
+    "test",
+    "examples",
+    "scripts",
+    "bench",
+    "--ignore-pattern",
+    "examples/packages",
+    "-f",
+    "unix",
+  ],
+  format: [bin("oxfmt"), "--check", "src", "test", "examples", "scripts", "bench"],
   types: [bin("tsc"), "-p", "test/tsconfig.json"],
   examples: [bin("tsc"), "-p", "examples/tsconfig.json"],
   unused: [bin("knip"), "--no-progress"],

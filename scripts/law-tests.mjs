@@ -5,7 +5,8 @@ import { join, posix, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const PAGE = "docs/laws.md";
-const TITLE = /(?:\b(?:it|test)\b[\w.]*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?\(|\btitle:|\bname:)\s*["'`]((?:[LKB]\d+(?:, | and |\/)?)+): /g;
+const TITLE =
+  /(?:\b(?:it|test)\b[\w.]*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?\(|\btitle:|\bname:)\s*["'`]((?:[LKB]\d+(?:, | and |\/)?)+): /g;
 
 function sources(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -37,4 +38,5 @@ export function withLawTests(page) {
   });
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) writeFileSync(PAGE, withLawTests(readFileSync(PAGE, "utf8")));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href)
+  writeFileSync(PAGE, withLawTests(readFileSync(PAGE, "utf8")));

@@ -30,7 +30,10 @@ export const ERROR_CODES = {
   run_unknown: entry("validation", "No run of this session has this id."),
   event_reserved: entry("validation", "A backend yielded an event that only the stream or the kernel may write."),
   event_invalid: entry("validation", "An event does not have the shape of its type."),
-  event_not_json: entry("validation", "An event holds something that JSON cannot say (BigInt, a cycle, a function, too deep)."),
+  event_not_json: entry(
+    "validation",
+    "An event holds something that JSON cannot say (BigInt, a cycle, a function, too deep).",
+  ),
   event_too_large: entry("validation", "An event is larger than the store takes."),
   session_file_invalid: entry("validation", "A file is not a whole session as it was exported."),
   fork_position: entry("validation", "The session cannot be forked at this position."),

@@ -5,7 +5,16 @@
  */
 /** @stable */
 /** @stable */
-export { AbortError, BackendError, ERROR_CODES, FencedError, SandboxError, SkeinError, StoreError, ValidationError } from "./errors.ts";
+export {
+  AbortError,
+  BackendError,
+  ERROR_CODES,
+  FencedError,
+  SandboxError,
+  SkeinError,
+  StoreError,
+  ValidationError,
+} from "./errors.ts";
 /** What an error may carry, and which codes there are. @stable */
 export type { ErrorCode, ErrorKind, SkeinErrorOptions } from "./errors.ts";
 
@@ -118,7 +127,13 @@ export type { RetryTiming } from "./lineage/retry-creation.ts";
 /** @experimental */
 export { createSandboxLineage } from "./lineage/sandbox-lineage.ts";
 /** Who descends from whom among boxes, and who owns them. @experimental */
-export type { ForkOptions, LineageEventBody, SandboxLineage, SandboxLineageOptions, StartOptions } from "./lineage/sandbox-lineage.ts";
+export type {
+  ForkOptions,
+  LineageEventBody,
+  SandboxLineage,
+  SandboxLineageOptions,
+  StartOptions,
+} from "./lineage/sandbox-lineage.ts";
 
 /** @stable */
 export { beam } from "./loop/drivers/beam.ts";

@@ -6,7 +6,8 @@ const delays = [];
 let isReady = false;
 for await (const event of store.tail("tailed", { until: "final" })) {
   const now = process.hrtime.bigint();
-  if (event.type === "text.delta") delays.push(Number(now - BigInt(event.text.slice(0, event.text.indexOf(" ")))) / 1e6);
+  if (event.type === "text.delta")
+    delays.push(Number(now - BigInt(event.text.slice(0, event.text.indexOf(" ")))) / 1e6);
   if (!isReady) process.send("ready");
   isReady = true;
 }

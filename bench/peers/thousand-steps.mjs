@@ -15,7 +15,9 @@ const text = "The quick brown fox jumps over the lazy dog. ".repeat(10).slice(0,
 const folder = mkdtempSync(join(process.env.SKEIN_BENCH_FOLDER ?? tmpdir(), "skein-peers-"));
 
 const bytesUnder = (path) =>
-  statSync(path).isDirectory() ? readdirSync(path).reduce((sum, name) => sum + bytesUnder(join(path, name)), 0) : statSync(path).size;
+  statSync(path).isDirectory()
+    ? readdirSync(path).reduce((sum, name) => sum + bytesUnder(join(path, name)), 0)
+    : statSync(path).size;
 
 /** Skein's own way: a backend that yields the next step when the one before it was delivered. */
 async function skein(path, clock) {
@@ -50,7 +52,10 @@ async function langGraph(path, clock) {
     .addConditionalEdges("work", ({ step }) => (step < STEPS ? "work" : END))
     .compile({ checkpointer });
   clock.start();
-  await graph.invoke({ step: 0 }, { configurable: { thread_id: "bench" }, recursionLimit: STEPS * 2, durability: "sync" });
+  await graph.invoke(
+    { step: 0 },
+    { configurable: { thread_id: "bench" }, recursionLimit: STEPS * 2, durability: "sync" },
+  );
   clock.stop();
   checkpointer.db.close();
 }
@@ -68,24 +73,38 @@ async function durableStreams(path, clock) {
 /** What one writes oneself: one row an event, one transaction each, with the most used asynchronous driver. */
 async function sqliteRows(path, clock) {
   const database = new sqlite3.Database(path);
-  const run = (sql, parameters = []) => new Promise((resolve, reject) => database.run(sql, parameters, (error) => (error === null ? resolve() : reject(error))));
+  const run = (sql, parameters = []) =>
+    new Promise((resolve, reject) =>
+      database.run(sql, parameters, (error) => (error === null ? resolve() : reject(error))),
+    );
   await run("PRAGMA journal_mode = WAL");
   await run("PRAGMA synchronous = FULL");
   await run("CREATE TABLE events (session TEXT, seq INTEGER, event TEXT, PRIMARY KEY (session, seq))");
   clock.start();
-  for (let step = 0; step < STEPS; step++) await run("INSERT INTO events VALUES (?, ?, ?)", ["bench", step, JSON.stringify({ type: "step", step, text })]);
+  for (let step = 0; step < STEPS; step++)
+    await run("INSERT INTO events VALUES (?, ?, ?)", ["bench", step, JSON.stringify({ type: "step", step, text })]);
   clock.stop();
   await new Promise((resolve) => database.close(resolve));
 }
 
-const peers = { "Skein, streamTask over SQLite": skein, "LangGraph.js, SQLite checkpointer": langGraph, "Durable Streams reference server": durableStreams, "sqlite3, one row an event": sqliteRows };
+const peers = {
+  "Skein, streamTask over SQLite": skein,
+  "LangGraph.js, SQLite checkpointer": langGraph,
+  "Durable Streams reference server": durableStreams,
+  "sqlite3, one row an event": sqliteRows,
+};
 
-console.log(`${STEPS} steps of ${text.length} bytes, each stored before the next, medians of ${ROUNDS} rounds in turn\n`);
+console.log(
+  `${STEPS} steps of ${text.length} bytes, each stored before the next, medians of ${ROUNDS} rounds in turn\n`,
+);
 console.log("| | time a step | of Skein's | bytes on disk a step | of Skein's |\n| --- | --- | --- | --- | --- |");
 /** Opening and closing are not the steps' own, for nobody. */
 const clockInto = (times) => {
   let startedAt = 0;
-  return { start: () => (startedAt = performance.now()), stop: () => times.push((performance.now() - startedAt) / STEPS) };
+  return {
+    start: () => (startedAt = performance.now()),
+    stop: () => times.push((performance.now() - startedAt) / STEPS),
+  };
 };
 
 const measured = new Map(Object.keys(peers).map((name) => [name, { ms: [], bytes: 0, failure: "" }]));
@@ -97,7 +116,12 @@ for (let round = 0; round < ROUNDS; round++) {
     try {
       globalThis.gc?.();
       await write(path, clockInto(result.ms));
-      result.bytes = ["", "-wal", "-shm"].reduce((sum, end) => sum + (statSync(path + end, { throwIfNoEntry: false }) === undefined ? 0 : bytesUnder(path + end)), 0) / STEPS;
+      result.bytes =
+        ["", "-wal", "-shm"].reduce(
+          (sum, end) =>
+            sum + (statSync(path + end, { throwIfNoEntry: false }) === undefined ? 0 : bytesUnder(path + end)),
+          0,
+        ) / STEPS;
     } catch (error) {
       result.failure = String(error);
     }
@@ -106,7 +130,10 @@ for (let round = 0; round < ROUNDS; round++) {
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const [ours] = measured.values();
 for (const [name, { ms, bytes, failure }] of measured) {
-  if (failure === "") console.log(`| ${name} | ${median(ms).toFixed(3)} ms | ${(median(ms) / median(ours.ms)).toFixed(1)} | ${Math.round(bytes)} | ${(bytes / ours.bytes).toFixed(1)} |`);
+  if (failure === "")
+    console.log(
+      `| ${name} | ${median(ms).toFixed(3)} ms | ${(median(ms) / median(ours.ms)).toFixed(1)} | ${Math.round(bytes)} | ${(bytes / ours.bytes).toFixed(1)} |`,
+    );
   else console.log(`| ${name} | failed: ${failure} | | | |`);
 }
 rmSync(folder, { recursive: true, force: true });

@@ -31,8 +31,15 @@ export const AGENT_PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 export function resolveAgent(profile: AgentProfile): ResolvedAgent {
   const { agent = "repair" } = profile;
   if (typeof agent !== "string") {
-    if (!Array.isArray(agent.command) || agent.command.length === 0 || agent.command.some((part) => typeof part !== "string" || part === "")) {
-      throw new ValidationError("agent_unknown", `The profile "${profile.name}" names an agent without a program; give its command as a list of words.`);
+    if (
+      !Array.isArray(agent.command) ||
+      agent.command.length === 0 ||
+      agent.command.some((part) => typeof part !== "string" || part === "")
+    ) {
+      throw new ValidationError(
+        "agent_unknown",
+        `The profile "${profile.name}" names an agent without a program; give its command as a list of words.`,
+      );
     }
     return { command: agent.command, env: agent.env ?? {} };
   }

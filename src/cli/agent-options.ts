@@ -31,7 +31,12 @@ export function addAgentOptions(command: Command): Command {
 
 /** Adds `--env`, alone. */
 export function addEnvOption(command: Command): Command {
-  return command.option("--env <name[=value]>", "a variable for the agent, with your own value or this one (can be repeated)", collect, []);
+  return command.option(
+    "--env <name[=value]>",
+    "a variable for the agent, with your own value or this one (can be repeated)",
+    collect,
+    [],
+  );
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {
@@ -47,7 +52,11 @@ function collect(text: string, before: readonly string[]): readonly string[] {
 export function toProfile(options: AgentOptions): AgentProfile {
   // The name is for people and lists, so a long command is named by its program.
   const [program = options.agent] = options.agent.split(" ");
-  const profile = { name: program.split("/").at(-1) || program, agent: options.agent, ...(options.model === undefined ? {} : { model: options.model }) };
+  const profile = {
+    name: program.split("/").at(-1) || program,
+    agent: options.agent,
+    ...(options.model === undefined ? {} : { model: options.model }),
+  };
   resolveAgent(profile);
   return profile;
 }
@@ -57,19 +66,29 @@ export function toProfile(options: AgentOptions): AgentProfile {
  *
  * @throws ValidationError `invalid_option` for one that is not set here
  */
-export function toAgentEnv(options: AgentOptions, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+export function toAgentEnv(
+  options: AgentOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   const result: Record<string, string> = {};
   for (const entry of options.env) {
     const equals = entry.indexOf("=");
     const name = equals < 0 ? entry : entry.slice(0, equals);
     const value = equals < 0 ? env[name] : entry.slice(equals + 1);
-    if (value === undefined) throw new ValidationError("invalid_option", `--env ${name}: there is no such variable here; set it, or write --env ${name}=value.`);
+    if (value === undefined)
+      throw new ValidationError(
+        "invalid_option",
+        `--env ${name}: there is no such variable here; set it, or write --env ${name}=value.`,
+      );
     result[name] = value;
   }
   return result;
 }
 
 /** Takes out of the log what looks like a secret here, and what was given to the agent under a name that looks like one (L9). */
-export function createRunRedactor(agentEnv: Readonly<Record<string, string>>, env: Readonly<Record<string, string | undefined>>): Redactor {
+export function createRunRedactor(
+  agentEnv: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Redactor {
   return createRedactor({ env: { ...env, ...agentEnv } });
 }

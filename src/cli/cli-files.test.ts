@@ -15,7 +15,12 @@ beforeEach(async () => {
   cwd = await makeFolder();
   await createDataDirectory(join(cwd, ".skein"));
   await using store = await openSqliteStore(join(cwd, ".skein", DATABASE_FILE));
-  const make = async (id: string, kind: "task" | "loop", status: "completed" | "failed", about: object): Promise<void> => {
+  const make = async (
+    id: string,
+    kind: "task" | "loop",
+    status: "completed" | "failed",
+    about: object,
+  ): Promise<void> => {
     await store.create({ id, kind, ...about });
     await using writer = await store.openWriter(id);
     const blob = await store.putBlob(Buffer.from(`bytes of ${id}`));
@@ -37,7 +42,12 @@ describe("export and import", () => {
     expect(made).toMatchObject({ exitCode: 0, stderr: "" });
     expect(made.stdout).toMatch(/^task_nightly: 3 events in .*run\.ndjson\n$/);
     const imported = await skein(cwd, ["import", "run.ndjson", "--data", "other", "--json"]);
-    expect(JSON.parse(imported.stdout)).toMatchObject({ id: "task_nightly", status: "completed", lastSeq: 3, labels: { nightly: "yes" } });
+    expect(JSON.parse(imported.stdout)).toMatchObject({
+      id: "task_nightly",
+      status: "completed",
+      lastSeq: 3,
+      labels: { nightly: "yes" },
+    });
     const { stdout } = await skein(cwd, ["export", "task_nightly", "--data", "other"]);
     expect(stdout).toBe(await readFile(join(cwd, "run.ndjson"), "utf8"));
   });
@@ -66,7 +76,9 @@ describe("export and import", () => {
 });
 
 describe("prune", () => {
-  const prune = async (...args: string[]): Promise<{ sessions: { id: string }[]; kept: { id: string }[]; dryRun: boolean }> =>
+  const prune = async (
+    ...args: string[]
+  ): Promise<{ sessions: { id: string }[]; kept: { id: string }[]; dryRun: boolean }> =>
     JSON.parse((await skein(cwd, ["prune", ...args, "--json"])).stdout) as never;
 
   it("shows what would go, and then deletes it", async () => {

@@ -11,7 +11,8 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 /** A package with one bug, whose tests take no time. */
 const BROKEN = {
   "pkg/package.json": '{"name":"broken","type":"module","scripts":{"test":"node --test"}}',
-  "pkg/lib/clamp.js": "export function clamp(value, low, high) {\n  if (value > low) return low;\n  if (value > high) return high;\n  return value;\n}\n",
+  "pkg/lib/clamp.js":
+    "export function clamp(value, low, high) {\n  if (value > low) return low;\n  if (value > high) return high;\n  return value;\n}\n",
   "pkg/test/clamp.test.js": [
     "import assert from 'node:assert/strict';",
     "import { test } from 'node:test';",
@@ -31,7 +32,11 @@ const HOPELESS = {
     "import assert from 'node:assert/strict';\nimport { test } from 'node:test';\nimport { answer } from '../lib/answer.js';\ntest('is random', async () => { await new Promise((resolve) => setTimeout(resolve, 300)); assert.equal(answer(1, 2, 3), Math.random()); });\n",
 };
 
-const parse = (stdout: string): StoredEvent[] => stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as StoredEvent);
+const parse = (stdout: string): StoredEvent[] =>
+  stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as StoredEvent);
 
 /** Every event that a session holds, as another process reads it. */
 async function readLog(cwd: string, session: string): Promise<StoredEvent[]> {
@@ -58,7 +63,14 @@ describe("skein loop", () => {
 
   it("ends with 1 where nothing is accepted, keeps the best attempt, and applies it only by name", async () => {
     const cwd = await makeFolder(BROKEN);
-    const { exitCode, stdout } = await skein(cwd, ["loop", "./pkg", "--check", "npm test && false", "--max-iterations", "1"]);
+    const { exitCode, stdout } = await skein(cwd, [
+      "loop",
+      "./pkg",
+      "--check",
+      "npm test && false",
+      "--max-iterations",
+      "1",
+    ]);
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/✗ failed \(no_valid_output\)/);
     expect(stdout).toMatch(/Nothing was accepted\. The best attempt \(#0, score 0\.99\):/);
@@ -104,7 +116,10 @@ describe("skein loop", () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/The winning change \(#\d\):/);
     const log = await readLog(cwd, "last");
-    expect(log.flatMap((event) => (event.type === "final" ? [event.status] : []))).toEqual(["interrupted", "completed"]);
+    expect(log.flatMap((event) => (event.type === "final" ? [event.status] : []))).toEqual([
+      "interrupted",
+      "completed",
+    ]);
     const starts = log.filter((event) => event.type === "run.started");
     expect(starts.at(-1)).toMatchObject({ continues: starts[0]?.runId });
     const attempt = await skein(cwd, ["resume", `${log[0]?.sessionId}.0`]);
@@ -113,18 +128,21 @@ describe("skein loop", () => {
     expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("L6, K3: %s aborts in order: one final, no box left, exit code 130", async (signal) => {
-    const cwd = await makeFolder(HOPELESS);
-    const running = startSkein(cwd, ["loop", "./pkg"]);
-    await running.waitFor(/try 1/);
-    running.kill(signal);
-    await running.waitFor(/stopping… press Ctrl-C again to leave at once/);
-    expect(await running.ended).toBe(130);
-    expect(running.lines.some((line) => line.startsWith("■ aborted"))).toBe(true);
-    const log = await readLog(cwd, "last");
-    expect(log.filter(({ type }) => type === "final")).toEqual([expect.objectContaining({ status: "aborted" })]);
-    expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
-  });
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "L6, K3: %s aborts in order: one final, no box left, exit code 130",
+    async (signal) => {
+      const cwd = await makeFolder(HOPELESS);
+      const running = startSkein(cwd, ["loop", "./pkg"]);
+      await running.waitFor(/try 1/);
+      running.kill(signal);
+      await running.waitFor(/stopping… press Ctrl-C again to leave at once/);
+      expect(await running.ended).toBe(130);
+      expect(running.lines.some((line) => line.startsWith("■ aborted"))).toBe(true);
+      const log = await readLog(cwd, "last");
+      expect(log.filter(({ type }) => type === "final")).toEqual([expect.objectContaining({ status: "aborted" })]);
+      expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
+    },
+  );
 });
 
 describe("skein run", () => {
@@ -145,7 +163,11 @@ describe("skein run", () => {
     const cwd = await makeFolder(BROKEN);
     const { exitCode, stdout } = await skein(cwd, ["run", "./pkg", "--agent", agent, "--json"]);
     expect(exitCode).toBe(1);
-    expect(parse(stdout).at(-1)).toMatchObject({ type: "final", status, error: { code: expect.stringMatching(/^(agent_|box_)/) as string } });
+    expect(parse(stdout).at(-1)).toMatchObject({
+      type: "final",
+      status,
+      error: { code: expect.stringMatching(/^(agent_|box_)/) as string },
+    });
   });
 
   it("an unknown agent is a wrong usage", async () => {
@@ -165,21 +187,31 @@ describe("skein run", () => {
 });
 
 describe("skein examples", () => {
-  const manifest = (expect: string): string => JSON.stringify({ title: "Clamp", expect, bugs: "A turned comparison.", prompt: "Repair it." });
+  const manifest = (expect: string): string =>
+    JSON.stringify({ title: "Clamp", expect, bugs: "A turned comparison.", prompt: "Repair it." });
   const example = (name: string, expects: string): Record<string, string> => ({
     ...Object.fromEntries(Object.entries(BROKEN).map(([path, text]) => [path.replace(/^pkg/, name), text])),
     [`${name}/skein-example.json`]: manifest(expects),
   });
 
   it("ends with 0 where all ended as their manifests say, else with 1 and the names of the others", async () => {
-    const cwd = await makeFolder({ ...example("packages/good", "repaired"), ...example("packages/odd", "could-not-repair") });
+    const cwd = await makeFolder({
+      ...example("packages/good", "repaired"),
+      ...example("packages/odd", "could-not-repair"),
+    });
     const one = await skein(cwd, ["examples", "packages", "--only", "good"]);
     expect(one.exitCode).toBe(0);
     expect(one.stdout).toMatch(/\ngood +repaired +repaired +1 +1\.00 +[\d.]+ +\w{8}\n/);
     expect(one.stdout).toMatch(/1 of 1 repaired in .*, as expected\./);
     const all = await skein(cwd, ["examples", "packages", "--json"]);
     expect(all.exitCode).toBe(1);
-    expect(JSON.parse(all.stdout)).toMatchObject({ asExpected: false, examples: [{ name: "good", outcome: "repaired" }, { name: "odd", outcome: "repaired" }] });
+    expect(JSON.parse(all.stdout)).toMatchObject({
+      asExpected: false,
+      examples: [
+        { name: "good", outcome: "repaired" },
+        { name: "odd", outcome: "repaired" },
+      ],
+    });
   });
 
   it("lays an example's own files over the installed package that it names", async () => {
@@ -188,7 +220,10 @@ describe("skein examples", () => {
       "node_modules/example-clamp/lib/clamp.js": BROKEN["pkg/lib/clamp.js"],
       "packages/taken/package.json": BROKEN["pkg/package.json"],
       "packages/taken/test/clamp.test.js": BROKEN["pkg/test/clamp.test.js"],
-      "packages/taken/skein-example.json": JSON.stringify({ ...JSON.parse(manifest("repaired")), source: { node_modules: "example-clamp" } }),
+      "packages/taken/skein-example.json": JSON.stringify({
+        ...JSON.parse(manifest("repaired")),
+        source: { node_modules: "example-clamp" },
+      }),
     });
     const { exitCode } = await skein(cwd, ["examples", "packages"]);
     expect(exitCode).toBe(0);
@@ -200,8 +235,16 @@ describe("skein examples", () => {
 
   it.each([
     ["a manifest that is not JSON", { "packages/bad/skein-example.json": "{" }, /is not JSON/],
-    ["a manifest without its fields", { "packages/bad/skein-example.json": "{}" }, /is not a manifest of an example: title/],
-    ["a folder without examples", { "packages/bad/readme": "" }, /has a skein-example\.json; name a folder of examples/],
+    [
+      "a manifest without its fields",
+      { "packages/bad/skein-example.json": "{}" },
+      /is not a manifest of an example: title/,
+    ],
+    [
+      "a folder without examples",
+      { "packages/bad/readme": "" },
+      /has a skein-example\.json; name a folder of examples/,
+    ],
   ])("refuses %s", async (_what, files, sentence) => {
     const { exitCode, stderr } = await skein(await makeFolder(files), ["examples", "packages"]);
     expect(exitCode).toBe(2);

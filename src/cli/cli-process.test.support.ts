@@ -30,7 +30,11 @@ export async function makeFolder(files: Readonly<Record<string, string>> = {}): 
 }
 
 /** Runs `skein` to its end. */
-export function skein(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<ProcessResult> {
+export function skein(
+  cwd: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<ProcessResult> {
   return runProcess([process.execPath, MAIN, ...args], { cwd, env: environment(env), timeoutMs: 110_000 });
 }
 
@@ -47,7 +51,12 @@ export interface RunningSkein {
 
 /** Starts `skein` and leaves it running. */
 export function startSkein(cwd: string, args: readonly string[]): RunningSkein {
-  const child = startProcess([process.execPath, MAIN, ...args], { cwd, env: environment({}), stdio: ["ignore", "pipe", "pipe"], detached: false });
+  const child = startProcess([process.execPath, MAIN, ...args], {
+    cwd,
+    env: environment({}),
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: false,
+  });
   const lines: string[] = [];
   const said: string[] = [];
   const waiters = new Set<() => void>();
@@ -55,7 +64,8 @@ export function startSkein(cwd: string, args: readonly string[]): RunningSkein {
     said.push(line);
     for (const waiter of waiters) waiter();
   };
-  if (child.stdout !== null) createInterface({ input: child.stdout }).on("line", (line) => (lines.push(line), hear(line)));
+  if (child.stdout !== null)
+    createInterface({ input: child.stdout }).on("line", (line) => (lines.push(line), hear(line)));
   if (child.stderr !== null) createInterface({ input: child.stderr }).on("line", hear);
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once("close", (code, signal) => resolve(code ?? signal ?? "SIGKILL"));

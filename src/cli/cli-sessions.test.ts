@@ -9,7 +9,8 @@ import { makeFolder, skein, startSkein } from "./cli-process.test.support.ts";
 // Whole processes, on machines that have other things to do.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
-const PATCH = "diff --git a/index.js b/index.js\n--- a/index.js\n+++ b/index.js\n@@ -1,1 +1,1 @@\n-export const one = 2;\n+export const one = 1;\n";
+const PATCH =
+  "diff --git a/index.js b/index.js\n--- a/index.js\n+++ b/index.js\n@@ -1,1 +1,1 @@\n-export const one = 2;\n+export const one = 1;\n";
 
 const ATTEMPT: readonly EventBody[] = [
   { type: "tool.started", toolCallId: "1", toolName: "edit", title: "try 1: 2 → 1" },
@@ -31,17 +32,34 @@ beforeEach(async () => {
   const task = { prompt: "mend one" };
   await loop.append([
     { type: "run.started", kind: "loop", task },
-    { type: "loop.started", driver: "refine", agentRunNames: ["repair"], fingerprint: "f", maxIterations: 3, maxConcurrency: 1 },
+    {
+      type: "loop.started",
+      driver: "refine",
+      agentRunNames: ["repair"],
+      fingerprint: "f",
+      maxIterations: 3,
+      maxConcurrency: 1,
+    },
   ]);
   for (const [index, score] of [0.5, 1].entries()) {
     await loop.append([
       { type: "round.planned", round: index, tasks: [task] },
       { type: "box.created", boxId: `box_${index}`, index },
-      { type: "iteration.started", index, round: index, iterationSessionId: `loop_abcdef.${index}`, agentRunName: "repair", boxId: `box_${index}` },
+      {
+        type: "iteration.started",
+        index,
+        round: index,
+        iterationSessionId: `loop_abcdef.${index}`,
+        agentRunName: "repair",
+        boxId: `box_${index}`,
+      },
     ]);
     await store.create({ id: `loop_abcdef.${index}`, kind: "task", parentId: "loop_abcdef" });
     await using child = await store.openWriter(`loop_abcdef.${index}`);
-    await child.append([{ type: "run.started", kind: "task", task, parent: { sessionId: "loop_abcdef", iteration: index } }, ...ATTEMPT]);
+    await child.append([
+      { type: "run.started", kind: "task", task, parent: { sessionId: "loop_abcdef", iteration: index } },
+      ...ATTEMPT,
+    ]);
     await loop.append([
       { type: "verdict.given", index, valid: score === 1, score, notes: `${score * 2} of 2 tests pass` },
       { type: "iteration.ended", index, status: "completed", usage: {} },
@@ -53,7 +71,9 @@ beforeEach(async () => {
 describe("ls", () => {
   it("hides the sessions of iterations unless all are wanted", async () => {
     const { stdout } = await skein(cwd, ["ls"]);
-    expect(stdout.trimEnd().split("\n").slice(1)).toEqual([expect.stringMatching(/^loop_abcdef +loop +completed .* 13 +mend one$/)]);
+    expect(stdout.trimEnd().split("\n").slice(1)).toEqual([
+      expect.stringMatching(/^loop_abcdef +loop +completed .* 13 +mend one$/),
+    ]);
     const all = JSON.parse((await skein(cwd, ["ls", "--all", "--json"])).stdout) as { id: string }[];
     expect(all.map(({ id }) => id).sort()).toEqual(["loop_abcdef", "loop_abcdef.0", "loop_abcdef.1"]);
   });
@@ -61,7 +81,11 @@ describe("ls", () => {
   it("takes the data directory before and behind the command, and from the environment", async () => {
     const elsewhere = await makeFolder();
     const data = join(cwd, ".skein");
-    for (const args of [["--data", data, "ls"], ["ls", "--data", data], [`--data=${data}`, "--no-color", "ls"]]) {
+    for (const args of [
+      ["--data", data, "ls"],
+      ["ls", "--data", data],
+      [`--data=${data}`, "--no-color", "ls"],
+    ]) {
       expect((await skein(elsewhere, args)).stdout).toContain("loop_abcdef");
     }
     expect((await skein(elsewhere, ["ls"], { SKEIN_DATA: data })).stdout).toContain("loop_abcdef");
@@ -89,7 +113,9 @@ describe("a session", () => {
     for (const command of ["show", "replay", "tail", "apply"]) {
       const { exitCode, stdout, stderr } = await skein(cwd, [command, "loop_abcdxf"]);
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
-      expect(stderr).toMatch(/^skein: No session has the id "loop_abcdxf"; did you mean loop_abcdef\? \[session_unknown\]\n$/);
+      expect(stderr).toMatch(
+        /^skein: No session has the id "loop_abcdxf"; did you mean loop_abcdef\? \[session_unknown\]\n$/,
+      );
     }
   });
 
@@ -118,13 +144,23 @@ describe("replay and tail", () => {
       for (const command of ["replay", "tail"]) {
         const { exitCode, stdout } = await skein(cwd, [command, "loop_abcdef", "--json", "--after", String(after)]);
         expect(exitCode).toBe(0);
-        expect(stdout).toBe(log.slice(after).map((line) => `${line}\n`).join(""));
+        expect(stdout).toBe(
+          log
+            .slice(after)
+            .map((line) => `${line}\n`)
+            .join(""),
+        );
       }
     }
   });
 
   it("tell a loop with what its attempts tried, without moving a cursor", async () => {
-    const lines = ["round 0  1 task", "  #0  repair  new box", "  #0    ▸ try 1: 2 → 1", expect.stringMatching(/^ {2}#0 {2}✗ 0\.50 {2}1 of 2 tests pass/)];
+    const lines = [
+      "round 0  1 task",
+      "  #0  repair  new box",
+      "  #0    ▸ try 1: 2 → 1",
+      expect.stringMatching(/^ {2}#0 {2}✗ 0\.50 {2}1 of 2 tests pass/),
+    ];
     for (const command of ["replay", "tail"]) {
       const { stdout } = await skein(cwd, [command, "last"]);
       expect(stdout).not.toContain("\u001B");
@@ -139,7 +175,10 @@ describe("replay and tail", () => {
     await using store = await openSqliteStore(join(cwd, ".skein", DATABASE_FILE));
     await store.create({ id: "run_live", kind: "task" });
     await using writer = await store.openWriter("run_live");
-    await writer.append([{ type: "run.started", kind: "task", task: "go" }, { type: "text.delta", text: "first\n" }]);
+    await writer.append([
+      { type: "run.started", kind: "task", task: "go" },
+      { type: "text.delta", text: "first\n" },
+    ]);
     const tail = startSkein(cwd, ["tail", "run_live"]);
     await tail.waitFor(/^first$/);
     await writer.append([{ type: "text.delta", text: "second\n" }]);

@@ -8,20 +8,34 @@ import { makeFolder, skein } from "./cli-process.test.support.ts";
 // Whole processes, on machines that have other things to do.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
-const PACKAGE = { "package.json": '{"type":"module","scripts":{"test":"node --test"}}', "index.js": "export const one = 1;\n" };
+const PACKAGE = {
+  "package.json": '{"type":"module","scripts":{"test":"node --test"}}',
+  "index.js": "export const one = 1;\n",
+};
 
 describe("help", () => {
-  it.each(["run", "loop", "ls", "show", "replay", "tail", "apply", "doctor", "boxes", "boxes ls", "boxes rm", "boxes prune", "examples"])(
-    "skein %s --help has examples and ends with 0",
-    async (command) => {
-      const cwd = await makeFolder();
-      const { exitCode, stdout, stderr } = await skein(cwd, [...command.split(" "), "--help"]);
-      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-      expect(stdout).toMatch(new RegExp(`^Usage: skein ${command}`));
-      expect(stdout).toMatch(/\nExamples:\n {2}\$ skein/);
-      expect(await readdir(cwd)).toEqual([]);
-    },
-  );
+  it.each([
+    "run",
+    "loop",
+    "ls",
+    "show",
+    "replay",
+    "tail",
+    "apply",
+    "doctor",
+    "boxes",
+    "boxes ls",
+    "boxes rm",
+    "boxes prune",
+    "examples",
+  ])("skein %s --help has examples and ends with 0", async (command) => {
+    const cwd = await makeFolder();
+    const { exitCode, stdout, stderr } = await skein(cwd, [...command.split(" "), "--help"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toMatch(new RegExp(`^Usage: skein ${command}`));
+    expect(stdout).toMatch(/\nExamples:\n {2}\$ skein/);
+    expect(await readdir(cwd)).toEqual([]);
+  });
 
   it("without a command it is the help, and a wrong usage", async () => {
     const { exitCode, stderr } = await skein(await makeFolder(), []);
@@ -39,23 +53,39 @@ describe("wrong usage ends with 2, one sentence and its code, and writes nothing
     ["an unknown command", ["lop"], /unknown command 'lop' \(Did you mean loop\?\)/],
     ["an unknown option", ["ls", "--al"], /unknown option '--al' \(Did you mean --all\?\).*`skein ls --help`/],
     ["a missing argument", ["show"], /missing required argument 'session'/],
-    ["--k 0", ["loop", ".", "--driver", "best-of-k", "--k", "0"], /number of attempts is a whole number of at least 1, not "0"/],
+    [
+      "--k 0",
+      ["loop", ".", "--driver", "best-of-k", "--k", "0"],
+      /number of attempts is a whole number of at least 1, not "0"/,
+    ],
     ["--k with refine", ["loop", ".", "--k", "2"], /--k goes with --driver best-of-k or fanout/],
     ["a number that is none", ["loop", ".", "--max-iterations", "many"], /whole number of at least 1, not "many"/],
     ["half a number", ["loop", ".", "--concurrency", "1.5"], /concurrency is a whole number/],
     ["a budget of nothing", ["loop", ".", "--max-cost", "0"], /cost is a number above 0/],
     ["a driver that there is not", ["loop", ".", "--driver", "anneal"], /one of refine, best-of-k, fanout/],
-    ["independent attempts that share", ["loop", ".", "--driver", "best-of-k", "--fork"], /share nothing, so --fork does not go with it/],
+    [
+      "independent attempts that share",
+      ["loop", ".", "--driver", "best-of-k", "--fork"],
+      /share nothing, so --fork does not go with it/,
+    ],
     ["a duration without sense", ["run", "hello", "--timeout", "soon"], /such as 90s/],
     ["a speed without sense", ["replay", "x", "--speed", "0"], /above 0/],
     ["a status that there is not", ["ls", "--status", "fine"], /one of created, running/],
-    ["a path that does not exist", ["loop", "./gone"], /There is no folder .*gone; name one that exists\. \[path_not_found\]/],
+    [
+      "a path that does not exist",
+      ["loop", "./gone"],
+      /There is no folder .*gone; name one that exists\. \[path_not_found\]/,
+    ],
     ["a file instead of a folder", ["loop", "./index.js"], /is a file; name the folder/],
     ["a workspace that does not exist", ["run", "mend it", "--workspace", "gone"], /\[path_not_found\]/],
     ["--resume without a session", ["run", "go on", "--resume"], /name the session with --session/],
     ["a variable that is not set", ["run", "hello", "--env", "NOT_SET_HERE"], /no such variable here/],
     ["an empty task", ["run", ""], /task is empty/],
-    ["a prompt to loop without anything to check by", ["loop", "write a poem", "--workspace", "empty"], /no package\.json.*--check <command>\. \[no_tests\]/],
+    [
+      "a prompt to loop without anything to check by",
+      ["loop", "write a poem", "--workspace", "empty"],
+      /no package\.json.*--check <command>\. \[no_tests\]/,
+    ],
   ])("%s", async (_what, args, sentence) => {
     const cwd = await makeFolder(PACKAGE);
     await mkdir(join(cwd, "empty"));
@@ -74,7 +104,9 @@ describe("wrong usage ends with 2, one sentence and its code, and writes nothing
     const cwd = await makeFolder({ "package.json": packageJson });
     const { exitCode, stderr } = await skein(cwd, ["loop", "."]);
     expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/has no test script; add one, or say how to test the package with --check <command>\. \[no_tests\]/);
+    expect(stderr).toMatch(
+      /has no test script; add one, or say how to test the package with --check <command>\. \[no_tests\]/,
+    );
   });
 });
 
@@ -84,13 +116,17 @@ describe("a data directory", () => {
     for (const command of [["ls"], ["loop", ".", "--check", "true"]]) {
       const { exitCode, stderr } = await skein(cwd, [...command, "--data", "photos"]);
       expect(exitCode).toBe(2);
-      expect(stderr).toMatch(/is not a data directory of Skein; nothing was written\. Name another one\. \[store_foreign\]/);
+      expect(stderr).toMatch(
+        /is not a data directory of Skein; nothing was written\. Name another one\. \[store_foreign\]/,
+      );
     }
     expect(await readdir(join(cwd, "photos"))).toEqual(["holiday.jpg"]);
   });
 
   it("whose database is not a database is refused, and the file stays", async () => {
-    const cwd = await makeFolder({ ".skein/skein.db": "this is not a database, but it is long enough to look at".repeat(40) });
+    const cwd = await makeFolder({
+      ".skein/skein.db": "this is not a database, but it is long enough to look at".repeat(40),
+    });
     const { exitCode, stderr } = await skein(cwd, ["ls"]);
     expect(exitCode).not.toBe(0);
     expect(stderr).toMatch(/\[store_(foreign|corrupt)\]/);
@@ -165,7 +201,17 @@ describe("doctor", () => {
     expect(states.get("store")).toBe("ok");
     expect(states.get("fork")).toBe("ok");
     expect(states.get("agent repair")).toBe("ok");
-    expect([...states.keys()]).toEqual(expect.arrayContaining(["containment", "podman", "criu", "agent opencode", "agent claude-code-acp", "agent codex-acp", "agent qwen"]));
+    expect([...states.keys()]).toEqual(
+      expect.arrayContaining([
+        "containment",
+        "podman",
+        "criu",
+        "agent opencode",
+        "agent claude-code-acp",
+        "agent codex-acp",
+        "agent qwen",
+      ]),
+    );
     expect(await readdir(cwd)).toEqual([]);
   });
 });

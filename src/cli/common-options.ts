@@ -40,7 +40,8 @@ export function moveLeadingOptions(argv: readonly string[]): string[] {
   for (;;) {
     const [first = ""] = rest;
     if (first === "--data") moved.push(...rest.splice(0, 2));
-    else if (first.startsWith("--data=") || first === "--no-color" || first === "--debug") moved.push(...rest.splice(0, 1));
+    else if (first.startsWith("--data=") || first === "--no-color" || first === "--debug")
+      moved.push(...rest.splice(0, 1));
     else break;
   }
   // Without a command there is nothing to put them behind: the help says what is missing.

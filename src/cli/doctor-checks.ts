@@ -20,10 +20,17 @@ export interface Finding {
 const PROBE_TIMEOUT_MS = 10_000;
 
 /** Looks at everything that decides what Skein can do here. Nothing stays behind. */
-export async function examineMachine(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
+export async function examineMachine(
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
   try {
-    const [store, boxes, programs] = await Promise.all([examineStore(folder), examineBoxes(folder), examinePrograms(env, cwd)]);
+    const [store, boxes, programs] = await Promise.all([
+      examineStore(folder),
+      examineBoxes(folder),
+      examinePrograms(env, cwd),
+    ]);
     return [examineNode(), store, ...boxes, ...programs];
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -42,7 +49,12 @@ function examineNode(): Finding {
   const isNew = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
   return isNew
     ? { name: "node", state: "ok", detail: `${process.version} on ${process.platform} ${process.arch}` }
-    : { name: "node", state: "broken", detail: `${process.version}; Skein needs ${OLDEST_NODE.join(".")} or later`, remedy: "install a newer Node from nodejs.org" };
+    : {
+        name: "node",
+        state: "broken",
+        detail: `${process.version}; Skein needs ${OLDEST_NODE.join(".")} or later`,
+        remedy: "install a newer Node from nodejs.org",
+      };
 }
 
 /** Writes to a database and reads it back. */
@@ -55,7 +67,8 @@ async function examineStore(folder: string): Promise<Finding> {
     await writer.append([{ type: "final", status: "completed", reason: "completed", usage: {}, durationMs: 0 }]);
     await writer.close();
     for await (const event of store.read("probe", { limit: 1 })) {
-      if (JSON.stringify(event) === JSON.stringify(stored)) return { name: "store", state: "ok", detail: "SQLite wrote to the disk and read back" };
+      if (JSON.stringify(event) === JSON.stringify(stored))
+        return { name: "store", state: "ok", detail: "SQLite wrote to the disk and read back" };
     }
     return { name: "store", state: "broken", detail: "SQLite did not give back what was written" };
   } catch (error) {
@@ -70,7 +83,12 @@ async function examineBoxes(folder: string): Promise<Finding[]> {
     const { contained, reason } = client.capabilities;
     const containment: Finding = contained
       ? { name: "containment", state: "ok", detail: "boxes are contained, by bubblewrap" }
-      : { name: "containment", state: "missing", detail: `boxes are NOT contained: ${reason ?? "no reason given"}`, remedy: "sudo apt-get install bubblewrap" };
+      : {
+          name: "containment",
+          state: "missing",
+          detail: `boxes are NOT contained: ${reason ?? "no reason given"}`,
+          remedy: "sudo apt-get install bubblewrap",
+        };
     const { canFork, mode, reason: why } = await probeSandboxCapabilities(client);
     const fork: Finding = canFork
       ? { name: "fork", state: "ok", detail: `a box was forked and read back (${mode ?? "files"})` }
@@ -96,15 +114,33 @@ const PROGRAMS: readonly Program[] = [
 ];
 
 const AGENTS: readonly Program[] = [
-  { name: "opencode", commands: [["opencode", "--version"]], use: '--agent "opencode acp"', remedy: "npm install -g opencode-ai" },
+  {
+    name: "opencode",
+    commands: [["opencode", "--version"]],
+    use: '--agent "opencode acp"',
+    remedy: "npm install -g opencode-ai",
+  },
   {
     name: "claude-code-acp",
-    commands: [["claude-agent-acp", "--version"], ["claude-code-acp", "--version"]],
+    commands: [
+      ["claude-agent-acp", "--version"],
+      ["claude-code-acp", "--version"],
+    ],
     use: "--agent claude-agent-acp",
     remedy: "npm install -g @agentclientprotocol/claude-agent-acp",
   },
-  { name: "codex-acp", commands: [["codex-acp", "--version"]], use: "--agent codex-acp", remedy: "npm install -g @agentclientprotocol/codex-acp" },
-  { name: "qwen", commands: [["qwen", "--version"]], use: '--agent "qwen --acp"', remedy: "npm install -g @qwen-code/qwen-code" },
+  {
+    name: "codex-acp",
+    commands: [["codex-acp", "--version"]],
+    use: "--agent codex-acp",
+    remedy: "npm install -g @agentclientprotocol/codex-acp",
+  },
+  {
+    name: "qwen",
+    commands: [["qwen", "--version"]],
+    use: '--agent "qwen --acp"',
+    remedy: "npm install -g @qwen-code/qwen-code",
+  },
 ];
 
 async function examinePrograms(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
@@ -112,14 +148,24 @@ async function examinePrograms(env: Readonly<Record<string, string | undefined>>
   const find = async ({ name, commands, use, remedy }: Program, kind: string): Promise<Finding> => {
     const title = kind === "" ? name : `${kind} ${name}`;
     for (const command of commands) {
-      const result = await runProcess(command, { env: { PATH: path, HOME: env["HOME"] ?? tmpdir() }, cwd, timeoutMs: PROBE_TIMEOUT_MS });
+      const result = await runProcess(command, {
+        env: { PATH: path, HOME: env["HOME"] ?? tmpdir() },
+        cwd,
+        timeoutMs: PROBE_TIMEOUT_MS,
+      });
       if (result.notFound) continue;
       const [version = ""] = toPlainLine(result.stdout).split(" (");
-      if (result.exitCode === 0) return { name: title, state: "ok", detail: `${version.slice(0, 30)}  (${use})`.trim() };
+      if (result.exitCode === 0)
+        return { name: title, state: "ok", detail: `${version.slice(0, 30)}  (${use})`.trim() };
       // An agent that only speaks its protocol does not know --version; that it started is what counts.
       return { name: title, state: "ok", detail: `(${use})` };
     }
-    return { name: title, state: "missing", detail: `not installed (${use})`, ...(remedy === undefined ? {} : { remedy }) };
+    return {
+      name: title,
+      state: "missing",
+      detail: `not installed (${use})`,
+      ...(remedy === undefined ? {} : { remedy }),
+    };
   };
   const repair: Finding = { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" };
   const programs = await Promise.all(PROGRAMS.map((program) => find(program, "")));

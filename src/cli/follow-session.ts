@@ -8,7 +8,12 @@ const LOOK_FOR_CHILDREN_MS = 250;
  * Hands over a session's events, the past and then the live ones, whoever writes them; for a loop those of its iterations too.
  * Resolves when the session's tail ends, after the iterations that were known by then.
  */
-export async function followSession(store: SessionStore, session: Session, options: TailOptions, onEvent: (event: StoredEvent) => void): Promise<void> {
+export async function followSession(
+  store: SessionStore,
+  session: Session,
+  options: TailOptions,
+  onEvent: (event: StoredEvent) => void,
+): Promise<void> {
   if (session.kind !== "loop") {
     for await (const event of store.tail(session.id, options)) onEvent(event);
     return;
@@ -23,9 +28,11 @@ export async function followSession(store: SessionStore, session: Session, optio
   const tailing = new Set<string>();
   const tails: Promise<void>[] = [];
   const controller = new AbortController();
-  const signal = options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
+  const signal =
+    options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
   const tailChild = async (sessionId: string): Promise<void> => {
-    for await (const event of store.tail(sessionId, { until: "final", after: seen.get(sessionId) ?? 0, signal })) onEvent(event);
+    for await (const event of store.tail(sessionId, { until: "final", after: seen.get(sessionId) ?? 0, signal }))
+      onEvent(event);
   };
   const look = async (): Promise<void> => {
     const children = await store.list({ parentId: session.id });
@@ -39,7 +46,10 @@ export async function followSession(store: SessionStore, session: Session, optio
   const timer = setInterval(() => void look().catch(() => {}), LOOK_FOR_CHILDREN_MS);
   try {
     await look();
-    for await (const event of store.tail(session.id, { ...options, after: seen.get(session.id) ?? options.after ?? 0 })) {
+    for await (const event of store.tail(session.id, {
+      ...options,
+      after: seen.get(session.id) ?? options.after ?? 0,
+    })) {
       onEvent(event);
       if (event.type === "iteration.started" || event.type === "run.started") await look();
     }

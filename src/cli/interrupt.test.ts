@@ -13,7 +13,11 @@ function play(): Played {
   const process = Object.assign(new EventEmitter(), { stdout: new EventEmitter(), stderr: new EventEmitter() });
   const said: string[] = [];
   const left: number[] = [];
-  const interrupt = createInterrupt({ process: process as unknown as NodeJS.Process, say: (line) => said.push(line), leave: (code) => void left.push(code) });
+  const interrupt = createInterrupt({
+    process: process as unknown as NodeJS.Process,
+    say: (line) => said.push(line),
+    leave: (code) => void left.push(code),
+  });
   return { interrupt, process, said, left };
 }
 

@@ -15,7 +15,11 @@ export interface LoopCommand<Options> {
 const OF_THE_CALL = ["data", "json", "debug", "color", "onLostBox", "resume"];
 
 /** The text for the label. Values of variables are left out: a secret does not belong there, and a name is enough to find it again. */
-export function toCommandLabel<Options extends { readonly env: readonly string[] }>({ task, cwd, options }: LoopCommand<Options>): string {
+export function toCommandLabel<Options extends { readonly env: readonly string[] }>({
+  task,
+  cwd,
+  options,
+}: LoopCommand<Options>): string {
   const kept = Object.fromEntries(Object.entries(options).filter(([name]) => !OF_THE_CALL.includes(name)));
   const env = options.env.map((entry) => entry.split("=", 1)[0] as string);
   return JSON.stringify({ task, cwd, options: { ...kept, env } });
@@ -29,7 +33,10 @@ export function toCommandLabel<Options extends { readonly env: readonly string[]
 export function readCommandLabel<Options>({ id, kind, labels }: Session): LoopCommand<Options> {
   const text = labels[COMMAND_LABEL];
   if (kind !== "loop" || text === undefined) {
-    throw new ValidationError("session_mismatch", `Session ${id} was not made by \`skein loop\`, so the command line cannot resume it; a program can, with runLoop({ sessionId, resume: true }).`);
+    throw new ValidationError(
+      "session_mismatch",
+      `Session ${id} was not made by \`skein loop\`, so the command line cannot resume it; a program can, with runLoop({ sessionId, resume: true }).`,
+    );
   }
   return JSON.parse(text) as LoopCommand<Options>;
 }

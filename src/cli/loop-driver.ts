@@ -31,14 +31,21 @@ export interface DriverChoice {
   readonly forks: boolean;
 }
 
-export function createLoopDriver({ name, k, continues, forks }: DriverChoice, maxIterations: number): Driver<PackageTask, WorkspacePatch, string> {
+export function createLoopDriver(
+  { name, k, continues, forks }: DriverChoice,
+  maxIterations: number,
+): Driver<PackageTask, WorkspacePatch, string> {
   switch (name) {
     case "refine":
       return refine<PackageTask, WorkspacePatch>(continues ? { next: withFeedback } : {});
     case "best-of-k":
       return randomK<PackageTask, WorkspacePatch>(k);
     case "fanout":
-      return fanout<PackageTask, WorkspacePatch>({ k, rounds: Math.max(1, Math.ceil(maxIterations / k)), prepare: forks });
+      return fanout<PackageTask, WorkspacePatch>({
+        k,
+        rounds: Math.max(1, Math.ceil(maxIterations / k)),
+        prepare: forks,
+      });
   }
 }
 

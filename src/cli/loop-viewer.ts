@@ -39,7 +39,10 @@ function createPlainViewer({ terminal, sessionId }: LoopViewerOptions): LoopView
     progress,
     show(event) {
       progress.add(event);
-      terminal.print(...renderLoopEvent(event, progress, terminal.style), ...renderAttempt(event, titles, progress, terminal.style));
+      terminal.print(
+        ...renderLoopEvent(event, progress, terminal.style),
+        ...renderAttempt(event, titles, progress, terminal.style),
+      );
     },
     notice: (text) => terminal.print(terminal.style.yellow(text)),
     close() {},
@@ -53,7 +56,12 @@ function createLiveViewer({ terminal, sessionId, now }: LoopViewerOptions): Loop
   const titles = new Map<string, string>();
   let noticeText = "";
   const draw = (): void => {
-    const lines = renderLoopBlock(progress, { style: terminal.style, columns: terminal.columns(), now: now(), notice: noticeText });
+    const lines = renderLoopBlock(progress, {
+      style: terminal.style,
+      columns: terminal.columns(),
+      now: now(),
+      notice: noticeText,
+    });
     log(lines.join("\n"));
   };
   const timer = setInterval(draw, REDRAW_MS);
@@ -64,7 +72,9 @@ function createLiveViewer({ terminal, sessionId, now }: LoopViewerOptions): Loop
       progress.add(event);
       // Most attempts come to nothing and are only seen as they pass; what changed a file stays.
       const attempt = renderAttempt(event, titles, progress, terminal.style);
-      const lines = [...renderLoopEvent(event, progress, terminal.style), ...(showsChange(event) ? attempt : [])].map((line) => fitLine(line, terminal.columns()));
+      const lines = [...renderLoopEvent(event, progress, terminal.style), ...(showsChange(event) ? attempt : [])].map(
+        (line) => fitLine(line, terminal.columns()),
+      );
       if (lines.length === 0) return;
       log.clear();
       terminal.print(...lines);

@@ -24,7 +24,10 @@ export function toChange(hasPatch: boolean, { winner }: LoopProgress): NamedChan
 
 /** How to look at a session again. */
 export function renderNextCommands(sessionId: string, options: CommonOptions, change: NamedChange): string[] {
-  const lines = [["show", sessionId], ["replay", sessionId]];
+  const lines = [
+    ["show", sessionId],
+    ["replay", sessionId],
+  ];
   if (change === "winner") lines.push(["apply", sessionId]);
   else if (change !== "none") lines.push(["apply", sessionId, "--iteration", String(change.iteration)]);
   return lines.map((words) => `  ${nextCommand(words, options)}`);

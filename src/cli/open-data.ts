@@ -21,15 +21,25 @@ export interface OpenDataOptions {
  * Opens the data directory as every command does: for writing where that is possible, so that runs whose process died are closed and
  * the boxes that they left are swept, whatever the command; on a disk that is only for reading, for reading, with a warning.
  */
-export async function openData(line: CommandLine, options: CommonOptions, { need, containment }: OpenDataOptions): Promise<Runtime> {
+export async function openData(
+  line: CommandLine,
+  options: CommonOptions,
+  { need, containment }: OpenDataOptions,
+): Promise<Runtime> {
   const directory = toDataDirectory(line, options);
   const { terminal } = line;
   const state = await inspectDataDirectory(directory);
   const readOnly = state === "ours" && !(await isDataDirectoryWritable(directory));
   if (readOnly && need === "write") {
-    throw new StoreError("store_read_only", `The data directory ${directory} cannot be written; name another one with --data.`);
+    throw new StoreError(
+      "store_read_only",
+      `The data directory ${directory} cannot be written; name another one with --data.`,
+    );
   }
-  if (readOnly) terminal.warn(terminal.errorStyle.yellow(`${directory} cannot be written: shown as it is, runs that died are not closed.`));
+  if (readOnly)
+    terminal.warn(
+      terminal.errorStyle.yellow(`${directory} cannot be written: shown as it is, runs that died are not closed.`),
+    );
   const runtime = await openRuntime({
     directory,
     readOnly,
@@ -42,7 +52,11 @@ export async function openData(line: CommandLine, options: CommonOptions, { need
     await runtime.sweepBoxes();
   } catch (error) {
     // The boxes of a dead process stand in nobody's way: the command that was asked for goes on.
-    terminal.warn(terminal.errorStyle.yellow(`Boxes that were left behind could not be swept: ${toPlainLine(error instanceof Error ? error.message : String(error))}`));
+    terminal.warn(
+      terminal.errorStyle.yellow(
+        `Boxes that were left behind could not be swept: ${toPlainLine(error instanceof Error ? error.message : String(error))}`,
+      ),
+    );
   }
   return runtime;
 }

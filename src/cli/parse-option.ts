@@ -22,7 +22,15 @@ export function parsePositive(what: string): (text: string) => number {
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, "": 1000, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  "": 1000,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 /** Timers take no more than this. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -32,7 +40,9 @@ export function parseDuration(text: string): number {
   const unit = match === null ? undefined : UNITS[match[2] as string];
   const ms = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
   if (!(ms > 0 && ms <= LONGEST_MS)) {
-    throw new InvalidArgumentError(`A duration is a number above 0 with a unit, such as 90s, 500ms, 2m or 1h (at most 24 days), not ${JSON.stringify(text)}.`);
+    throw new InvalidArgumentError(
+      `A duration is a number above 0 with a unit, such as 90s, 500ms, 2m or 1h (at most 24 days), not ${JSON.stringify(text)}.`,
+    );
   }
   return ms;
 }
@@ -40,7 +50,8 @@ export function parseDuration(text: string): number {
 /** One of a few words. */
 export function parseWord<Word extends string>(words: readonly Word[]): (text: string) => Word {
   return (text) => {
-    if (!(words as readonly string[]).includes(text)) throw new InvalidArgumentError(`It is one of ${words.join(", ")}, not ${JSON.stringify(text)}.`);
+    if (!(words as readonly string[]).includes(text))
+      throw new InvalidArgumentError(`It is one of ${words.join(", ")}, not ${JSON.stringify(text)}.`);
     return text as Word;
   };
 }
@@ -50,7 +61,9 @@ export function parseSpeed(text: string): number {
   if (text === "max") return Number.POSITIVE_INFINITY;
   const value = Number(text.replace(/x$/, ""));
   if (text.trim() === "" || !Number.isFinite(value) || value <= 0) {
-    throw new InvalidArgumentError(`A speed is a number above 0, such as 1 or 10, or max, not ${JSON.stringify(text)}.`);
+    throw new InvalidArgumentError(
+      `A speed is a number above 0, such as 1 or 10, or max, not ${JSON.stringify(text)}.`,
+    );
   }
   return value;
 }

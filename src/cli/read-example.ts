@@ -39,12 +39,14 @@ const manifestSchema = z.looseObject({
 export async function readExamples(folder: string): Promise<Example[]> {
   const root = await requireDirectory(folder);
   const candidates = [root];
-  for (const entry of await readdir(root, { withFileTypes: true })) if (entry.isDirectory()) candidates.push(join(root, entry.name));
+  for (const entry of await readdir(root, { withFileTypes: true }))
+    if (entry.isDirectory()) candidates.push(join(root, entry.name));
   const examples: Example[] = [];
   for (const directory of candidates.sort()) {
     if (await exists(join(directory, MANIFEST))) examples.push(await readExample(directory));
   }
-  if (examples.length === 0) throw new ValidationError("path_not_found", `No folder in ${root} has a ${MANIFEST}; name a folder of examples.`);
+  if (examples.length === 0)
+    throw new ValidationError("path_not_found", `No folder in ${root} has a ${MANIFEST}; name a folder of examples.`);
   return examples;
 }
 
@@ -59,14 +61,27 @@ async function readExample(directory: string): Promise<Example> {
   const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new ValidationError("invalid_option", `${path} is not a manifest of an example: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`);
+    throw new ValidationError(
+      "invalid_option",
+      `${path} is not a manifest of an example: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
+    );
   }
   const { title, expect, bugs, prompt, source } = parsed.data;
   const own = await listOwnFiles(directory, directory);
   const taken = source === undefined ? [] : await listWorkspaceFiles(await findModule(directory, source.node_modules));
   const packageJson = own.find((file) => file.path === "package.json")?.from ?? join(directory, "package.json");
-  if (source === undefined || (await exists(packageJson))) requireTestScript(await readFile(packageJson, "utf8").catch(() => "{}"), packageJson);
-  return { name: basename(directory), directory, title, expect, bugs, prompt, files: [...taken, ...own], isWhole: source === undefined };
+  if (source === undefined || (await exists(packageJson)))
+    requireTestScript(await readFile(packageJson, "utf8").catch(() => "{}"), packageJson);
+  return {
+    name: basename(directory),
+    directory,
+    title,
+    expect,
+    bugs,
+    prompt,
+    files: [...taken, ...own],
+    isWhole: source === undefined,
+  };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -92,5 +107,8 @@ async function findModule(directory: string, name: string): Promise<string> {
     if (await exists(join(candidate, "package.json"))) return candidate;
     if (at === dirname(at)) break;
   }
-  throw new ValidationError("path_not_found", `The example ${basename(directory)} needs the package ${name}, which is not installed; run npm ci.`);
+  throw new ValidationError(
+    "path_not_found",
+    `The example ${basename(directory)} needs the package ${name}, which is not installed; run npm ci.`,
+  );
 }

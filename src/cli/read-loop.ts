@@ -28,7 +28,11 @@ class Head {
  *
  * With `after` it begins behind that event of the loop's own log, with the iterations that started later.
  */
-export async function* readLoopEvents(store: SessionStore, loopId: string, options: { readonly after?: number } = {}): AsyncGenerator<StoredEvent> {
+export async function* readLoopEvents(
+  store: SessionStore,
+  loopId: string,
+  options: { readonly after?: number } = {},
+): AsyncGenerator<StoredEvent> {
   const own = await new Head(store.read(loopId, options)).advance();
   const children: Head[] = [];
   try {
@@ -36,7 +40,12 @@ export async function* readLoopEvents(store: SessionStore, loopId: string, optio
       let head = own;
       for (const child of children) {
         if (child.event === undefined) continue;
-        if (head.event === undefined || child.event.at < head.event.at || (head === own && child.event.at === head.event.at)) head = child;
+        if (
+          head.event === undefined ||
+          child.event.at < head.event.at ||
+          (head === own && child.event.at === head.event.at)
+        )
+          head = child;
       }
       const { event } = head;
       if (event === undefined) return;

@@ -7,7 +7,14 @@ import { toPlainText } from "./render/plain-text.ts";
 const USAGE_CODES: ReadonlySet<string> = new Set(["store_foreign", "store_newer", "agent_unknown", "agent_not_found"]);
 
 /** A `ValidationError` that is an answer, not a mistake in the command. */
-const ANSWER_CODES: ReadonlySet<string> = new Set(["patch_conflict", "patch_unsafe", "no_change", "session_busy", "budget_unmeasured", "conversation_gone"]);
+const ANSWER_CODES: ReadonlySet<string> = new Set([
+  "patch_conflict",
+  "patch_unsafe",
+  "no_change",
+  "session_busy",
+  "budget_unmeasured",
+  "conversation_gone",
+]);
 
 /** The exit code for what a command threw. */
 export function toErrorExitCode(error: unknown): ExitCode {
@@ -23,7 +30,8 @@ export function renderThrown(error: unknown, debug: boolean): string[] {
   const message = toPlainText(error instanceof Error ? error.message : String(error));
   const code = SkeinError.is(error) ? error.code : (error as { code?: unknown } | null)?.code;
   const lines = [`skein: ${message}${typeof code === "string" ? ` [${code}]` : ""}`];
-  if (!SkeinError.is(error) && !debug) lines.push("       This was not expected; run it again with --debug to see where it comes from.");
+  if (!SkeinError.is(error) && !debug)
+    lines.push("       This was not expected; run it again with --debug to see where it comes from.");
   if (debug) {
     for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
       lines.push(`${depth === 0 ? "" : "caused by: "}${toPlainText(cause.stack ?? cause.message)}`);
@@ -34,7 +42,10 @@ export function renderThrown(error: unknown, debug: boolean): string[] {
 
 /** commander's own complaints, in our form: without its lead, with the command whose help says more. */
 export function renderUsageError(text: string, commandName: string): string {
-  const sentence = text.replace(/^error: /, "").trim().replaceAll(/\s*\n\s*/g, " ");
+  const sentence = text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll(/\s*\n\s*/g, " ");
   const ended = /[.)?!]$/.test(sentence) ? sentence : `${sentence}.`;
   return `skein: ${ended} See \`${commandName} --help\`. [invalid_option]\n`;
 }

@@ -11,7 +11,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(cwd, { recursive: true }));
 
-const resolveHere = (task: string, options: TaskOptions = {}): ReturnType<typeof resolveTask> => resolveTask(task, options, { cwd, home: cwd });
+const resolveHere = (task: string, options: TaskOptions = {}): ReturnType<typeof resolveTask> =>
+  resolveTask(task, options, { cwd, home: cwd });
 
 it.each(["pkg", "./pkg", "~/pkg"])("takes %s for the folder that it is", async (task) => {
   expect(await resolveHere(task)).toEqual({ prompt: DEFAULT_PROMPT, workspace: join(cwd, "pkg"), title: "pkg" });
@@ -26,7 +27,11 @@ it("takes anything else for a prompt, with an empty workspace outside of project
 });
 
 it("gives a folder another prompt", async () => {
-  expect(await resolveHere("pkg", { prompt: "tidy up" })).toMatchObject({ prompt: "tidy up", workspace: join(cwd, "pkg"), title: "pkg: tidy up" });
+  expect(await resolveHere("pkg", { prompt: "tidy up" })).toMatchObject({
+    prompt: "tidy up",
+    workspace: join(cwd, "pkg"),
+    title: "pkg: tidy up",
+  });
 });
 
 it.each<[string, string, TaskOptions, string]>([

@@ -49,20 +49,34 @@ export async function resolveTask(
   options: TaskOptions,
   world: { readonly cwd: string; readonly home: string | undefined },
 ): Promise<ResolvedTask> {
-  if (task.trim() === "") throw new ValidationError("invalid_option", "The task is empty; give a prompt, or the folder of a package.");
+  if (task.trim() === "")
+    throw new ValidationError("invalid_option", "The task is empty; give a prompt, or the folder of a package.");
   const toPath = (path: string): string => resolve(world.cwd, expandHome(path, world.home));
   const path = toPath(task);
   if (/^[./~]/.test(task) || (!task.includes("\n") && (await isDirectory(path)))) {
     if (options.workspace !== undefined) {
-      throw new ValidationError("invalid_option", `The task ${task} is a folder already; give the prompt with --prompt, or leave --workspace out.`);
+      throw new ValidationError(
+        "invalid_option",
+        `The task ${task} is a folder already; give the prompt with --prompt, or leave --workspace out.`,
+      );
     }
     const workspace = await requireDirectory(path);
     const prompt = options.prompt ?? DEFAULT_PROMPT;
-    return { prompt, workspace, title: options.prompt === undefined ? basename(workspace) : `${basename(workspace)}: ${prompt}` };
+    return {
+      prompt,
+      workspace,
+      title: options.prompt === undefined ? basename(workspace) : `${basename(workspace)}: ${prompt}`,
+    };
   }
-  if (options.prompt !== undefined) throw new ValidationError("invalid_option", "The task is a prompt already; leave --prompt out, or name a folder as the task.");
+  if (options.prompt !== undefined)
+    throw new ValidationError(
+      "invalid_option",
+      "The task is a prompt already; leave --prompt out, or name a folder as the task.",
+    );
   if (options.workspace === false) return { prompt: task, title: task };
-  if (options.workspace !== undefined) return { prompt: task, workspace: await requireDirectory(toPath(options.workspace)), title: task };
-  for (const mark of PROJECT_MARKS) if (await exists(join(world.cwd, mark))) return { prompt: task, workspace: world.cwd, title: task };
+  if (options.workspace !== undefined)
+    return { prompt: task, workspace: await requireDirectory(toPath(options.workspace)), title: task };
+  for (const mark of PROJECT_MARKS)
+    if (await exists(join(world.cwd, mark))) return { prompt: task, workspace: world.cwd, title: task };
   return { prompt: task, title: task };
 }

@@ -6,7 +6,10 @@ import { readVersion } from "./read-version.ts";
 import { renderThrown, renderUsageError, toErrorExitCode } from "./report-error.ts";
 
 /** Parses the arguments, runs the one command they name and answers the exit code. Never throws. */
-export async function runCommandLine(argv: readonly string[], world: Omit<CommandLine, "exit" | "now">): Promise<number> {
+export async function runCommandLine(
+  argv: readonly string[],
+  world: Omit<CommandLine, "exit" | "now">,
+): Promise<number> {
   const { terminal, interrupt } = world;
   let exitCode: number = EXIT.done;
   const line: CommandLine = {
@@ -32,7 +35,9 @@ export async function runCommandLine(argv: readonly string[], world: Omit<Comman
 function createProgram(line: CommandLine): Command {
   const { terminal } = line;
   const program = new Command("skein")
-    .description("Runs agents in sandboxes, stores every event before it is seen, and loops over boxes until the work is done.")
+    .description(
+      "Runs agents in sandboxes, stores every event before it is seen, and loops over boxes until the work is done.",
+    )
     .version(readVersion(), "--version", "show the version")
     .helpCommand("help [command]", "show the help of a command")
     .showSuggestionAfterError()

@@ -48,7 +48,20 @@ export type PackageLoopResult = LoopResult<PackageTask, WorkspacePatch, string>;
 
 /** Loops an agent over a copy of a package until its check passes. */
 export async function runPackageLoop(loop: PackageLoop, context: PackageLoopContext): Promise<PackageLoopResult> {
-  const { prompt, title, workspace, files, check, checkTimeoutMs, profile, agentEnv, network, lineage, budget, redact } = loop;
+  const {
+    prompt,
+    title,
+    workspace,
+    files,
+    check,
+    checkTimeoutMs,
+    profile,
+    agentEnv,
+    network,
+    lineage,
+    budget,
+    redact,
+  } = loop;
   const task: PackageTask = { prompt };
   return runLoop<PackageTask, WorkspacePatch, string>({
     task,
@@ -69,7 +82,11 @@ export async function runPackageLoop(loop: PackageLoop, context: PackageLoopCont
     store: context.runtime.store,
     sessionId: context.sessionId,
     ...(context.resume === undefined ? {} : { resume: true, onLostBox: context.resume.onLostBox }),
-    labels: { title, ...(workspace === undefined ? {} : { workspace }), ...(loop.command === undefined ? {} : { [COMMAND_LABEL]: loop.command }) },
+    labels: {
+      title,
+      ...(workspace === undefined ? {} : { workspace }),
+      ...(loop.command === undefined ? {} : { [COMMAND_LABEL]: loop.command }),
+    },
     signal: context.signal,
     maxIterations: loop.maxIterations,
     maxConcurrency: loop.maxConcurrency,

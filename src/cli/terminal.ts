@@ -56,6 +56,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
     },
     print: (...lines) => print(stdout, lines),
     warn: (...lines) => print(stderr, lines),
-    printJson: (value, layout = "document") => stdout.write(`${JSON.stringify(value, null, layout === "document" ? 2 : undefined)}\n`),
+    printJson: (value, layout = "document") =>
+      stdout.write(`${JSON.stringify(value, null, layout === "document" ? 2 : undefined)}\n`),
   };
 }

@@ -30,14 +30,22 @@ export interface WatchOptions {
 }
 
 /** Runs a loop and shows it live, then its iterations, the winning change and how to look at it again. With `--json`: its events alone. */
-export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop: PackageLoop, { sessionId, options, resume, quiet = false }: WatchOptions): Promise<WatchedLoop> {
+export async function watchPackageLoop(
+  line: CommandLine,
+  runtime: Runtime,
+  loop: PackageLoop,
+  { sessionId, options, resume, quiet = false }: WatchOptions,
+): Promise<WatchedLoop> {
   const { terminal, interrupt } = line;
   const { style } = terminal;
   const json = options.json === true;
   const { capabilities } = await runtime.openSandbox();
   if (!json) {
     const head = `${sessionId} · ${loop.driver.name} · ${loop.profile.name}`;
-    terminal.print(style.dim(head), ...(loop.workspace === undefined ? [] : [style.dim(`a copy of ${loop.workspace}`)]));
+    terminal.print(
+      style.dim(head),
+      ...(loop.workspace === undefined ? [] : [style.dim(`a copy of ${loop.workspace}`)]),
+    );
     terminal.print(...renderContainment(capabilities, style));
   }
   const viewer = createLoopViewer({ terminal, sessionId, now: line.now, live: !json && terminal.isTty });
@@ -70,9 +78,14 @@ export async function watchPackageLoop(line: CommandLine, runtime: Runtime, loop
   }
   const { progress } = viewer;
   if (!json) {
-    if (progress.iterations.length > 0) terminal.print("", ...renderIterationTable(progress, style, terminal.columns()));
+    if (progress.iterations.length > 0)
+      terminal.print("", ...renderIterationTable(progress, style, terminal.columns()));
     if (patch !== undefined) terminal.print("", style.bold(describeChange(progress)), ...renderDiff(patch, style));
-    terminal.print("", "Look at it again:", ...renderNextCommands(sessionId, options, toChange(patch !== undefined, progress)));
+    terminal.print(
+      "",
+      "Look at it again:",
+      ...renderNextCommands(sessionId, options, toChange(patch !== undefined, progress)),
+    );
   }
   return { sessionId, status, exitCode: toExitCode(status), progress };
 }

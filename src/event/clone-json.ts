@@ -16,7 +16,10 @@ export function cloneJson(value: unknown): JsonValue {
 }
 
 function refuse(path: string, what: string): never {
-  throw new ValidationError("event_not_json", `An event must be JSON, but ${path === "" ? "it" : `its field ${path}`} ${what}.`);
+  throw new ValidationError(
+    "event_not_json",
+    `An event must be JSON, but ${path === "" ? "it" : `its field ${path}`} ${what}.`,
+  );
 }
 
 function clone(value: unknown, path: string, depth: number): JsonValue {
@@ -35,7 +38,8 @@ function clone(value: unknown, path: string, depth: number): JsonValue {
 
 function cloneObject(source: object, path: string, depth: number): JsonValue {
   // A cycle is a value of endless depth, so one limit catches both without a set of visited objects.
-  if (depth >= MAX_JSON_DEPTH) refuse(path.slice(0, 80), `is nested deeper than ${MAX_JSON_DEPTH} levels, or refers to itself`);
+  if (depth >= MAX_JSON_DEPTH)
+    refuse(path.slice(0, 80), `is nested deeper than ${MAX_JSON_DEPTH} levels, or refers to itself`);
   if (Array.isArray(source)) {
     return source.map((item, index) => (item === undefined ? null : clone(item, `${path}[${index}]`, depth + 1)));
   }
@@ -48,7 +52,8 @@ function cloneObject(source: object, path: string, depth: number): JsonValue {
     if (item === undefined) continue;
     const cloned = clone(item, path === "" ? key : `${path}.${key}`, depth + 1);
     // An assignment to `__proto__` would set the prototype and lose the field.
-    if (key === "__proto__") Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true });
+    if (key === "__proto__")
+      Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true });
     else copy[key] = cloned;
   }
   return copy;

@@ -48,9 +48,12 @@ function describe(thrown: unknown, fallback: ErrorDetail["kind"], depth: number)
   const stack = readText(source, "stack");
   const retryable = [source["retryable"], source["isRetryable"]].find((value) => typeof value === "boolean");
   const cause = source["cause"];
-  const kind = SkeinError.is(thrown) && KINDS.has(thrown.kind) ? (thrown.kind as ErrorDetail["kind"])
-    : code !== undefined && TRANSPORT_CODES.test(code) ? "transport"
-    : fallback;
+  const kind =
+    SkeinError.is(thrown) && KINDS.has(thrown.kind)
+      ? (thrown.kind as ErrorDetail["kind"])
+      : code !== undefined && TRANSPORT_CODES.test(code)
+        ? "transport"
+        : fallback;
   return {
     name: readText(source, "name") ?? "Error",
     message: cut(readText(source, "message") ?? safeJson(thrown), MAX_BODY),

@@ -54,7 +54,16 @@ export interface BlobRef {
 }
 
 export type ToolKind =
-  | "read" | "edit" | "delete" | "move" | "search" | "execute" | "think" | "fetch" | "switch_mode" | "other";
+  | "read"
+  | "edit"
+  | "delete"
+  | "move"
+  | "search"
+  | "execute"
+  | "think"
+  | "fetch"
+  | "switch_mode"
+  | "other";
 
 export type ToolStatus = "completed" | "failed" | "interrupted" | "cancelled";
 
@@ -221,7 +230,13 @@ export type LoopEventBody =
       readonly conversationId?: string;
       readonly reason?: string;
     }
-  | { readonly type: "box.continued"; readonly boxId: string; readonly index?: number; readonly from?: number; readonly reason?: string }
+  | {
+      readonly type: "box.continued";
+      readonly boxId: string;
+      readonly index?: number;
+      readonly from?: number;
+      readonly reason?: string;
+    }
   | {
       readonly type: "box.forked";
       readonly boxId: string;
@@ -234,7 +249,12 @@ export type LoopEventBody =
       readonly reason?: string;
     }
   | { readonly type: "box.deleted"; readonly boxId: string; readonly reason?: string }
-  | { readonly type: "box.delete-failed"; readonly boxId: string; readonly error?: ErrorDetail; readonly reason?: string }
+  | {
+      readonly type: "box.delete-failed";
+      readonly boxId: string;
+      readonly error?: ErrorDetail;
+      readonly reason?: string;
+    }
   | {
       readonly type: "checkpoint.created";
       readonly checkpointId: string;

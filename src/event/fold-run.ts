@@ -129,7 +129,9 @@ export function foldEvent(before: RunState, event: StoredEvent): RunState {
     case "tool.ended": {
       const { toolCallId, status, result, at } = event;
       const tools = state.tools.map((tool) =>
-        tool.toolCallId === toolCallId ? { ...tool, status, endedAt: at, ...(result === undefined ? {} : { result }) } : tool,
+        tool.toolCallId === toolCallId
+          ? { ...tool, status, endedAt: at, ...(result === undefined ? {} : { result }) }
+          : tool,
       );
       return { ...state, tools };
     }

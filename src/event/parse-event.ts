@@ -22,7 +22,8 @@ export function parseEventBody(value: unknown): BoxEvent {
  * It is what {@link parseEventBody} would give, at a tenth of its cost.
  */
 export function copyPlainDelta(value: unknown): BoxEvent | undefined {
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return undefined;
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return undefined;
   const { type, text } = value as { readonly type?: unknown; readonly text?: unknown };
   if ((type !== "text.delta" && type !== "reasoning.delta") || typeof text !== "string") return undefined;
   for (const key in value) if (key !== "type" && key !== "text") return undefined;
@@ -43,11 +44,18 @@ export function parseStoredEvent(line: string, format: number = STORED_FORMAT): 
     throw new ValidationError("event_invalid", "A stored event must be one line of JSON.", { cause });
   }
   value = cloneJson(value);
-  if (format < STORED_FORMAT && typeof (value as { type?: unknown } | null)?.type === "string") value = upcastEvent(value as OldEvent, format);
+  if (format < STORED_FORMAT && typeof (value as { type?: unknown } | null)?.type === "string")
+    value = upcastEvent(value as OldEvent, format);
   const fault = findEventFault(value);
   if (fault !== undefined) throw new ValidationError("event_invalid", fault);
   const { seq, at, sessionId, runId } = value as Record<string, unknown>;
-  if (!Number.isInteger(seq) || (seq as number) < 1 || typeof at !== "number" || typeof sessionId !== "string" || typeof runId !== "string") {
+  if (
+    !Number.isInteger(seq) ||
+    (seq as number) < 1 ||
+    typeof at !== "number" ||
+    typeof sessionId !== "string" ||
+    typeof runId !== "string"
+  ) {
     throw new ValidationError("event_invalid", "A stored event needs seq, at, sessionId and runId.");
   }
   return value as StoredEvent;

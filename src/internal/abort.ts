@@ -38,7 +38,10 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
 }
 
 /** A signal of its own that fires with any of the given ones; `unlink` takes its listeners off again, so that a long-lived signal does not gather them. */
-export function linkSignals(...sources: readonly (AbortSignal | undefined)[]): { readonly controller: AbortController; unlink(): void } {
+export function linkSignals(...sources: readonly (AbortSignal | undefined)[]): {
+  readonly controller: AbortController;
+  unlink(): void;
+} {
   const controller = new AbortController();
   const offs = sources.map((source) => onAbort(source, () => controller.abort(source?.reason)));
   return {

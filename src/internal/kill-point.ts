@@ -30,7 +30,8 @@ interface Armed {
 function parseArmed(text: string | undefined): Armed | undefined {
   if (text === undefined || text === "") return undefined;
   const [point = "", at = "1", action = "kill"] = text.split(":");
-  if (!(KILL_POINTS as readonly string[]).includes(point)) throw new Error(`SKEIN_KILL_POINT names no kill point: ${point}; there are ${KILL_POINTS.join(", ")}.`);
+  if (!(KILL_POINTS as readonly string[]).includes(point))
+    throw new Error(`SKEIN_KILL_POINT names no kill point: ${point}; there are ${KILL_POINTS.join(", ")}.`);
   return { point, at: Number(at), action };
 }
 

@@ -17,7 +17,10 @@ export async function mapWithConcurrency<Item, Result>(
   signal?: AbortSignal,
 ): Promise<Result[]> {
   if (!Number.isInteger(limit) || limit < 1) {
-    throw new ValidationError("invalid_option", `A concurrency limit is a whole number of at least 1, not ${String(limit)}.`);
+    throw new ValidationError(
+      "invalid_option",
+      `A concurrency limit is a whole number of at least 1, not ${String(limit)}.`,
+    );
   }
   const results = new Array<Result>(items.length);
   let next = 0;

@@ -34,7 +34,13 @@ function settingWith(failures: readonly Error[], options: SandboxLineageOptions 
     random: () => 1,
     ...options,
   });
-  return { client, lineage, waits, events, creations: () => client.calls.filter(({ method }) => method === "create").length };
+  return {
+    client,
+    lineage,
+    waits,
+    events,
+    creations: () => client.calls.filter(({ method }) => method === "create").length,
+  };
 }
 
 describe("the creation of a box", () => {
@@ -102,7 +108,9 @@ describe("the creation of a box", () => {
   it("K3: ends a real wait with the signal", async () => {
     const controller = new AbortController();
     const { client, events } = settingWith([quota()]);
-    const lineage = createSandboxLineage(client, CANNOT_FORK, { record: (body) => (events.push(body), controller.abort()) });
+    const lineage = createSandboxLineage(client, CANNOT_FORK, {
+      record: (body) => (events.push(body), controller.abort()),
+    });
     await expect(lineage.start(fresh, { signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
     expect(events).toHaveLength(1);
   });

@@ -75,7 +75,10 @@ export interface SandboxLineage {
    *
    * @throws ValidationError `conversation_gone`, `parent_gone`; whatever the status threw
    */
-  continue(place: Place, options?: { readonly index?: number; readonly from?: number }): Promise<Place & { readonly proven: boolean }>;
+  continue(
+    place: Place,
+    options?: { readonly index?: number; readonly from?: number },
+  ): Promise<Place & { readonly proven: boolean }>;
   /**
    * One child of a place: a fork of its box where the client has proven that it can, else a fresh box; `box.forked` says which and why.
    * The parent is checkpointed once, however many children it gets.
@@ -93,7 +96,11 @@ export interface SandboxLineage {
   /** A later turn of an adopted box. */
   adoptTurn(place: Place, index?: number): Place;
   /** A checkpoint that an earlier process took. One that is borrowed is another loop's, which deletes it. */
-  adoptCheckpoint(place: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }, borrowed?: boolean): void;
+  adoptCheckpoint(
+    place: Place,
+    checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode },
+    borrowed?: boolean,
+  ): void;
   /** True while a later round can descend from the place. */
   isReachable(place: Place): boolean;
   /** True while the place is the last one of its living box. */
@@ -139,7 +146,11 @@ class OwningLineage implements SandboxLineage {
   readonly #arriving = new Set<Promise<void>>();
   readonly #checkpointIds = new Set<string>();
 
-  constructor(client: SandboxClient, capabilities: SandboxCapabilities, { maxConcurrency = 4, record, ...timing }: SandboxLineageOptions) {
+  constructor(
+    client: SandboxClient,
+    capabilities: SandboxCapabilities,
+    { maxConcurrency = 4, record, ...timing }: SandboxLineageOptions,
+  ) {
     this.#client = client;
     this.#capabilities = capabilities;
     this.#record = record ?? (() => {});
@@ -155,7 +166,10 @@ class OwningLineage implements SandboxLineage {
     return place;
   }
 
-  async continue(place: Place, { index, from }: { index?: number; from?: number } = {}): Promise<Place & { proven: boolean }> {
+  async continue(
+    place: Place,
+    { index, from }: { index?: number; from?: number } = {},
+  ): Promise<Place & { proven: boolean }> {
     const { branch } = place;
     const owned = this.#owned.get(branch);
     if (owned === undefined || !this.isHead(place)) throw goneError(branch);
@@ -175,7 +189,10 @@ class OwningLineage implements SandboxLineage {
     if (conversationId === undefined || typeof box.session !== "function") return false;
     const status = await box.session(conversationId).status();
     if (status === null || status === undefined) {
-      throw new ValidationError("conversation_gone", `The agent in box ${box.id} no longer knows the conversation ${conversationId}; start a fresh box, or fork from a checkpoint.`);
+      throw new ValidationError(
+        "conversation_gone",
+        `The agent in box ${box.id} no longer knows the conversation ${conversationId}; start a fresh box, or fork from a checkpoint.`,
+      );
     }
     return true;
   }
@@ -197,17 +214,30 @@ class OwningLineage implements SandboxLineage {
     }
     const { branch } = child;
     const reason = checkpoint.checkpointId === undefined ? { reason: checkpoint.reason } : {};
-    this.#record({ type: "box.forked", boxId: branch.box.id, from: box.id, mode: branch.mode, ...indexOf(child), ...conversationOf(branch), ...reason });
+    this.#record({
+      type: "box.forked",
+      boxId: branch.box.id,
+      from: box.id,
+      mode: branch.mode,
+      ...indexOf(child),
+      ...conversationOf(branch),
+      ...reason,
+    });
     return child;
   }
 
   async #forkFrom(branch: Branch, checkpointId: string, { name, labels }: ForkOptions): Promise<Box> {
     const options = { ...(name === undefined ? {} : { name }), ...(labels === undefined ? {} : { labels }) };
     try {
-      if (this.#owned.get(branch)?.deletion === undefined && branch.box.fork !== undefined) return await branch.box.fork(checkpointId, options);
+      if (this.#owned.get(branch)?.deletion === undefined && branch.box.fork !== undefined)
+        return await branch.box.fork(checkpointId, options);
       if (this.#client.restore !== undefined) return await this.#client.restore(checkpointId, options);
     } catch (error) {
-      throw new SandboxError("fork_failed", `Box ${branch.box.id} could not be forked: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new SandboxError(
+        "fork_failed",
+        `Box ${branch.box.id} could not be forked: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     }
     throw goneError(branch);
   }
@@ -221,21 +251,23 @@ class OwningLineage implements SandboxLineage {
     const known = owned?.checkpoints.get(turn);
     if (known !== undefined) return known;
     if (owned === undefined || !this.isHead(place)) throw goneError(branch);
-    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, { onlyMemory, tags })).then((outcome) => {
-      if (outcome.checkpointId !== undefined) {
-        this.#checkpointIds.add(outcome.checkpointId);
-        owned.reachable.add(turn);
-        this.#record({
-          type: "checkpoint.created",
-          checkpointId: outcome.checkpointId,
-          boxId: branch.box.id,
-          mode: outcome.mode,
-          ...indexOf(place),
-          ...(atSeq === undefined ? {} : { atSeq }),
-        });
-      }
-      return outcome;
-    });
+    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, { onlyMemory, tags })).then(
+      (outcome) => {
+        if (outcome.checkpointId !== undefined) {
+          this.#checkpointIds.add(outcome.checkpointId);
+          owned.reachable.add(turn);
+          this.#record({
+            type: "checkpoint.created",
+            checkpointId: outcome.checkpointId,
+            boxId: branch.box.id,
+            mode: outcome.mode,
+            ...indexOf(place),
+            ...(atSeq === undefined ? {} : { atSeq }),
+          });
+        }
+        return outcome;
+      },
+    );
     owned.checkpoints.set(turn, taking);
     return taking;
   }
@@ -258,7 +290,9 @@ class OwningLineage implements SandboxLineage {
 
   async prune(keep: Iterable<Place>): Promise<void> {
     const kept = new Set([...keep].map(({ branch }) => branch));
-    await Promise.all([...this.#owned.keys()].filter((branch) => !kept.has(branch)).map((branch) => this.#delete(branch, "pruned")));
+    await Promise.all(
+      [...this.#owned.keys()].filter((branch) => !kept.has(branch)).map((branch) => this.#delete(branch, "pruned")),
+    );
   }
 
   async teardown({ keepCheckpoints = false }: { keepCheckpoints?: boolean } = {}): Promise<void> {
@@ -270,7 +304,10 @@ class OwningLineage implements SandboxLineage {
 
   adopt({ boxId, mode, conversationId }: BoxRecord, box: Box | null, index?: number): Place {
     const conversation = conversationId === undefined ? {} : { conversationId };
-    const place = this.#own({ box: box ?? new LostBox(boxId), mode, ...conversation, ...(box === null ? { lost: true } : {}) }, index);
+    const place = this.#own(
+      { box: box ?? new LostBox(boxId), mode, ...conversation, ...(box === null ? { lost: true } : {}) },
+      index,
+    );
     // A lost box needs no deletion: it is as if it had been deleted.
     if (box === null) (this.#owned.get(place.branch) as Owned).deletion = Promise.resolve();
     return place;
@@ -283,7 +320,11 @@ class OwningLineage implements SandboxLineage {
     return { branch, turn: owned.turn, ...(index === undefined ? {} : { index }) };
   }
 
-  adoptCheckpoint({ branch, turn }: Place, checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode }, borrowed = false): void {
+  adoptCheckpoint(
+    { branch, turn }: Place,
+    checkpoint: { readonly checkpointId: string; readonly mode: CheckpointMode },
+    borrowed = false,
+  ): void {
     const owned = this.#owned.get(branch);
     if (owned === undefined) return;
     owned.checkpoints.set(turn, Promise.resolve(checkpoint));
@@ -301,7 +342,12 @@ class OwningLineage implements SandboxLineage {
     const make = (): Promise<Box> => this.#arrival(() => this.#client.create(options), signal);
     const recordTry = ({ attempt, error, waitMs }: FailedTry): void => {
       const { name, message, code } = toErrorDetail(error, "sandbox");
-      const data = { attempt, waitMs, error: { name, message, ...(code === undefined ? {} : { code }) }, ...(index === undefined ? {} : { index }) };
+      const data = {
+        attempt,
+        waitMs,
+        error: { name, message, ...(code === undefined ? {} : { code }) },
+        ...(index === undefined ? {} : { index }),
+      };
       this.#record({ type: "custom", name: "box.create-retried", data });
     };
     return retryCreation(make, signal, recordTry, this.#timing);
@@ -347,7 +393,8 @@ class OwningLineage implements SandboxLineage {
     const why = reason === undefined ? {} : { reason };
     try {
       const deleted = await withTimeout((async () => box.delete())(), DELETE_TIMEOUT_MS);
-      if (!deleted.done) throw new SandboxError("box_delete_failed", `Box ${box.id} was not deleted within ${DELETE_TIMEOUT_MS} ms.`);
+      if (!deleted.done)
+        throw new SandboxError("box_delete_failed", `Box ${box.id} was not deleted within ${DELETE_TIMEOUT_MS} ms.`);
       this.#record({ type: "box.deleted", boxId: box.id, ...why });
     } catch (error) {
       this.#record({ type: "box.delete-failed", boxId: box.id, error: toErrorDetail(error, "sandbox"), ...why });
@@ -371,5 +418,8 @@ const conversationOf = ({ conversationId }: Branch): { readonly conversationId?:
   conversationId === undefined ? {} : { conversationId };
 
 function goneError({ box }: Branch): ValidationError {
-  return new ValidationError("parent_gone", `Box ${box.id} is gone or was continued since, and no checkpoint leads back; name a later iteration, or keep this one in the plan.`);
+  return new ValidationError(
+    "parent_gone",
+    `Box ${box.id} is gone or was continued since, and no checkpoint leads back; name a later iteration, or keep this one in the plan.`,
+  );
 }

@@ -22,7 +22,10 @@ export async function takeCheckpoint(
 ): Promise<CheckpointOutcome> {
   if (!capabilities.canFork) return { reason: capabilities.reason ?? "the sandbox cannot fork" };
   if (typeof box.fork !== "function") {
-    throw new ValidationError("fork_unsupported", `The sandbox says that it can fork, but its box ${box.id} has no fork method; one of the two is wrong.`);
+    throw new ValidationError(
+      "fork_unsupported",
+      `The sandbox says that it can fork, but its box ${box.id} has no fork method; one of the two is wrong.`,
+    );
   }
   if (typeof box.checkpoint !== "function") return { reason: "the box cannot be checkpointed" };
   const failures: string[] = [];
@@ -30,7 +33,8 @@ export async function takeCheckpoint(
     try {
       const checkpoint = await box.checkpoint({ mode, leaveRunning: true, ...(tags.length === 0 ? {} : { tags }) });
       const actual = checkpoint?.mode ?? mode;
-      if (typeof checkpoint?.checkpointId !== "string" || checkpoint.checkpointId === "") failures.push(`${mode}: no checkpoint id`);
+      if (typeof checkpoint?.checkpointId !== "string" || checkpoint.checkpointId === "")
+        failures.push(`${mode}: no checkpoint id`);
       else if (onlyMemory && actual !== "memory") failures.push(`${mode}: the checkpoint holds files only`);
       else return { checkpointId: checkpoint.checkpointId, mode: actual };
     } catch (error) {

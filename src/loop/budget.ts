@@ -18,10 +18,15 @@ export function exhaustedLimit(budget: LoopBudget, usage: Usage, elapsedMs: numb
  */
 export function requireMeasured(budget: LoopBudget, usage: Usage, agentRunName: string): void {
   const missing =
-    budget.maxCostUsd !== undefined && usage.costUsd === undefined ? "cost"
-    : budget.maxTokens !== undefined && totalTokens(usage) === undefined ? "tokens"
-    : undefined;
+    budget.maxCostUsd !== undefined && usage.costUsd === undefined
+      ? "cost"
+      : budget.maxTokens !== undefined && totalTokens(usage) === undefined
+        ? "tokens"
+        : undefined;
   if (missing !== undefined) {
-    throw new ValidationError("budget_unmeasured", `The loop has a budget of ${missing}, but the agent ${agentRunName} reports none: limit maxIterations or maxDurationMs instead.`);
+    throw new ValidationError(
+      "budget_unmeasured",
+      `The loop has a budget of ${missing}, but the agent ${agentRunName} reports none: limit maxIterations or maxDurationMs instead.`,
+    );
   }
 }

@@ -45,7 +45,10 @@ export class Descent {
   named(index: number): Place | undefined {
     const place = this.#places.get(index);
     if (place !== undefined && !this.#lineage.isReachable(place)) {
-      throw new ValidationError("parent_gone", `Iteration ${index} was named as parent, but its box is gone or was continued since; keep it in the plan, or name a later iteration.`);
+      throw new ValidationError(
+        "parent_gone",
+        `Iteration ${index} was named as parent, but its box is gone or was continued since; keep it in the plan, or name a later iteration.`,
+      );
     }
     return place;
   }

@@ -6,7 +6,10 @@ import type { LoopSettings } from "./validate-loop-options.ts";
  * What a loop is made of, as a short hash: the driver's, the specs' and the validator's names and the agents' profiles.
  * Functions cannot be compared over processes, so a change inside one shows only where its name changes with it.
  */
-export function fingerprintLoop<Task, Output, Decision>(options: RunLoopOptions<Task, Output, Decision>, { specs }: LoopSettings<Task>): string {
+export function fingerprintLoop<Task, Output, Decision>(
+  options: RunLoopOptions<Task, Output, Decision>,
+  { specs }: LoopSettings<Task>,
+): string {
   const parts = {
     driver: options.driver.name ?? "",
     specs: specs.map(({ name, profile, box }) => ({ name, profile, image: box?.image, network: box?.network })),

@@ -14,7 +14,11 @@ type Options = RunLoopOptions<string, string, string> & { readonly store: Sessio
 const textOf = (events: readonly StoredEvent[]): string =>
   events.map((event) => (event.type === "text.delta" ? event.text : "")).join("");
 
-function optionsOf(store: SessionStore, sandboxClient: ScriptedSandbox, checkpoints: "every-round" | "when-forked"): Options {
+function optionsOf(
+  store: SessionStore,
+  sandboxClient: ScriptedSandbox,
+  checkpoints: "every-round" | "when-forked",
+): Options {
   return {
     task: "a",
     driver: refine({ patience: 9, next: () => "b" }) as Options["driver"],
@@ -35,7 +39,10 @@ async function collect(events: AsyncIterable<StoredEvent>): Promise<StoredEvent[
 }
 
 const remembering = (): ScriptedSandbox =>
-  createScriptedSandbox({ modes: ["memory"], agent: ({ memory }) => [{ type: "text.delta", text: memory.prompts.join(",") }] });
+  createScriptedSandbox({
+    modes: ["memory"],
+    agent: ({ memory }) => [{ type: "text.delta", text: memory.prompts.join(",") }],
+  });
 
 describe("forkLoop", () => {
   it("K10: goes on from a round's fork point in a loop of its own, and leaves the other one as it was", async () => {
@@ -57,7 +64,11 @@ describe("forkLoop", () => {
     expect(await collect(store.read("l"))).toEqual(before);
     expect(client.alive.size).toBe(0);
     // The fork point is still there for the next one.
-    expect((await forkLoop("l", { ...options, atRound: 1 })).iterations.map(({ output }) => output)).toEqual(["a", "a,b", "a,b,b"]);
+    expect((await forkLoop("l", { ...options, atRound: 1 })).iterations.map(({ output }) => output)).toEqual([
+      "a",
+      "a,b",
+      "a,b,b",
+    ]);
   });
 
   it("K10: refuses a round without a fork point, naming those that have one", async () => {
@@ -65,9 +76,14 @@ describe("forkLoop", () => {
     const client = remembering();
     const { sessionId: _own, ...options } = optionsOf(store, client, "every-round");
     await runLoop({ ...options, sessionId: "l" });
-    await expect(forkLoop("l", { ...options, atRound: 7 })).rejects.toMatchObject({ code: "fork_position", message: expect.stringContaining("0, 1, 2") as string });
+    await expect(forkLoop("l", { ...options, atRound: 7 })).rejects.toMatchObject({
+      code: "fork_position",
+      message: expect.stringContaining("0, 1, 2") as string,
+    });
     await expect(forkLoop("none", { ...options, atRound: 0 })).rejects.toMatchObject({ code: "session_unknown" });
     await runLoop({ ...optionsOf(store, client, "when-forked"), sessionId: "plain" });
-    await expect(forkLoop("plain", { ...options, atRound: 0 })).rejects.toMatchObject({ message: expect.stringContaining("every-round") as string });
+    await expect(forkLoop("plain", { ...options, atRound: 0 })).rejects.toMatchObject({
+      message: expect.stringContaining("every-round") as string,
+    });
   });
 });

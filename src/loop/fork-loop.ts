@@ -5,7 +5,10 @@ import type { LoopResult, RunLoopOptions } from "./loop-types.ts";
 import { runLoop } from "./run-loop.ts";
 
 /** @experimental */
-export interface ForkLoopOptions<Task, Output, Decision> extends Omit<RunLoopOptions<Task, Output, Decision>, "sessionId" | "resume" | "store"> {
+export interface ForkLoopOptions<Task, Output, Decision> extends Omit<
+  RunLoopOptions<Task, Output, Decision>,
+  "sessionId" | "resume" | "store"
+> {
   /** The store that holds the loop. */
   readonly store: NonNullable<RunLoopOptions<Task, Output, Decision>["store"]>;
   /** The round, from 0, after whose end the new loop parts from the old one. */
@@ -40,11 +43,20 @@ export async function forkLoop<Task, Output, Decision>(
   const withPoints = record.rounds.flatMap((round, number) => (hasForkPoint(record, round) ? [number] : []));
   const round = record.rounds[atRound];
   if (round === undefined || !withPoints.includes(atRound)) {
-    const which = withPoints.length === 0 ? "no round of it has one; run it with lineage.checkpoints \"every-round\"" : `the rounds that have one are ${withPoints.join(", ")}`;
-    throw new ValidationError("fork_position", `Round ${atRound} of the loop ${sessionId} has no fork point: ${which}.`);
+    const which =
+      withPoints.length === 0
+        ? 'no round of it has one; run it with lineage.checkpoints "every-round"'
+        : `the rounds that have one are ${withPoints.join(", ")}`;
+    throw new ValidationError(
+      "fork_position",
+      `Round ${atRound} of the loop ${sessionId} has no fork point: ${which}.`,
+    );
   }
   if (sandboxClient.restore === undefined) {
-    throw new ValidationError("fork_unsupported", "The sandbox cannot restore a checkpoint, so no loop can be forked on it.");
+    throw new ValidationError(
+      "fork_unsupported",
+      "The sandbox cannot restore a checkpoint, so no loop can be forked on it.",
+    );
   }
   const child = await store.fork(sessionId, { atSeq: round.endSeq });
   return runLoop({ ...options, sessionId: child.id, resume: true, allowChanged: true });

@@ -10,7 +10,11 @@ export const FORK_POINT_TAG = "skein.fork-point";
 type Made = readonly Pick<Iteration<unknown, unknown>, "index" | "events">[];
 
 /** Before a round makes its boxes, those go that its plan neither keeps nor descends from. */
-export async function pruneBeforeRound(lineage: SandboxLineage, descent: Descent, { keep, parents = [] }: RoundPlan<unknown>): Promise<void> {
+export async function pruneBeforeRound(
+  lineage: SandboxLineage,
+  descent: Descent,
+  { keep, parents = [] }: RoundPlan<unknown>,
+): Promise<void> {
   if (keep !== undefined) await lineage.prune(descent.placesOf([...keep, ...parents]));
 }
 

@@ -27,7 +27,8 @@ async function runOnce(): Promise<unknown[]> {
     now: () => 1000,
   });
   const events: StoredEvent[] = [];
-  for (const { id } of (await store.list()).sort((a, b) => (a.id < b.id ? -1 : 1))) for await (const event of store.read(id)) events.push(event);
+  for (const { id } of (await store.list()).sort((a, b) => (a.id < b.id ? -1 : 1)))
+    for await (const event of store.read(id)) events.push(event);
   return events.map(withoutIds);
 }
 
@@ -38,7 +39,9 @@ function withoutIds(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutIds);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).flatMap(([key, field]) => (DRAWN.has(key) || (key === "id" && "seq" in value) ? [] : [[key, withoutIds(field)]])),
+    Object.entries(value).flatMap(([key, field]) =>
+      DRAWN.has(key) || (key === "id" && "seq" in value) ? [] : [[key, withoutIds(field)]],
+    ),
   );
 }
 

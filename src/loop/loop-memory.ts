@@ -71,14 +71,19 @@ export class LoopMemory<Task, Output> {
   requireSame(fingerprint: string): void {
     const was = this.#record.fingerprint;
     if (was === undefined || was === fingerprint) return;
-    throw new ValidationError("loop_changed", "The loop's driver, agent runs or validator are not those that its log was made with; resume it with the same ones, or say allowChanged to go on all the same.");
+    throw new ValidationError(
+      "loop_changed",
+      "The loop's driver, agent runs or validator are not those that its log was made with; resume it with the same ones, or say allowChanged to go on all the same.",
+    );
   }
 
   /** Finds the boxes of earlier runs again, and deletes those that nothing needs: unknown to the log, or made for an iteration that never began. */
   async attachBoxes(client: SandboxClient, sessionId: string, maxConcurrency: number): Promise<void> {
     if (client.attach === undefined || this.#record.lastRunId === undefined) return;
     const needed = new Set([...this.#record.iterations.values()].map(({ started }) => started.boxId));
-    const known = [...this.#record.boxes.values()].filter(({ deleted, seq }) => !deleted && seq > this.#borrowedSeq).map(({ boxId }) => boxId);
+    const known = [...this.#record.boxes.values()]
+      .filter(({ deleted, seq }) => !deleted && seq > this.#borrowedSeq)
+      .map(({ boxId }) => boxId);
     const listed = (await client.list?.({ "skein.session": sessionId })) ?? [];
     const ids = [...new Set([...known, ...listed.map(({ id }) => id)])];
     await mapWithConcurrency(ids, maxConcurrency, async (id) => {
@@ -127,12 +132,20 @@ export class LoopMemory<Task, Output> {
   }
 
   /** The finished iteration as its process had it, with its output derived from its events again. */
-  async iteration(index: number, task: Task, lineage: SandboxLineage): Promise<{ iteration: Iteration<Task, Output>; place: Place | undefined }> {
+  async iteration(
+    index: number,
+    task: Task,
+    lineage: SandboxLineage,
+  ): Promise<{ iteration: Iteration<Task, Output>; place: Place | undefined }> {
     const { started, ended, verdict } = this.#record.iterations.get(index) as Required<IterationRecord>;
     const { round, iterationSessionId: sessionId, agentRunName, parentIndex, boxId } = started;
     const events: StoredEvent[] = [];
-    if ((await this.#store.get(sessionId)) !== undefined) for await (const event of this.#store.read(sessionId)) events.push(event);
-    const failed = ended.error?.code === "output_failed" || events.at(-1)?.type !== "final" || (ended.status === "failed" && ended.error?.code !== "validator_failed");
+    if ((await this.#store.get(sessionId)) !== undefined)
+      for await (const event of this.#store.read(sessionId)) events.push(event);
+    const failed =
+      ended.error?.code === "output_failed" ||
+      events.at(-1)?.type !== "final" ||
+      (ended.status === "failed" && ended.error?.code !== "validator_failed");
     const iteration: Iteration<Task, Output> = {
       index,
       round,
@@ -158,7 +171,10 @@ export class LoopMemory<Task, Output> {
     const trace = boxId === undefined ? undefined : this.#record.boxes.get(boxId);
     if (boxId === undefined || trace === undefined) return undefined;
     const before = this.#places.get(boxId);
-    const place = before === undefined ? lineage.adopt(trace, this.#boxes.get(boxId) ?? null, index) : lineage.adoptTurn(before, index);
+    const place =
+      before === undefined
+        ? lineage.adopt(trace, this.#boxes.get(boxId) ?? null, index)
+        : lineage.adoptTurn(before, index);
     this.#places.set(boxId, place);
     const checkpoint = this.#record.checkpoints.get(index);
     if (checkpoint !== undefined) lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
@@ -166,6 +182,11 @@ export class LoopMemory<Task, Output> {
   }
 }
 
-function toVerdict({ valid, score, scores, notes }: Required<IterationRecord>["verdict"]): NonNullable<Iteration<unknown, unknown>["verdict"]> {
+function toVerdict({
+  valid,
+  score,
+  scores,
+  notes,
+}: Required<IterationRecord>["verdict"]): NonNullable<Iteration<unknown, unknown>["verdict"]> {
   return { valid, score, ...(scores === undefined ? {} : { scores }), ...(notes === undefined ? {} : { notes }) };
 }

@@ -41,7 +41,10 @@ interface Scenario {
 
 const round = fc.record({
   tasks: fc.integer({ min: 0, max: 4 }),
-  parents: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(fc.nat(20), { minLength: 1, maxLength: 4 }) }),
+  parents: fc.oneof(
+    { weight: 3, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: fc.array(fc.nat(20), { minLength: 1, maxLength: 4 }) },
+  ),
   keep: fc.option(fc.array(fc.nat(20), { maxLength: 3 }), { nil: undefined, freq: 3 }),
   firstValid: fc.boolean(),
 });
@@ -55,7 +58,10 @@ const scenarios: fc.Arbitrary<Scenario> = fc.record({
   maxConcurrency: fc.integer({ min: 1, max: 4 }),
   maxIterations: fc.integer({ min: 1, max: 12 }),
   faults: fc.array(
-    fc.record({ method: fc.constantFrom("create", "checkpoint", "fork", "delete", "status", "forkStatus"), nth: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({
+      method: fc.constantFrom("create", "checkpoint", "fork", "delete", "status", "forkStatus"),
+      nth: fc.integer({ min: 1, max: 6 }),
+    }),
     { maxLength: 2 },
   ) as fc.Arbitrary<Scenario["faults"]>,
   agentFaults: fc.array(fc.nat(12), { maxLength: 2 }),
@@ -85,7 +91,9 @@ function driverOf({ rounds }: Scenario): Driver<string, string, string> {
       const named = planned.parents.length > 0 && history.length > 0;
       return {
         tasks,
-        ...(named ? { parentIndex: tasks.map((_, offset) => pick(planned.parents[offset % planned.parents.length] ?? 0)) } : {}),
+        ...(named
+          ? { parentIndex: tasks.map((_, offset) => pick(planned.parents[offset % planned.parents.length] ?? 0)) }
+          : {}),
         ...(planned.keep === undefined || history.length === 0 ? {} : { keep: planned.keep.map(pick) }),
         ...(planned.firstValid ? { endWhen: "first-valid" } : {}),
       };
@@ -124,7 +132,8 @@ async function observe(scenario: Scenario): Promise<Observed> {
         await Promise.resolve();
         busy--;
       }
-      if (scenario.faults.some((fault) => fault.method === method && fault.nth === nth)) throw new Error(`${method} fault`);
+      if (scenario.faults.some((fault) => fault.method === method && fault.nth === nth))
+        throw new Error(`${method} fault`);
     },
   });
   const store = await openMemoryStore();
@@ -167,14 +176,18 @@ async function observe(scenario: Scenario): Promise<Observed> {
 
 function checkLogs({ logs, outcome }: Observed): void {
   for (const [id, events] of logs) {
-    expect(events.filter(({ type }) => type === "final"), `one final in ${id}`).toHaveLength(1);
+    expect(
+      events.filter(({ type }) => type === "final"),
+      `one final in ${id}`,
+    ).toHaveLength(1);
     expect(events.at(-1)?.type).toBe("final");
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
   }
   const loop = logs.get("l") ?? [];
   const count = (...types: EventType[]): number => loop.filter(({ type }) => types.includes(type)).length;
   expect(count("box.deleted", "box.delete-failed"), "every box is deleted").toBe(count("box.created", "box.forked"));
-  if (!("error" in outcome) || isAbortError(outcome.error)) expect(count("iteration.ended")).toBe(count("iteration.started"));
+  if (!("error" in outcome) || isAbortError(outcome.error))
+    expect(count("iteration.ended")).toBe(count("iteration.started"));
 }
 
 /** Only what the laws name may come out of a loop. */
@@ -185,8 +198,11 @@ function checkOutcome(scenario: Scenario, { outcome }: Observed): void {
     expect(scenario.abortAt).toBeDefined();
     return;
   }
-  const allowed = SkeinError.is(error) ? ["parent_gone", "fork_unsupported"].includes(error.code) : (error as Error).message === "status fault";
-  if (SkeinError.is(error) && error.code === "conversation_gone") return expect(scenario.agentFaults.length + scenario.faults.length).toBeGreaterThan(0);
+  const allowed = SkeinError.is(error)
+    ? ["parent_gone", "fork_unsupported"].includes(error.code)
+    : (error as Error).message === "status fault";
+  if (SkeinError.is(error) && error.code === "conversation_gone")
+    return expect(scenario.agentFaults.length + scenario.faults.length).toBeGreaterThan(0);
   expect(allowed, String(error)).toBe(true);
 }
 
@@ -197,7 +213,10 @@ function checkBoxes(scenario: Scenario, { calls, alive, busiest }: Observed): vo
   expect(count("forkStatus"), "the client is asked once").toBeLessThanOrEqual(1);
   if (!scenario.continuity && scenario.fanout === false) {
     expect(count("status") + count("checkpoint") + count("fork"), "K1").toBe(0);
-    expect(calls.every(({ method, sessionId }) => method !== "streamPrompt" || sessionId === undefined), "K1").toBe(true);
+    expect(
+      calls.every(({ method, sessionId }) => method !== "streamPrompt" || sessionId === undefined),
+      "K1",
+    ).toBe(true);
   }
   // K5: a box that was prompted before is asked for its conversation before it is prompted again.
   const prompted = new Set<string>();
@@ -225,12 +244,18 @@ function checkResult(scenario: Scenario, { outcome, logs }: Observed): void {
     const shares = continued || (forked?.type === "box.forked" && forked.mode !== "fresh" && forked.index === index);
     const parent = parentIndex === undefined ? undefined : iterations[parentIndex];
     if (!shares) expect(output, `iteration ${index} is fresh`).toBe(task);
-    else if (parent?.output !== undefined) expect(output, `iteration ${index} goes on from ${parentIndex}`).toBe(`${parent.output},${task}`);
+    else if (parent?.output !== undefined)
+      expect(output, `iteration ${index} goes on from ${parentIndex}`).toBe(`${parent.output},${task}`);
   }
   // K9, by sorting everything.
   const ranked = iterations
     .filter(({ output }) => output !== undefined)
-    .toSorted((a, b) => Number(b.verdict?.valid ?? false) - Number(a.verdict?.valid ?? false) || (b.verdict?.score ?? -Infinity) - (a.verdict?.score ?? -Infinity) || a.index - b.index);
+    .toSorted(
+      (a, b) =>
+        Number(b.verdict?.valid ?? false) - Number(a.verdict?.valid ?? false) ||
+        (b.verdict?.score ?? -Infinity) - (a.verdict?.score ?? -Infinity) ||
+        a.index - b.index,
+    );
   expect(winner?.iterationIndex).toBe(ranked[0]?.index);
   expect(status).toBe(iterations.some(({ verdict }) => verdict?.valid === true) ? "completed" : "failed");
 }

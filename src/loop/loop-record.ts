@@ -70,7 +70,12 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
       case "round.planned": {
         const before = rounds.at(-1);
         // An empty plan is asked for again: what ended the loop then may have changed.
-        if (event.tasks.length > 0) rounds.push({ planned: event, first: before === undefined ? 0 : before.first + before.planned.tasks.length, endSeq: event.seq });
+        if (event.tasks.length > 0)
+          rounds.push({
+            planned: event,
+            first: before === undefined ? 0 : before.first + before.planned.tasks.length,
+            endSeq: event.seq,
+          });
         break;
       }
       case "decision.made": {
@@ -84,14 +89,21 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
       case "verdict.given":
       case "iteration.ended": {
         const record = iterations.get(event.index);
-        if (record !== undefined) iterations.set(event.index, { ...record, [event.type === "verdict.given" ? "verdict" : "ended"]: event });
+        if (record !== undefined)
+          iterations.set(event.index, { ...record, [event.type === "verdict.given" ? "verdict" : "ended"]: event });
         break;
       }
       case "box.created":
       case "box.forked": {
         const { boxId, conversationId } = event;
         const mode = event.type === "box.created" ? "fresh" : event.mode;
-        boxes.set(boxId, { boxId, mode, ...(conversationId === undefined ? {} : { conversationId }), deleted: false, seq: event.seq });
+        boxes.set(boxId, {
+          boxId,
+          mode,
+          ...(conversationId === undefined ? {} : { conversationId }),
+          deleted: false,
+          seq: event.seq,
+        });
         break;
       }
       case "box.deleted": {
@@ -103,7 +115,8 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
         if (event.index !== undefined) checkpoints.set(event.index, event);
         break;
       case "checkpoint.deleted":
-        for (const [index, { checkpointId }] of checkpoints) if (checkpointId === event.checkpointId) checkpoints.delete(index);
+        for (const [index, { checkpointId }] of checkpoints)
+          if (checkpointId === event.checkpointId) checkpoints.delete(index);
         break;
       default:
         break;

@@ -95,11 +95,13 @@ export class LoopRun<Task, Output, Decision> {
       this.#stop.controller.abort(error);
     }
     // Whoever took the session over has taken its boxes over too.
-    if (!(failure?.error instanceof FencedError)) await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
+    if (!(failure?.error instanceof FencedError))
+      await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
     if (this.#options.onWorkerBox !== undefined && this.#handed.length > 0) this.#options.onWorkerBox(undefined);
     const final = this.#final(end, failure);
     if (!this.#log.failed) {
-      if (winner !== undefined) this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
+      if (winner !== undefined)
+        this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
       this.#log.record(final);
       await this.#log.drain().catch((error: unknown) => (failure ??= { error }));
     }
@@ -168,8 +170,13 @@ export class LoopRun<Task, Output, Decision> {
     const { fanout, everyRound, maxConcurrency } = this.#settings;
     // A client is only asked for what a flag needs: off means off (K1).
     const capabilities =
-      fanout || everyRound ? await probeSandboxCapabilities(sandboxClient) : { canFork: false, reason: "forkFanout is off" };
-    return createSandboxLineage(sandboxClient, capabilities, { maxConcurrency, record: (body) => this.#log.record(body) });
+      fanout || everyRound
+        ? await probeSandboxCapabilities(sandboxClient)
+        : { canFork: false, reason: "forkFanout is off" };
+    return createSandboxLineage(sandboxClient, capabilities, {
+      maxConcurrency,
+      record: (body) => this.#log.record(body),
+    });
   }
 
   async #runRounds(lineage: SandboxLineage): Promise<RoundsEnd<Decision>> {
@@ -182,13 +189,15 @@ export class LoopRun<Task, Output, Decision> {
       const before = this.#history.length;
       if (this.#shares) await pruneBeforeRound(lineage, descent, plan);
       const spent = await this.#runRound(lineage, descent, plan, round);
-      if (this.#shares && this.#settings.everyRound) await takeForkPoints(lineage, descent, this.#history.slice(before), this.#settings);
+      if (this.#shares && this.#settings.everyRound)
+        await takeForkPoints(lineage, descent, this.#history.slice(before), this.#settings);
       await this.#log.drain();
       const decision = await this.#decide(round);
       if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
       if (spent) return { reason: "budget_exhausted", decision };
       if (this.#history.length >= this.#settings.maxIterations) return { reason: "max_iterations", decision };
-      if (this.#shares) await pruneAfterRound(lineage, descent, plan, { namesParents, made: this.#history.slice(before) });
+      if (this.#shares)
+        await pruneAfterRound(lineage, descent, plan, { namesParents, made: this.#history.slice(before) });
     }
   }
 
@@ -234,7 +243,9 @@ export class LoopRun<Task, Output, Decision> {
     const first = this.#history.length;
     const finished = plan.tasks.map((_task, offset) => this.#memory.isFinished(first + offset));
     // A round that the log holds whole needs no boxes any more.
-    const boxes = finished.includes(false) ? planBoxes(plan, { first, lineage, descent, memory: this.#memory, ...this.#boxRules }) : [];
+    const boxes = finished.includes(false)
+      ? planBoxes(plan, { first, lineage, descent, memory: this.#memory, ...this.#boxRules })
+      : [];
     let exhausted = false;
     const runTask = async (task: Task, offset: number): Promise<Ended<Task, Output> | undefined> => {
       if (finished[offset] === true) return this.#recall(lineage, task, first + offset);
@@ -243,9 +254,18 @@ export class LoopRun<Task, Output, Decision> {
       exhausted ||= exhaustedLimit(budget, this.#usage, elapsed) !== undefined;
       if (exhausted) return undefined;
       try {
-        const outcome = await this.#runTask(lineage, boxes[offset] as PlannedBox, task, first + offset, round, roundStop.signal);
-        if (outcome.status === "completed") requireMeasured(budget, outcome.iteration.usage, outcome.iteration.agentRunName);
-        if (plan.firstValid && outcome.iteration.verdict?.valid === true) roundStop.abort(new Error("another iteration of the round was valid first"));
+        const outcome = await this.#runTask(
+          lineage,
+          boxes[offset] as PlannedBox,
+          task,
+          first + offset,
+          round,
+          roundStop.signal,
+        );
+        if (outcome.status === "completed")
+          requireMeasured(budget, outcome.iteration.usage, outcome.iteration.agentRunName);
+        if (plan.firstValid && outcome.iteration.verdict?.valid === true)
+          roundStop.abort(new Error("another iteration of the round was valid first"));
         return outcome;
       } catch (error) {
         // The others of the round have nothing to wait for any more.
@@ -356,18 +376,22 @@ export class LoopRun<Task, Output, Decision> {
   #selectWinner(): LoopWinner<Task, Output> | undefined {
     const options = this.#options;
     if (options.selectWinner !== undefined) return options.selectWinner(this.#history);
-    return options.driver.selectWinner === undefined ? selectWinner(this.#history) : options.driver.selectWinner(this.#history);
+    return options.driver.selectWinner === undefined
+      ? selectWinner(this.#history)
+      : options.driver.selectWinner(this.#history);
   }
 
   #final(end: RoundsEnd<Decision> | undefined, failure: { readonly error: unknown } | undefined): FinalBody {
     const usage = this.#log.usage;
     const durationMs = Math.max(0, Math.round(this.#now() - this.#startedAt));
     if (failure !== undefined) {
-      if (this.#options.signal?.aborted === true && isAbortError(failure.error)) return { type: "final", status: "aborted", reason: "aborted", usage, durationMs };
+      if (this.#options.signal?.aborted === true && isAbortError(failure.error))
+        return { type: "final", status: "aborted", reason: "aborted", usage, durationMs };
       const error = toErrorDetail(failure.error);
       return { type: "final", status: "failed", reason: error.code ?? "loop_failed", error, usage, durationMs };
     }
-    const nothingValid = this.#options.validator !== undefined && !this.#history.some(({ verdict }) => verdict?.valid === true);
+    const nothingValid =
+      this.#options.validator !== undefined && !this.#history.some(({ verdict }) => verdict?.valid === true);
     const failed = nothingValid || end?.decision === "fail";
     const reason = nothingValid ? "no_valid_output" : (end?.reason ?? "done");
     return { type: "final", status: failed ? "failed" : "completed", reason, usage, durationMs };

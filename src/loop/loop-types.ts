@@ -102,9 +102,16 @@ export interface Driver<Task, Output, Decision> {
   readonly independent?: true;
   /** It names parents, so no box may be deleted unless a plan says which to `keep`. */
   readonly namesParents?: boolean;
-  plan(task: Task, history: readonly Iteration<Task, Output>[], context: { readonly signal: AbortSignal }): Plan<Task> | Promise<Plan<Task>>;
+  plan(
+    task: Task,
+    history: readonly Iteration<Task, Output>[],
+    context: { readonly signal: AbortSignal },
+  ): Plan<Task> | Promise<Plan<Task>>;
   /** `stop`, `done`, `pick-winner` and `fail` end the loop; any other word goes on. */
-  decide(history: readonly Iteration<Task, Output>[], context: { readonly signal: AbortSignal }): Decision | Promise<Decision>;
+  decide(
+    history: readonly Iteration<Task, Output>[],
+    context: { readonly signal: AbortSignal },
+  ): Decision | Promise<Decision>;
   selectWinner?(history: readonly Iteration<Task, Output>[]): LoopWinner<Task, Output> | undefined;
 }
 

@@ -73,7 +73,11 @@ const textOf = (events: readonly StoredEvent[]): string =>
 
 const scenarios: Record<string, Partial<Options> & { client: Omit<ScriptedSandboxOptions, "before" | "agent"> }> = {
   "independent samples, boxes lost": { client: {}, driver: randomK(3) as Options["driver"], maxConcurrency: 2 },
-  "independent samples, boxes found": { client: { attachable: true }, driver: randomK(3) as Options["driver"], maxConcurrency: 2 },
+  "independent samples, boxes found": {
+    client: { attachable: true },
+    driver: randomK(3) as Options["driver"],
+    maxConcurrency: 2,
+  },
   "a continued conversation": {
     client: { attachable: true },
     driver: refine({ patience: 3 }) as Options["driver"],
@@ -86,7 +90,11 @@ const scenarios: Record<string, Partial<Options> & { client: Omit<ScriptedSandbo
   },
 };
 
-function optionsOf({ client: _client, ...more }: (typeof scenarios)[string], sandboxClient: ScriptedSandbox, store: SessionStore): Options {
+function optionsOf(
+  { client: _client, ...more }: (typeof scenarios)[string],
+  sandboxClient: ScriptedSandbox,
+  store: SessionStore,
+): Options {
   return {
     task: "task ",
     driver: randomK(1) as Options["driver"],
@@ -104,7 +112,13 @@ function optionsOf({ client: _client, ...more }: (typeof scenarios)[string], san
 const summary = ({ iterations, winner, status }: LoopResult<string, string, string>): unknown => ({
   status,
   winner: winner?.iterationIndex,
-  iterations: iterations.map(({ index, round, output, parentIndex, verdict }) => ({ index, round, output, parentIndex, verdict })),
+  iterations: iterations.map(({ index, round, output, parentIndex, verdict }) => ({
+    index,
+    round,
+    output,
+    parentIndex,
+    verdict,
+  })),
 });
 
 async function collect(events: AsyncIterable<StoredEvent>): Promise<StoredEvent[]> {
@@ -114,7 +128,10 @@ async function collect(events: AsyncIterable<StoredEvent>): Promise<StoredEvent[
 }
 
 /** Runs a loop in a process that dies after so many appends, and gives what it left. */
-async function crash(scenario: (typeof scenarios)[string], dieAfter: number): Promise<{ store: SessionStore; client: ScriptedSandbox; died: boolean }> {
+async function crash(
+  scenario: (typeof scenarios)[string],
+  dieAfter: number,
+): Promise<{ store: SessionStore; client: ScriptedSandbox; died: boolean }> {
   const dying = new Process(dieAfter);
   const store = await openMemoryStore();
   let current: Process | undefined = dying;
@@ -132,7 +149,9 @@ async function crash(scenario: (typeof scenarios)[string], dieAfter: number): Pr
 describe("a resumed loop", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     it(`K10: ends as the loop that was never interrupted, whenever it dies: ${name}`, async () => {
-      const whole = await runLoop(optionsOf(scenario, createScriptedSandbox({ agent, ...scenario.client }), await openMemoryStore()));
+      const whole = await runLoop(
+        optionsOf(scenario, createScriptedSandbox({ agent, ...scenario.client }), await openMemoryStore()),
+      );
       let crashes = 0;
       for (let dieAfter = 1; ; dieAfter++) {
         const { store, client, died } = await crash(scenario, dieAfter);
@@ -144,8 +163,13 @@ describe("a resumed loop", () => {
         const result = await runLoop({ ...optionsOf(scenario, client, store), resume: true });
         expect(summary(result), `died after ${dieAfter}`).toEqual(summary(whole));
         const after = await collect(store.read("l"));
-        const again = after.slice(before.length).flatMap((event) => (event.type === "iteration.started" ? [event.index] : []));
-        expect(again.filter((index) => ended.has(index)), `died after ${dieAfter}`).toEqual([]);
+        const again = after
+          .slice(before.length)
+          .flatMap((event) => (event.type === "iteration.started" ? [event.index] : []));
+        expect(
+          again.filter((index) => ended.has(index)),
+          `died after ${dieAfter}`,
+        ).toEqual([]);
         const started = after.filter((event) => event.type === "run.started");
         expect(started.at(-1)?.continues).toBe(started.at(-2)?.runId);
         if (scenario.client.attachable === true) {
@@ -164,7 +188,10 @@ describe("a resumed loop", () => {
   }
 
   it("K10: a continued iteration whose box is lost is refused, or begins afresh where the caller says so", async () => {
-    const scenario = { ...scenarios["a continued conversation"], client: { attachable: true } } as (typeof scenarios)[string];
+    const scenario = {
+      ...scenarios["a continued conversation"],
+      client: { attachable: true },
+    } as (typeof scenarios)[string];
     const { store, client } = await crash(scenario, 14);
     const events = await collect(store.read("l"));
     expect(events.filter(({ type }) => type === "iteration.ended").length).toBeGreaterThan(0);
@@ -175,8 +202,15 @@ describe("a resumed loop", () => {
   });
 
   it("K10: a loop whose driver, specs or validator changed is refused unless the caller allows it", async () => {
-    const { store, client } = await crash(scenarios["independent samples, boxes lost"] as (typeof scenarios)[string], 9);
-    const changed = { ...optionsOf({ client: {} }, client, store), driver: fanout({ k: 3 }) as Options["driver"], resume: true };
+    const { store, client } = await crash(
+      scenarios["independent samples, boxes lost"] as (typeof scenarios)[string],
+      9,
+    );
+    const changed = {
+      ...optionsOf({ client: {} }, client, store),
+      driver: fanout({ k: 3 }) as Options["driver"],
+      resume: true,
+    };
     await expect(runLoop(changed)).rejects.toMatchObject({ code: "loop_changed" });
     expect(await runLoop({ ...changed, allowChanged: true })).toMatchObject({ iterations: [{}, {}, {}] });
   });
@@ -184,7 +218,11 @@ describe("a resumed loop", () => {
   it("K10: refuses to resume what is not there, and what another writer holds", async () => {
     const store = await openMemoryStore();
     const options = optionsOf({ client: {} }, createScriptedSandbox({ agent }), store);
-    const codeOf = (work: Promise<unknown>): Promise<unknown> => work.then(() => "none", (error: unknown) => (SkeinError.is(error) ? error.code : error));
+    const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+      work.then(
+        () => "none",
+        (error: unknown) => (SkeinError.is(error) ? error.code : error),
+      );
     expect(await codeOf(runLoop({ ...options, resume: true }))).toBe("session_unknown");
     await runLoop(options);
     expect(await codeOf(runLoop(options))).toBe("session_exists");

@@ -34,17 +34,27 @@ function requireIndexes(name: string, value: unknown, ended: number): readonly n
  * @throws ValidationError `plan_invalid`
  */
 export function parsePlan<Task>(plan: Plan<Task>, ended: number, left: number): RoundPlan<Task> {
-  const named = Array.isArray(plan) ? { tasks: plan as readonly Task[] } : (plan as Exclude<Plan<Task>, readonly Task[]>);
-  if (typeof named !== "object" || named === null || !Array.isArray(named.tasks)) refuse("A driver plans a list of tasks, or an object with tasks.");
+  const named = Array.isArray(plan)
+    ? { tasks: plan as readonly Task[] }
+    : (plan as Exclude<Plan<Task>, readonly Task[]>);
+  if (typeof named !== "object" || named === null || !Array.isArray(named.tasks))
+    refuse("A driver plans a list of tasks, or an object with tasks.");
   const { tasks, parentIndex, keep, endWhen = "all", rationale } = named;
   for (const task of tasks) cloneJson(task);
-  if (endWhen !== "all" && endWhen !== "first-valid") refuse(`A plan's endWhen is "all" or "first-valid", not ${String(endWhen)}.`);
+  if (endWhen !== "all" && endWhen !== "first-valid")
+    refuse(`A plan's endWhen is "all" or "first-valid", not ${String(endWhen)}.`);
   const parents =
     parentIndex === undefined
       ? undefined
-      : requireIndexes("parentIndex", typeof parentIndex === "number" ? tasks.map(() => parentIndex) : parentIndex, ended);
+      : requireIndexes(
+          "parentIndex",
+          typeof parentIndex === "number" ? tasks.map(() => parentIndex) : parentIndex,
+          ended,
+        );
   if (parents !== undefined && parents.length !== tasks.length) {
-    refuse(`A plan names ${parents.length} parents for ${tasks.length} tasks; name one for the round or one for each task.`);
+    refuse(
+      `A plan names ${parents.length} parents for ${tasks.length} tasks; name one for the round or one for each task.`,
+    );
   }
   const kept = tasks.slice(0, Math.max(0, left));
   return {

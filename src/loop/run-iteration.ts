@@ -90,9 +90,11 @@ export async function runIteration<Task, Output>(
   const prompt = job.spec.taskToPrompt(task);
   const { attempts, inFlight } = job;
   // A second attempt has a log of its own; a turn that goes on, goes on in its own.
-  const sessionId = inFlight?.sessionId ?? `${context.loopSessionId}.${index}${attempts === 0 ? "" : `.${attempts + 1}`}`;
+  const sessionId =
+    inFlight?.sessionId ?? `${context.loopSessionId}.${index}${attempts === 0 ? "" : `.${attempts + 1}`}`;
   const turnId = inFlight?.turnId ?? createId("turn");
-  const again = attempts === 0 ? {} : { reason: inFlight === undefined ? "begun again: its box is gone" : "goes on in its box" };
+  const again =
+    attempts === 0 ? {} : { reason: inFlight === undefined ? "begun again: its box is gone" : "goes on in its box" };
   let place: Place | undefined;
   let unboxed: Attempt<Output> | undefined;
   try {
@@ -103,7 +105,17 @@ export async function runIteration<Task, Output>(
   }
   const parent = parentIndex === undefined ? {} : { parentIndex };
   const boxId = place === undefined ? {} : { boxId: place.branch.box.id };
-  log.record({ type: "iteration.started", index, round, iterationSessionId: sessionId, agentRunName, ...parent, ...boxId, turnId, ...again });
+  log.record({
+    type: "iteration.started",
+    index,
+    round,
+    iterationSessionId: sessionId,
+    agentRunName,
+    ...parent,
+    ...boxId,
+    turnId,
+    ...again,
+  });
   // The turn's id must be on record before the prompt is sent (B5), and the iteration before its session.
   await log.drain();
   const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, { prompt, sessionId, turnId }));
@@ -142,7 +154,12 @@ async function runInBox<Task, Output>(
   const { log, output: adapter, validator } = context;
   const { index, signal } = job;
   const { events, final } = await runAgent(context, job, branch, turn);
-  const ran = { events, usage: usageOf(events), status: final.status, ...(final.error === undefined ? {} : { error: final.error }) };
+  const ran = {
+    events,
+    usage: usageOf(events),
+    status: final.status,
+    ...(final.error === undefined ? {} : { error: final.error }),
+  };
   if (final.status !== "completed") return ran;
   let output: Output;
   try {
@@ -180,7 +197,9 @@ async function runAgent<Task, Output>(
       const options = { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal };
       return inFlight === undefined ? box.streamPrompt(prompt, options) : resumeTurn(box, prompt, earlier, options);
     },
-    ...(box.acknowledge === undefined ? {} : { acknowledge: async (turn: string, through: number) => box.acknowledge?.(turn, through) }),
+    ...(box.acknowledge === undefined
+      ? {}
+      : { acknowledge: async (turn: string, through: number) => box.acknowledge?.(turn, through) }),
   };
   const events: StoredEvent[] = [];
   const run: TaskRun = new TaskRun(
@@ -206,7 +225,8 @@ async function runAgent<Task, Output>(
   );
   await run.execute();
   const final = events.at(-1);
-  if (final?.type !== "final") throw new StoreError("store_failed", `The session ${sessionId} ended without a final event.`);
+  if (final?.type !== "final")
+    throw new StoreError("store_failed", `The session ${sessionId} ended without a final event.`);
   return { events: begun ? await readSession(store, sessionId) : events, final };
 }
 

@@ -6,7 +6,10 @@ function scoresHigher(left: Iteration<unknown, unknown>, right: Iteration<unknow
 }
 
 /** The iteration that is better for the winner's choice: valid before invalid, then the score; ties go to the earlier one. */
-export function betterIteration<Entry extends Iteration<unknown, unknown>>(best: Entry | undefined, next: Entry): Entry {
+export function betterIteration<Entry extends Iteration<unknown, unknown>>(
+  best: Entry | undefined,
+  next: Entry,
+): Entry {
   if (best === undefined) return next;
   const validBest = best.verdict?.valid === true;
   const validNext = next.verdict?.valid === true;
@@ -19,14 +22,18 @@ export function betterIteration<Entry extends Iteration<unknown, unknown>>(best:
  *
  * @stable
  */
-export function selectWinner<Task, Output>(iterations: readonly Iteration<Task, Output>[]): LoopWinner<Task, Output> | undefined {
+export function selectWinner<Task, Output>(
+  iterations: readonly Iteration<Task, Output>[],
+): LoopWinner<Task, Output> | undefined {
   let best: Iteration<Task, Output> | undefined;
   for (const iteration of iterations) if (iteration.output !== undefined) best = betterIteration(best, iteration);
   return toWinner(best);
 }
 
 /** An iteration as the winner; without an output it cannot be one. */
-export function toWinner<Task, Output>(iteration: Iteration<Task, Output> | undefined): LoopWinner<Task, Output> | undefined {
+export function toWinner<Task, Output>(
+  iteration: Iteration<Task, Output> | undefined,
+): LoopWinner<Task, Output> | undefined {
   if (iteration?.output === undefined) return undefined;
   const { index, agentRunName, task, output, verdict } = iteration;
   return { iterationIndex: index, agentRunName, task, output, ...(verdict === undefined ? {} : { verdict }) };

@@ -28,7 +28,11 @@ export async function inspectDataDirectory(directory: string): Promise<DataDirec
     if (code === "ENOTDIR") {
       throw new StoreError("store_foreign", `The data directory ${directory} is a file; name a directory.`, { cause });
     }
-    throw new StoreError("store_failed", `The data directory ${directory} cannot be read (${code ?? "unknown error"}).`, { cause });
+    throw new StoreError(
+      "store_failed",
+      `The data directory ${directory} cannot be read (${code ?? "unknown error"}).`,
+      { cause },
+    );
   }
   if (names.includes(DATABASE_FILE)) return "ours";
   // A process that died while it made the directory left at most these two.

@@ -33,9 +33,15 @@ it.each([
   ["nothing_like_it", /`skein ls --all` lists/],
   ["", /No session has the id ""/],
 ])("refuses %j", async (wanted, sentence) => {
-  await expect(findSession(store, wanted)).rejects.toMatchObject({ code: "session_unknown", message: expect.stringMatching(sentence) as string });
+  await expect(findSession(store, wanted)).rejects.toMatchObject({
+    code: "session_unknown",
+    message: expect.stringMatching(sentence) as string,
+  });
 });
 
 it("says where there is nothing at all", async () => {
-  await expect(findSession(await openMemoryStore(), "last")).rejects.toMatchObject({ code: "session_unknown", message: expect.stringMatching(/no sessions here yet/) as string });
+  await expect(findSession(await openMemoryStore(), "last")).rejects.toMatchObject({
+    code: "session_unknown",
+    message: expect.stringMatching(/no sessions here yet/) as string,
+  });
 });

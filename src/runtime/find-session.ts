@@ -33,7 +33,10 @@ function withoutChildren(sessions: readonly Session[]): Session[] {
 /** Near ones first. An unfinished id is compared with as much of the others as there is of it. */
 function suggest(wanted: string, sessions: readonly Session[]): string[] {
   const distanceTo = ({ id }: Session): number =>
-    Math.min(editDistance(wanted, id.slice(0, wanted.length)), editDistance(wanted, idTail(id).slice(0, wanted.length)));
+    Math.min(
+      editDistance(wanted, id.slice(0, wanted.length)),
+      editDistance(wanted, idTail(id).slice(0, wanted.length)),
+    );
   return withoutChildren(sessions.filter((session) => distanceTo(session) <= Math.max(2, wanted.length / 4)))
     .sort((a, b) => distanceTo(a) - distanceTo(b))
     .slice(0, MAX_SUGGESTIONS)
@@ -53,13 +56,20 @@ export async function findSession(store: SessionStore, wanted: string): Promise<
     if (newest !== undefined) return newest;
   }
   const sessions = await store.list();
-  if (sessions.length === 0) throw new ValidationError("session_unknown", `No session has the id "${wanted}": there are no sessions here yet.`);
-  const fitting = wanted === "" ? [] : withoutChildren(sessions.filter(({ id }) => id.startsWith(wanted) || idTail(id).startsWith(wanted)));
+  if (sessions.length === 0)
+    throw new ValidationError("session_unknown", `No session has the id "${wanted}": there are no sessions here yet.`);
+  const fitting =
+    wanted === ""
+      ? []
+      : withoutChildren(sessions.filter(({ id }) => id.startsWith(wanted) || idTail(id).startsWith(wanted)));
   if (fitting.length === 1) return fitting[0] as Session;
   if (fitting.length > 1) {
     const shown = fitting.slice(0, MAX_SUGGESTIONS).map(({ id }) => id);
     const more = fitting.length > shown.length ? ` and ${fitting.length - shown.length} more` : "";
-    throw new ValidationError("session_unknown", `Several sessions begin with "${wanted}": ${shown.join(", ")}${more}; name one of them.`);
+    throw new ValidationError(
+      "session_unknown",
+      `Several sessions begin with "${wanted}": ${shown.join(", ")}${more}; name one of them.`,
+    );
   }
   const near = suggest(wanted, sessions);
   throw new ValidationError(

@@ -51,7 +51,12 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
 
   const openSandbox = (resuming?: string): Promise<LocalSandboxClient> => {
     if (readOnly || !exists) {
-      return Promise.reject(new StoreError("store_read_only", `The data directory ${directory} was opened for reading only, so no box can be made in it.`));
+      return Promise.reject(
+        new StoreError(
+          "store_read_only",
+          `The data directory ${directory} was opened for reading only, so no box can be made in it.`,
+        ),
+      );
     }
     sandbox ??= openLocalSandbox({
       directory: join(directory, BOXES_FOLDER),
@@ -79,7 +84,8 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     async sweepBoxes() {
       if (!(await canHaveBoxes())) return;
       // What kind of boxes could be made here does not matter for taking old ones away, and finding it out takes time.
-      const client = await (sandbox ?? openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
+      const client = await (sandbox ??
+        openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
       await client.sweep();
       await sweepEndedSessions(client, store);
     },

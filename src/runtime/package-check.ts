@@ -16,7 +16,11 @@ export async function readPackageCheck(directory: string): Promise<readonly stri
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new ValidationError("no_tests", `There is no package.json in ${directory}; say how to test it with --check <command>.`, { cause });
+    throw new ValidationError(
+      "no_tests",
+      `There is no package.json in ${directory}; say how to test it with --check <command>.`,
+      { cause },
+    );
   }
   requireTestScript(text, path);
   return ["npm", "test"];
@@ -28,9 +32,16 @@ export function requireTestScript(packageJson: string, path: string): void {
   try {
     script = (JSON.parse(packageJson) as { scripts?: { test?: unknown } } | null)?.scripts?.test;
   } catch (cause) {
-    throw new ValidationError("no_tests", `${path} is not JSON; mend it, or say how to test the package with --check <command>.`, { cause });
+    throw new ValidationError(
+      "no_tests",
+      `${path} is not JSON; mend it, or say how to test the package with --check <command>.`,
+      { cause },
+    );
   }
   if (typeof script !== "string" || script.trim() === "" || NO_TEST_SCRIPT.test(script)) {
-    throw new ValidationError("no_tests", `${path} has no test script; add one, or say how to test the package with --check <command>.`);
+    throw new ValidationError(
+      "no_tests",
+      `${path} has no test script; add one, or say how to test the package with --check <command>.`,
+    );
   }
 }

@@ -22,7 +22,13 @@ afterEach(async () => {
 });
 
 const start = (kind: "task" | "loop"): EventBody => ({ type: "run.started", kind, task: "x" });
-const final = (status: "completed" | "interrupted"): EventBody => ({ type: "final", status, reason: status, usage: {}, durationMs: 0 });
+const final = (status: "completed" | "interrupted"): EventBody => ({
+  type: "final",
+  status,
+  reason: status,
+  usage: {},
+  durationMs: 0,
+});
 
 it("B3: deletes what sessions that have ended left, and keeps what a loop could go on from", async () => {
   const store = await openMemoryStore();
@@ -38,7 +44,10 @@ it("B3: deletes what sessions that have ended left, and keeps what a loop could 
     await store.create({ id, kind });
     await using writer = await store.openWriter(id);
     await writer.append([start(kind), ...(ends === undefined ? [] : [final(ends)])]);
-    const box = await client.create({ profile: { name: "scripted", agent: "scripted" }, labels: { "skein.session": id } });
+    const box = await client.create({
+      profile: { name: "scripted", agent: "scripted" },
+      labels: { "skein.session": id },
+    });
     boxes.set(id, box.id);
     checkpoints.set(id, (await box.checkpoint?.({ mode: "files" }))?.checkpointId ?? "");
   }

@@ -35,7 +35,8 @@ export async function sweepEndedSessions(client: SandboxClient, store: SessionSt
   }
   for (const { id, labels } of (await client.listCheckpoints?.()) ?? []) {
     const sessionId = labels["skein.session"];
-    if (sessionId === undefined || sessionId === resuming || needsCheckpoint(await store.get(sessionId), labels)) continue;
+    if (sessionId === undefined || sessionId === resuming || needsCheckpoint(await store.get(sessionId), labels))
+      continue;
     await client.deleteCheckpoint?.(id).catch(() => {});
   }
 }

@@ -11,7 +11,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-const paths = async (leaveOut: string[] = []): Promise<string[]> => (await listWorkspaceFiles(root, { leaveOut })).map(({ path }) => path).sort();
+const paths = async (leaveOut: string[] = []): Promise<string[]> =>
+  (await listWorkspaceFiles(root, { leaveOut })).map(({ path }) => path).sort();
 
 it("passes whole folders on, without repositories and data directories", async () => {
   for (const folder of [".git", ".skein", "src"]) await mkdir(join(root, folder));

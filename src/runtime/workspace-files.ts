@@ -18,8 +18,10 @@ export interface WorkspaceFilesOptions {
 export async function requireDirectory(directory: string): Promise<string> {
   const path = resolve(directory);
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) throw new ValidationError("path_not_found", `There is no folder ${path}; name one that exists.`);
-  if (!found.isDirectory()) throw new ValidationError("path_not_found", `${path} is a file; name the folder that it lies in.`);
+  if (found === undefined)
+    throw new ValidationError("path_not_found", `There is no folder ${path}; name one that exists.`);
+  if (!found.isDirectory())
+    throw new ValidationError("path_not_found", `${path} is a file; name the folder that it lies in.`);
   return path;
 }
 
@@ -42,7 +44,8 @@ async function listFolder(root: string, folder: string, leaveOut: readonly strin
     if (leaveOut.includes(from) || LEFT_OUT.has(entry.name)) continue;
     const holdsLeftOut = entry.isDirectory() && leaveOut.some((path) => path.startsWith(from + sep));
     if (holdsLeftOut) files.push(...(await listFolder(root, from, leaveOut)));
-    else if (entry.isDirectory() || entry.isFile() || entry.isSymbolicLink()) files.push({ path: relative(root, from), from });
+    else if (entry.isDirectory() || entry.isFile() || entry.isSymbolicLink())
+      files.push({ path: relative(root, from), from });
   }
   return files;
 }

@@ -42,7 +42,8 @@ async function ask(client: SandboxClient): Promise<SandboxCapabilities> {
 
 function fromForkStatus(status: ForkStatus | undefined): SandboxCapabilities {
   const reason = typeof status?.reason === "string" ? { reason: status.reason } : {};
-  if (status?.available !== true) return { canFork: false, reason: "the sandbox client says that it cannot fork", ...reason };
+  if (status?.available !== true)
+    return { canFork: false, reason: "the sandbox client says that it cannot fork", ...reason };
   const mode = (["memory", "files"] as const).find((candidate) => status.modes?.includes(candidate));
   return { canFork: true, ...(mode === undefined ? {} : { mode }), ...reason };
 }

@@ -99,7 +99,10 @@ export interface Box {
    */
   streamPrompt(prompt: string, options?: PromptOptions): AsyncIterable<BoxEvent>;
   /** Goes on inside a turn, from the event after `after`; events that were made meanwhile come once and in order. @throws SandboxError `turn_unknown` */
-  resumeTurn?(turnId: string, options: { readonly after: number; readonly signal?: AbortSignal }): AsyncIterable<BoxEvent>;
+  resumeTurn?(
+    turnId: string,
+    options: { readonly after: number; readonly signal?: AbortSignal },
+  ): AsyncIterable<BoxEvent>;
   /** The caller has stored the turn's events up to `through`; the box may forget them. */
   acknowledge?(turnId: string, through: number): Promise<void>;
   /** Asks the agent, not a table, what it still knows of a conversation; null: nothing. */

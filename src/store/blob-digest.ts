@@ -18,5 +18,8 @@ export function findDigests(line: string): string[] {
 /** @throws ValidationError `invalid_option` for what is not a digest */
 export function checkDigest(ref: BlobRef): string {
   if (DIGEST.test(ref.digest)) return ref.digest;
-  throw new ValidationError("invalid_option", `A blob's digest is "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(ref.digest)}.`);
+  throw new ValidationError(
+    "invalid_option",
+    `A blob's digest is "sha256:" and 64 hexadecimal digits, not ${JSON.stringify(ref.digest)}.`,
+  );
 }

@@ -52,7 +52,9 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
       const { type, text, turn } = body;
       const runId = state.lastRunId;
       const event: StoredEvent =
-        turn === undefined ? { seq, at, sessionId, runId, type, text } : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
+        turn === undefined
+          ? { seq, at, sessionId, runId, type, text }
+          : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
       const line = JSON.stringify(event);
       refuseTooLarge(line, type);
       events.push(event);
@@ -64,9 +66,14 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
     const runId = isStart ? (newRunId ?? createId("run")) : state.lastRunId;
     if (isStart) newRunId = undefined;
     if (runId === undefined) {
-      throw new ValidationError("run_unknown", `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${rest.type}.`);
+      throw new ValidationError(
+        "run_unknown",
+        `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${rest.type}.`,
+      );
     }
-    const event = (turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }) as StoredEvent;
+    const event = (
+      turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }
+    ) as StoredEvent;
     const line = JSON.stringify(event);
     refuseTooLarge(line, event.type);
     if (line.includes('"sha256:')) digests = [...digests, ...findDigests(line)];
@@ -103,7 +110,8 @@ function copyTurn({ id, seq, offset }: TurnMark): TurnMark {
 }
 
 function parseBody(value: unknown): AppendBody {
-  const body = settleZeros(parseEventBody(value) as unknown as JsonValue) as unknown as AppendBody & Record<string, unknown>;
+  const body = settleZeros(parseEventBody(value) as unknown as JsonValue) as unknown as AppendBody &
+    Record<string, unknown>;
   if (body.turn !== undefined) refuseBadTurn(body.turn);
   // An event that was read elsewhere may be appended as it is: its old place is not its new one.
   const { seq: _seq, at: _at, sessionId: _sessionId, runId: _runId, ...rest } = body;
@@ -126,7 +134,8 @@ function settleZeros(value: JsonValue): JsonValue {
     if (typeof field === "object" ? field !== null : Object.is(field, -0)) {
       const settled = settleZeros(field);
       if (key !== "__proto__" && settled !== field) fields[key] = settled;
-      else if (settled === 0) Object.defineProperty(fields, key, { value: 0, enumerable: true, configurable: true, writable: true });
+      else if (settled === 0)
+        Object.defineProperty(fields, key, { value: 0, enumerable: true, configurable: true, writable: true });
     }
   }
   return value;

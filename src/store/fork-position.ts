@@ -15,7 +15,10 @@ export interface ForkPoint {
 export function checkForkRange(sessionId: string, atSeq: number, lastSeq: number): void {
   if (Number.isInteger(atSeq) && atSeq >= 1 && atSeq <= lastSeq) return;
   const range = lastSeq === 0 ? "it has no events yet" : `its positions are 1 to ${lastSeq}`;
-  throw new ValidationError("fork_position", `Session ${JSON.stringify(sessionId)} cannot be forked at ${String(atSeq)}: ${range}.`);
+  throw new ValidationError(
+    "fork_position",
+    `Session ${JSON.stringify(sessionId)} cannot be forked at ${String(atSeq)}: ${range}.`,
+  );
 }
 
 /**
@@ -24,7 +27,11 @@ export function checkForkRange(sessionId: string, atSeq: number, lastSeq: number
  *
  * @throws ValidationError `fork_position`
  */
-export async function findForkPoint(sessionId: string, atSeq: number, events: AsyncIterable<StoredEvent>): Promise<ForkPoint> {
+export async function findForkPoint(
+  sessionId: string,
+  atSeq: number,
+  events: AsyncIterable<StoredEvent>,
+): Promise<ForkPoint> {
   const calls = new Set<string>();
   let state = NO_RUN;
   let run: InterruptedRun | undefined;
@@ -53,6 +60,10 @@ function foldOpenCalls(calls: Set<string>, event: StoredEvent): void {
 
 function insideToolCall(sessionId: string, atSeq: number, before: number, after: number | undefined): ValidationError {
   const places = [...(before > 0 ? [`${before} before`] : []), ...(after === undefined ? [] : [`${after} after it`])];
-  const advice = places.length > 0 ? `the nearest clean positions are ${places.join(" and ")}` : "it has no clean position yet";
-  return new ValidationError("fork_position", `Session ${JSON.stringify(sessionId)} cannot be forked at ${atSeq}, inside an open tool call; ${advice}.`);
+  const advice =
+    places.length > 0 ? `the nearest clean positions are ${places.join(" and ")}` : "it has no clean position yet";
+  return new ValidationError(
+    "fork_position",
+    `Session ${JSON.stringify(sessionId)} cannot be forked at ${atSeq}, inside an open tool call; ${advice}.`,
+  );
 }

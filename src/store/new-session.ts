@@ -10,13 +10,15 @@ export function checkNewSession(session: NewSession): void {
   if (session.parentId !== undefined) checkName("parentId", session.parentId);
   for (const [name, value] of Object.entries(session.labels ?? {})) {
     checkName("name of a label", name);
-    if (typeof value !== "string") throw new ValidationError("invalid_option", `The label ${JSON.stringify(name)} of a session must be a string.`);
+    if (typeof value !== "string")
+      throw new ValidationError("invalid_option", `The label ${JSON.stringify(name)} of a session must be a string.`);
   }
 }
 
 /** @throws ValidationError `invalid_option` */
 export function checkName(what: string, value: string): void {
-  const fit = typeof value === "string" && value.length > 0 && value.length <= MAX_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value);
+  const fit =
+    typeof value === "string" && value.length > 0 && value.length <= MAX_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value);
   if (!fit) {
     throw new ValidationError(
       "invalid_option",
@@ -28,11 +30,17 @@ export function checkName(what: string, value: string): void {
 /** @throws ValidationError `invalid_option` for a position that no log has */
 export function checkAfter(after: number): void {
   if (Number.isInteger(after) && after >= 0) return;
-  throw new ValidationError("invalid_option", `A position to read after is a whole number of at least 0, not ${String(after)}.`);
+  throw new ValidationError(
+    "invalid_option",
+    `A position to read after is a whole number of at least 0, not ${String(after)}.`,
+  );
 }
 
 /** @throws ValidationError `invalid_option` */
 export function checkLeaseMs(leaseMs: number): void {
   if (Number.isFinite(leaseMs) && leaseMs >= 1) return;
-  throw new ValidationError("invalid_option", `leaseMs is a number of milliseconds of at least 1, not ${String(leaseMs)}.`);
+  throw new ValidationError(
+    "invalid_option",
+    `leaseMs is a number of milliseconds of at least 1, not ${String(leaseMs)}.`,
+  );
 }

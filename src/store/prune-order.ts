@@ -15,7 +15,7 @@ export interface PruneOrder {
 export function orderPrune(named: readonly Session[], usersOf: (sessionId: string) => readonly string[]): PruneOrder {
   const gone = new Map<string, Session>();
   let left = named.filter(({ writer }) => writer === undefined);
-  for (let progress = true; progress; ) {
+  for (let progress = true; progress;) {
     const stays = left.filter(({ id }) => usersOf(id).some((user) => !gone.has(user)));
     progress = stays.length < left.length && stays.length > 0;
     const waiting = new Set(stays);
@@ -24,7 +24,10 @@ export function orderPrune(named: readonly Session[], usersOf: (sessionId: strin
   }
   const kept = named
     .filter(({ id }) => !gone.has(id))
-    .map(({ id, writer }) => ({ id, reason: writer === undefined ? "other sessions refer to it" : `it is being written by ${writer.owner}` }));
+    .map(({ id, writer }) => ({
+      id,
+      reason: writer === undefined ? "other sessions refer to it" : `it is being written by ${writer.owner}`,
+    }));
   return { gone: [...gone.values()], kept };
 }
 

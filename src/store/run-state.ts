@@ -14,14 +14,27 @@ export const NO_RUN: RunState = { status: "created" };
 export function foldRunState(state: RunState, event: StoredEvent): RunState {
   switch (event.type) {
     case "run.started":
-      return { ...state, status: "running", openRun: { runId: event.runId, startedSeq: event.seq }, lastRunId: event.runId };
+      return {
+        ...state,
+        status: "running",
+        openRun: { runId: event.runId, startedSeq: event.seq },
+        lastRunId: event.runId,
+      };
     case "session.created": {
       // A conversation that begins anew has no token of an older one.
       const { resumeToken: _old, ...rest } = state;
-      return { ...rest, backend: event.backend, ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }) };
+      return {
+        ...rest,
+        backend: event.backend,
+        ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }),
+      };
     }
     case "session.resumed":
-      return { ...state, backend: event.backend, ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }) };
+      return {
+        ...state,
+        backend: event.backend,
+        ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }),
+      };
     case "backend.started":
       return state.backend === event.backend ? state : { ...state, backend: event.backend };
     case "final": {

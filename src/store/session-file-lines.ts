@@ -23,10 +23,18 @@ export const HeaderLine = {
   /** Undefined for a line that is not a header. What the session's names may be is the caller's to check. */
   parse(line: string): { readonly format: number; readonly session: ImportedSession } | undefined {
     const { skein, format, session } = parseObject(line) ?? {};
-    if (skein !== "session" || !Number.isInteger(format) || (format as number) < 1 || typeof session !== "object" || session === null) return undefined;
+    if (
+      skein !== "session" ||
+      !Number.isInteger(format) ||
+      (format as number) < 1 ||
+      typeof session !== "object" ||
+      session === null
+    )
+      return undefined;
     const { id, kind, labels, parentId, createdAt } = session as Record<string, unknown>;
     const hasLabels = typeof labels === "object" && labels !== null && !Array.isArray(labels);
-    if (typeof id !== "string" || typeof kind !== "string" || !hasLabels || !Number.isSafeInteger(createdAt)) return undefined;
+    if (typeof id !== "string" || typeof kind !== "string" || !hasLabels || !Number.isSafeInteger(createdAt))
+      return undefined;
     if (parentId !== undefined && typeof parentId !== "string") return undefined;
     const about = { id, kind, labels: labels as Record<string, string>, createdAt: createdAt as number };
     return { format: format as number, session: parentId === undefined ? about : { ...about, parentId } };
@@ -41,7 +49,10 @@ export const BlobLine = {
   /** @param bytes undefined: nothing is stored under that name */
   write(digest: string, bytes: Uint8Array | undefined): string {
     if (bytes === undefined) return JSON.stringify({ blob: digest, missing: true });
-    return JSON.stringify({ blob: digest, base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64") });
+    return JSON.stringify({
+      blob: digest,
+      base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64"),
+    });
   },
 
   parse(line: string): { readonly digest: string; readonly bytes?: Uint8Array } | undefined {
@@ -68,6 +79,8 @@ export const EndLine = {
   parse(line: string): SessionFileEnd | undefined {
     if (!line.startsWith(END_START)) return undefined;
     const { events, blobs, digest } = (parseObject(line)?.["end"] ?? {}) as Record<string, unknown>;
-    return typeof events === "number" && typeof blobs === "number" && typeof digest === "string" ? { events, blobs, digest } : undefined;
+    return typeof events === "number" && typeof blobs === "number" && typeof digest === "string"
+      ? { events, blobs, digest }
+      : undefined;
   },
 };

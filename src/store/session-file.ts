@@ -100,7 +100,9 @@ class SessionFile {
     const header = HeaderLine.parse(line);
     if (header === undefined) throw this.#fault("it does not begin like a session that Skein exported");
     if (header.format > STORED_FORMAT) {
-      throw this.#fault(`it has format ${header.format}, this version of Skein knows formats up to ${STORED_FORMAT}; update Skein to import it`);
+      throw this.#fault(
+        `it has format ${header.format}, this version of Skein knows formats up to ${STORED_FORMAT}; update Skein to import it`,
+      );
     }
     this.#format = header.format;
     this.#count(line);
@@ -131,7 +133,8 @@ class SessionFile {
           blobs += 1;
           if (!digests.has(blob.digest)) throw this.#fault(`no event refers to the blob ${blob.digest}`);
           if (blob.bytes !== undefined) {
-            if (createBlobRef(blob.bytes).digest !== blob.digest) throw this.#fault(`the bytes of the blob ${blob.digest} are not those that its name says`);
+            if (createBlobRef(blob.bytes).digest !== blob.digest)
+              throw this.#fault(`the bytes of the blob ${blob.digest} are not those that its name says`);
             yield { blob: blob.bytes, digest: blob.digest };
           }
         }
@@ -142,9 +145,16 @@ class SessionFile {
     }
   }
 
-  async #checkEnd(end: { events: number; blobs: number; digest: string }, events: number, blobs: number, referred: number): Promise<void> {
-    if (end.events !== events || end.blobs !== blobs || blobs !== referred) throw this.#fault("lines are missing from it");
-    if (end.digest !== `sha256:${this.#hash.digest("hex")}`) throw this.#fault("it was changed since it was exported: its hash is another one");
+  async #checkEnd(
+    end: { events: number; blobs: number; digest: string },
+    events: number,
+    blobs: number,
+    referred: number,
+  ): Promise<void> {
+    if (end.events !== events || end.blobs !== blobs || blobs !== referred)
+      throw this.#fault("lines are missing from it");
+    if (end.digest !== `sha256:${this.#hash.digest("hex")}`)
+      throw this.#fault("it was changed since it was exported: its hash is another one");
     if ((await this.#next()) !== undefined) throw this.#fault("something stands after its last line");
   }
 

@@ -122,7 +122,9 @@ export interface ImportedSession extends NewSession {
 }
 
 /** An event with its line, or a blob, of a session that comes from another store: first all events, in order, then the blobs. */
-export type ImportedRecord = { readonly event: StoredEvent; readonly line: string } | { readonly blob: Uint8Array; readonly digest: string };
+export type ImportedRecord =
+  | { readonly event: StoredEvent; readonly line: string }
+  | { readonly blob: Uint8Array; readonly digest: string };
 
 export interface Session {
   readonly id: string;

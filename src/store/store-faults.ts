@@ -3,11 +3,17 @@ import { FencedError, StoreError, ValidationError } from "../errors.ts";
 /** The refusals that every adapter gives, in one place so that they read the same whatever store is behind them. */
 
 export function sessionUnknown(sessionId: string): ValidationError {
-  return new ValidationError("session_unknown", `There is no session ${JSON.stringify(sessionId)} in this store; \`list\` names those that it holds.`);
+  return new ValidationError(
+    "session_unknown",
+    `There is no session ${JSON.stringify(sessionId)} in this store; \`list\` names those that it holds.`,
+  );
 }
 
 export function sessionExists(sessionId: string): ValidationError {
-  return new ValidationError("session_exists", `A session ${JSON.stringify(sessionId)} exists already; resume it, or choose another id.`);
+  return new ValidationError(
+    "session_exists",
+    `A session ${JSON.stringify(sessionId)} exists already; resume it, or choose another id.`,
+  );
 }
 
 export function sessionBusy(sessionId: string, owner: string): ValidationError {
@@ -41,13 +47,22 @@ export function storeClosed(why = "The store was closed; open it again."): Store
 }
 
 export function writerClosed(sessionId: string): StoreError {
-  return new StoreError("store_closed", `The writer of session ${JSON.stringify(sessionId)} was closed; open another one to append.`);
+  return new StoreError(
+    "store_closed",
+    `The writer of session ${JSON.stringify(sessionId)} was closed; open another one to append.`,
+  );
 }
 
 export function storeReadOnly(): StoreError {
-  return new StoreError("store_read_only", "The store was opened for reading only; open it without `readOnly` to write.");
+  return new StoreError(
+    "store_read_only",
+    "The store was opened for reading only; open it without `readOnly` to write.",
+  );
 }
 
 export function blobMissing(digest: string): StoreError {
-  return new StoreError("store_failed", `The store holds no blob ${digest}; it went with the last session that referred to it, or was never put here.`);
+  return new StoreError(
+    "store_failed",
+    `The store holds no blob ${digest}; it went with the last session that referred to it, or was never put here.`,
+  );
 }

@@ -17,7 +17,11 @@ export interface TailSource {
 }
 
 /** The past, then the live events, without a gap between the two and without doubles. */
-export async function* tailLog(source: TailSource, sessionId: string, options: TailOptions): AsyncGenerator<StoredEvent> {
+export async function* tailLog(
+  source: TailSource,
+  sessionId: string,
+  options: TailOptions,
+): AsyncGenerator<StoredEvent> {
   const ended = options.signal === undefined ? source.closed : AbortSignal.any([options.signal, source.closed]);
   const unfollow = source.changes.follow(sessionId);
   let after = options.after ?? 0;

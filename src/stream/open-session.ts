@@ -40,11 +40,20 @@ export async function openSession(store: SessionStore, options: OpenSessionOptio
   }
   const session = await store.get(sessionId);
   if (session === undefined) {
-    throw new ValidationError("session_unknown", `There is no session ${sessionId} to resume; list the sessions there are, or start without resume.`);
+    throw new ValidationError(
+      "session_unknown",
+      `There is no session ${sessionId} to resume; list the sessions there are, or start without resume.`,
+    );
   }
-  if (session.kind !== kind || (backend !== undefined && session.backend !== undefined && session.backend !== backend)) {
+  if (
+    session.kind !== kind ||
+    (backend !== undefined && session.backend !== undefined && session.backend !== backend)
+  ) {
     const was = session.kind === kind ? `the backend ${session.backend ?? "?"}` : `a ${session.kind}`;
-    throw new ValidationError("session_mismatch", `Session ${sessionId} was made by ${was}, so ${kind === "task" ? `the backend ${backend ?? "?"}` : "a loop"} cannot resume it.`);
+    throw new ValidationError(
+      "session_mismatch",
+      `Session ${sessionId} was made by ${was}, so ${kind === "task" ? `the backend ${backend ?? "?"}` : "a loop"} cannot resume it.`,
+    );
   }
   const writer = await store.openWriter(sessionId, { takeOver });
   // Opening may have closed an interrupted run: its `final` is history too.

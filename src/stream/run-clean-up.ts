@@ -34,7 +34,10 @@ export async function cleanUpBackend(
       const stopped = await withTimeout(stopping, stopTimeoutMs);
       if (!stopped.done) {
         failures.push(
-          new BackendError("backend_stop_timeout", `The stop of the backend ${backend.kind} did not return within ${stopTimeoutMs} ms and was left behind.`),
+          new BackendError(
+            "backend_stop_timeout",
+            `The stop of the backend ${backend.kind} did not return within ${stopTimeoutMs} ms and was left behind.`,
+          ),
         );
       }
     } catch (error) {

@@ -46,7 +46,10 @@ export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 
 function requireMs(name: string, value: number | undefined): void {
   if (value !== undefined && !(typeof value === "number" && value >= 0 && value <= 2 ** 31 - 1)) {
-    throw new ValidationError("invalid_option", `${name} is a number of milliseconds from 0 to ${2 ** 31 - 1}, not ${String(value)}.`);
+    throw new ValidationError(
+      "invalid_option",
+      `${name} is a number of milliseconds from 0 to ${2 ** 31 - 1}, not ${String(value)}.`,
+    );
   }
 }
 

@@ -77,7 +77,12 @@ describe("streamTask", () => {
 
   it("L1: never yields an event that the store does not have yet", async () => {
     const store = await openMemoryStore();
-    for await (const event of streamTask({ task: "x", backend: backendOf(() => yieldAll(hello)), store, sessionId: "s" })) {
+    for await (const event of streamTask({
+      task: "x",
+      backend: backendOf(() => yieldAll(hello)),
+      store,
+      sessionId: "s",
+    })) {
       const stored = await collect(store.read("s", { after: event.seq - 1, limit: 1 }));
       expect(stored).toEqual([event]);
     }
@@ -110,7 +115,10 @@ describe("streamTask", () => {
 
   it("L3: a failing stop never turns a completed run into a failed one", async () => {
     const backend = backendOf(() => yieldAll(hello), { stop: () => Promise.reject(new Error("late")) });
-    expect(await runTask({ task: "x", backend })).toMatchObject({ status: "completed", suppressed: [{ message: "late" }] });
+    expect(await runTask({ task: "x", backend })).toMatchObject({
+      status: "completed",
+      suppressed: [{ message: "late" }],
+    });
   });
 
   it("L2: a stop that hangs is left behind and recorded", async () => {
@@ -127,7 +135,12 @@ describe("streamTask", () => {
       await never();
     });
     const result = await runTask({ task: "x", backend, deadlineMs: 30, stopTimeoutMs: 30 });
-    expect(result).toMatchObject({ status: "failed", reason: "deadline_exceeded", error: { code: "deadline_exceeded" }, text: "hello" });
+    expect(result).toMatchObject({
+      status: "failed",
+      reason: "deadline_exceeded",
+      error: { code: "deadline_exceeded" },
+      text: "hello",
+    });
     expect(aborted).toBe(true);
   });
 
@@ -234,7 +247,9 @@ describe("streamTask", () => {
       expect(other.epoch).toBeGreaterThan(1);
       for (;;) yield { type: "text.delta", text: "into the void" };
     });
-    await expect(runTask({ task: "x", backend, store, sessionId: "s", stopTimeoutMs: 30 })).rejects.toBeInstanceOf(FencedError);
+    await expect(runTask({ task: "x", backend, store, sessionId: "s", stopTimeoutMs: 30 })).rejects.toBeInstanceOf(
+      FencedError,
+    );
     const events = await collect(store.read("s"));
     expect(events.filter((event) => event.type === "final")).toMatchObject([{ status: "interrupted" }]);
     expect(events.at(-1)?.type).toBe("final");
@@ -251,12 +266,18 @@ describe("streamTask", () => {
     });
     const events = await collect(streamTask({ task: "use s3cr3t-s3cr3t", backend, store, sessionId: "s", redact }));
     expect(JSON.stringify(events)).not.toContain("s3cr3t-s3cr3t");
-    expect(events.at(-1)).toMatchObject({ text: "it is [redacted:KEY].", error: { message: "bad key [redacted:KEY]" } });
+    expect(events.at(-1)).toMatchObject({
+      text: "it is [redacted:KEY].",
+      error: { message: "bad key [redacted:KEY]" },
+    });
     expect(await collect(store.read("s"))).toEqual(events);
   });
 
   it("L10: tokens and cost that nobody reported are absent from final", async () => {
-    const result = await runTask({ task: "x", backend: backendOf(() => yieldAll([{ type: "usage.reported", outputTokens: 2 }])) });
+    const result = await runTask({
+      task: "x",
+      backend: backendOf(() => yieldAll([{ type: "usage.reported", outputTokens: 2 }])),
+    });
     expect(result.usage).toEqual({ outputTokens: 2 });
   });
 
@@ -267,7 +288,11 @@ describe("streamTask", () => {
     let seen: unknown;
     const second = backendOf(() => yieldAll(hello), {
       async resume(session, _input, context) {
-        seen = { token: context.resumeToken, history: typesOf(await collect(context.history())), lastSeq: session.lastSeq };
+        seen = {
+          token: context.resumeToken,
+          history: typesOf(await collect(context.history())),
+          lastSeq: session.lastSeq,
+        };
         return {};
       },
     });
@@ -276,14 +301,18 @@ describe("streamTask", () => {
     expect(seen).toMatchObject({ token: "t1", lastSeq: 7 });
     expect((seen as { history: string[] }).history).toHaveLength(7);
     const code = (options: Partial<Parameters<typeof runTask>[0]>): Promise<unknown> =>
-      runTask({ task: "x", backend: first, store, ...options }).catch((error: unknown) => (SkeinError.is(error) ? error.code : error));
+      runTask({ task: "x", backend: first, store, ...options }).catch((error: unknown) =>
+        SkeinError.is(error) ? error.code : error,
+      );
     expect(await code({ sessionId: "s" })).toBe("session_exists");
     expect(await code({ sessionId: "none", resume: true })).toBe("session_unknown");
     expect(await code({ sessionId: "s", resume: true, backend: { ...first, kind: "other" } })).toBe("session_mismatch");
     await using writer = await store.openWriter("s");
     expect(await code({ sessionId: "s", resume: true })).toBe("session_busy");
     expect(writer.epoch).toBeGreaterThan(0);
-    expect(await runTask({ task: "x", backend: first, store, sessionId: "s", resume: true, takeOver: true })).toMatchObject({
+    expect(
+      await runTask({ task: "x", backend: first, store, sessionId: "s", resume: true, takeOver: true }),
+    ).toMatchObject({
       status: "completed",
     });
   });

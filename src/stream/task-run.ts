@@ -46,7 +46,12 @@ export class TaskRun {
     if (!isAbortError(error)) this.#late.push(error);
   };
 
-  constructor(options: StreamTaskOptions, spec: TaskSpec, store: SessionStore, deliver: (events: readonly StoredEvent[]) => void) {
+  constructor(
+    options: StreamTaskOptions,
+    spec: TaskSpec,
+    store: SessionStore,
+    deliver: (events: readonly StoredEvent[]) => void,
+  ) {
     this.#options = options;
     this.#spec = spec;
     this.#store = store;
@@ -92,12 +97,17 @@ export class TaskRun {
     const offAbort = onAbort(signal, () =>
       this.#end.settle({ status: "aborted", reason: "aborted", error: toAbortError(signal as AbortSignal) }),
     );
-    const offLost = onAbort(writer.lost, () => this.#end.settle({ status: "failed", reason: "store_failed", error: writer.lost?.reason }));
+    const offLost = onAbort(writer.lost, () =>
+      this.#end.settle({ status: "failed", reason: "store_failed", error: writer.lost?.reason }),
+    );
     const timer =
       deadlineMs === undefined
         ? undefined
         : setTimeout(() => {
-            const error = new BackendError("deadline_exceeded", `The run did not end within its deadline of ${deadlineMs} ms.`);
+            const error = new BackendError(
+              "deadline_exceeded",
+              `The run did not end within its deadline of ${deadlineMs} ms.`,
+            );
             this.#end.settle({ status: "failed", reason: error.code, error });
           }, deadlineMs);
     return () => {
@@ -117,7 +127,12 @@ export class TaskRun {
     this.#pipe = pipe;
     if (this.#end.outcome?.reason === "consumer_left") pipe.stopDelivering();
     const { parent, backend } = this.#options;
-    this.#write(pipe, { type: "run.started", kind: "task", task: { ...this.#spec }, ...(parent === undefined ? {} : { parent }) });
+    this.#write(pipe, {
+      type: "run.started",
+      kind: "task",
+      task: { ...this.#spec },
+      ...(parent === undefined ? {} : { parent }),
+    });
     await this.#attempt(open, pipe);
     await this.#close(open, pipe, backend.kind);
   }
@@ -179,7 +194,10 @@ export class TaskRun {
   #parse(value: unknown): BoxEvent {
     const body = copyPlainDelta(value) ?? parseEventBody(value);
     if (!isBackendEventType(body.type)) {
-      throw new ValidationError("event_reserved", `The backend ${this.#options.backend.kind} yielded a ${body.type} event, which only Skein itself writes.`);
+      throw new ValidationError(
+        "event_reserved",
+        `The backend ${this.#options.backend.kind} yielded a ${body.type} event, which only Skein itself writes.`,
+      );
     }
     return body;
   }
@@ -211,12 +229,16 @@ export class TaskRun {
     const error = outcome.status === "failed" ? { error: toErrorDetail(outcome.error) } : {};
     let storeFailure = pipe.failure;
     if (storeFailure === undefined && this.#touched) {
-      const ended: EventBody = outcome.status === "failed" ? { type: "backend.failed", backend, ...error } : { type: "backend.ended", backend };
+      const ended: EventBody =
+        outcome.status === "failed"
+          ? { type: "backend.failed", backend, ...error }
+          : { type: "backend.ended", backend };
       this.#write(pipe, ended);
       await pipe.drain().catch((failure: unknown) => (storeFailure = { error: failure }));
     }
     const suppressed = this.#touched ? await this.#cleanUp(session, outcome.status) : [];
-    if (outcome.status === "aborted" && outcome.error !== undefined && !isAbortError(outcome.error)) suppressed.unshift(outcome.error);
+    if (outcome.status === "aborted" && outcome.error !== undefined && !isAbortError(outcome.error))
+      suppressed.unshift(outcome.error);
     if (storeFailure === undefined) {
       const final: FinalBody = {
         type: "final",
@@ -272,5 +294,8 @@ function toStreamFailure(error: unknown, suppressed: readonly unknown[]): SkeinE
   if (SkeinError.is(error) && error.kind === "store") {
     return new StoreError(error.code, error.message, { cause: error, suppressed });
   }
-  return new StoreError("store_failed", `The store failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error, suppressed });
+  return new StoreError("store_failed", `The store failed: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+    suppressed,
+  });
 }

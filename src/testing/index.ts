@@ -9,7 +9,13 @@ export { runPromptLines } from "./scripted-lines.ts";
 /** @experimental */
 export { createScriptedSandbox } from "./scripted-sandbox.ts";
 /** What a kit needs to know of what it tests. @experimental */
-export type { ScriptedCall, ScriptedMemory, ScriptedSandbox, ScriptedSandboxOptions, ScriptedTurn } from "./scripted-sandbox.ts";
+export type {
+  ScriptedCall,
+  ScriptedMemory,
+  ScriptedSandbox,
+  ScriptedSandboxOptions,
+  ScriptedTurn,
+} from "./scripted-sandbox.ts";
 /** What a kit needs to know of what it tests. @experimental */
 export type { SessionStoreKitOptions } from "./session-store/store-under-test.ts";
 /** @experimental */

@@ -19,6 +19,9 @@ export interface KillPointOptions {
  * The environment of a process that is to end at a kill point. Without it the points do nothing.
  * @experimental
  */
-export function armKillPoint(point: KillPoint, { at = 1, action = "kill" }: KillPointOptions = {}): { readonly SKEIN_KILL_POINT: string } {
+export function armKillPoint(
+  point: KillPoint,
+  { at = 1, action = "kill" }: KillPointOptions = {},
+): { readonly SKEIN_KILL_POINT: string } {
   return { SKEIN_KILL_POINT: `${point}:${at}:${action}` };
 }

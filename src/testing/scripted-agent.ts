@@ -34,7 +34,8 @@ const answers = new Map<string, (message: Json) => void>();
 let requests = 0;
 
 const send = (message: Json): void => void process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
-const update = (sessionId: string, body: Json): void => send({ method: "session/update", params: { sessionId, update: body } });
+const update = (sessionId: string, body: Json): void =>
+  send({ method: "session/update", params: { sessionId, update: body } });
 const chunk = (sessionId: string, text: string, kind = "agent_message_chunk"): void =>
   update(sessionId, { sessionUpdate: kind, content: { type: "text", text } });
 
@@ -64,7 +65,10 @@ function keep(sessionId: string, words: readonly string[]): void {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(() => true, () => false);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Carries out the lines of one prompt and gives back the answer to it. */
@@ -86,10 +90,27 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         break;
       case "tool": {
         const [toolCallId = "t", status = "completed"] = rest;
-        update(sessionId, { sessionUpdate: "tool_call", toolCallId, title: "Run it", kind: "execute", status: "pending", rawInput: { command: toolCallId } });
-        update(sessionId, { sessionUpdate: "tool_call_update", toolCallId, status: "in_progress", content: [{ type: "content", content: { type: "text", text: "first" } }] });
+        update(sessionId, {
+          sessionUpdate: "tool_call",
+          toolCallId,
+          title: "Run it",
+          kind: "execute",
+          status: "pending",
+          rawInput: { command: toolCallId },
+        });
+        update(sessionId, {
+          sessionUpdate: "tool_call_update",
+          toolCallId,
+          status: "in_progress",
+          content: [{ type: "content", content: { type: "text", text: "first" } }],
+        });
         if (status !== "open") {
-          update(sessionId, { sessionUpdate: "tool_call_update", toolCallId, status, content: [{ type: "content", content: { type: "text", text: "last" } }] });
+          update(sessionId, {
+            sessionUpdate: "tool_call_update",
+            toolCallId,
+            status,
+            content: [{ type: "content", content: { type: "text", text: "last" } }],
+          });
         }
         break;
       }
@@ -110,7 +131,11 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
           { optionId: "no", name: "No", kind: "reject_once" },
           { optionId: "yes", name: "Yes", kind: "allow_once" },
         ];
-        const response = await ask("session/request_permission", { sessionId, toolCall: { toolCallId: "p", title: text }, options });
+        const response = await ask("session/request_permission", {
+          sessionId,
+          toolCall: { toolCallId: "p", title: text },
+          options,
+        });
         chunk(sessionId, JSON.stringify((response["result"] as Json | undefined)?.["outcome"]));
         break;
       }
@@ -118,10 +143,18 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         chunk(sessionId, String(((await ask(text, { sessionId }))["error"] as Json | undefined)?.["code"]));
         break;
       case "cost":
-        update(sessionId, { sessionUpdate: "usage_update", used: 10, size: 100, cost: { amount: Number(text), currency: "USD" } });
+        update(sessionId, {
+          sessionUpdate: "usage_update",
+          used: 10,
+          size: 100,
+          cost: { amount: Number(text), currency: "USD" },
+        });
         break;
       case "plan":
-        update(sessionId, { sessionUpdate: "plan", entries: [{ content: "look", priority: "high", status: "completed" }] });
+        update(sessionId, {
+          sessionUpdate: "plan",
+          entries: [{ content: "look", priority: "high", status: "completed" }],
+        });
         break;
       case "unknown":
         update(sessionId, { sessionUpdate: "hologram", data: { depth: 3 } });
@@ -142,7 +175,11 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         chunk(sessionId, String(process.pid));
         break;
       case "spawn": {
-        const child = startProcess(["sleep", "1000"], { env: process.env as Record<string, string>, stdio: ["ignore", "ignore", "ignore"], detached: true });
+        const child = startProcess(["sleep", "1000"], {
+          env: process.env as Record<string, string>,
+          stdio: ["ignore", "ignore", "ignore"],
+          detached: true,
+        });
         await writeFile(text, String(child.pid));
         break;
       }
@@ -193,7 +230,14 @@ async function answerRequest(method: string, params: Json): Promise<Json> {
       return { sessions: [] };
     case "session/prompt": {
       const blocks = params["prompt"] as { text: string }[];
-      return runTurn(sessionId, blocks.map((block) => block.text).join("\n").split("\n").filter((line) => line.trim() !== ""));
+      return runTurn(
+        sessionId,
+        blocks
+          .map((block) => block.text)
+          .join("\n")
+          .split("\n")
+          .filter((line) => line.trim() !== ""),
+      );
     }
     default:
       throw Object.assign(new Error("Method not found"), { code: -32601 });
@@ -210,7 +254,8 @@ createInterface({ input: process.stdin })
     if (id === undefined) return;
     answerRequest(method, params).then(
       (result) => send({ id, result }),
-      (error: Error & { code?: unknown }) => send({ id, error: { code: typeof error.code === "number" ? error.code : -32603, message: error.message } }),
+      (error: Error & { code?: unknown }) =>
+        send({ id, error: { code: typeof error.code === "number" ? error.code : -32603, message: error.message } }),
     );
   })
   .on("close", () => process.exit(0));

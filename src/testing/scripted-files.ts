@@ -24,7 +24,9 @@ export class ScriptedFiles {
   async waitFor(path: string): Promise<void> {
     const place = toPlace(path);
     if (this.#files.has(place)) return;
-    await new Promise<void>((resolve) => this.#waiting.set(place, (this.#waiting.get(place) ?? new Set()).add(resolve)));
+    await new Promise<void>((resolve) =>
+      this.#waiting.set(place, (this.#waiting.get(place) ?? new Set()).add(resolve)),
+    );
   }
 
   copy(): ScriptedFiles {

@@ -12,7 +12,9 @@ const say = (text: string): EventBody => ({ type: "text.delta", text });
  * @experimental
  */
 export async function* runPromptLines({ prompt, memory, files, signal }: ScriptedTurn): AsyncGenerator<EventBody> {
-  const words = memory.prompts.slice(0, -1).flatMap((earlier) => linesOf(earlier).flatMap(([word, text]) => (word === "remember" ? [text] : [])));
+  const words = memory.prompts
+    .slice(0, -1)
+    .flatMap((earlier) => linesOf(earlier).flatMap(([word, text]) => (word === "remember" ? [text] : [])));
   for (const [word, text] of linesOf(prompt)) {
     const [first = "", ...rest] = text.split(" ");
     switch (word) {
@@ -59,8 +61,12 @@ export async function* runPromptLines({ prompt, memory, files, signal }: Scripte
 }
 
 function linesOf(prompt: string): [word: string, text: string][] {
-  return prompt.split("\n").map((line) => line.trim()).filter((line) => line !== "").map((line) => {
-    const [word = "", ...rest] = line.split(" ");
-    return [word, rest.join(" ")];
-  });
+  return prompt
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [word = "", ...rest] = line.split(" ");
+      return [word, rest.join(" ")];
+    });
 }

@@ -39,7 +39,18 @@ export interface ScriptedTurn {
 
 /** A call that a scripted client saw, in order. @experimental */
 export interface ScriptedCall {
-  readonly method: "create" | "streamPrompt" | "status" | "checkpoint" | "fork" | "resumeTurn" | "attach" | "restore" | "deleteCheckpoint" | "delete" | "forkStatus";
+  readonly method:
+    | "create"
+    | "streamPrompt"
+    | "status"
+    | "checkpoint"
+    | "fork"
+    | "resumeTurn"
+    | "attach"
+    | "restore"
+    | "deleteCheckpoint"
+    | "delete"
+    | "forkStatus";
   readonly boxId?: string;
   readonly sessionId?: string | undefined;
   readonly detail?: unknown;
@@ -109,7 +120,8 @@ class ScriptedClient implements ScriptedSandbox {
         return this.#living.get(boxId)?.box ?? null;
       };
       this.list = async (wanted = {}) => {
-        const fits = (labels: Labels): boolean => Object.entries(wanted).every(([name, value]) => labels[name] === value);
+        const fits = (labels: Labels): boolean =>
+          Object.entries(wanted).every(([name, value]) => labels[name] === value);
         return [...this.#living.values()].map(({ info }) => info).filter(({ labels }) => fits(labels));
       };
     }
@@ -140,10 +152,15 @@ class ScriptedClient implements ScriptedSandbox {
     await this.note({ method: "create", detail: shown });
     throwIfAborted(signal);
     const { agent } = options.profile;
-    if (typeof agent === "string" && agent !== "scripted" && !agent.includes("/")) throw new ValidationError("agent_unknown", `Nobody knows an agent ${agent}.`);
+    if (typeof agent === "string" && agent !== "scripted" && !agent.includes("/"))
+      throw new ValidationError("agent_unknown", `Nobody knows an agent ${agent}.`);
     const files = new ScriptedFiles();
     for (const file of options.files ?? []) {
-      if (!("data" in file)) throw new ValidationError("invalid_option", `A scripted box has no host to copy ${file.from} from; give the data.`);
+      if (!("data" in file))
+        throw new ValidationError(
+          "invalid_option",
+          `A scripted box has no host to copy ${file.from} from; give the data.`,
+        );
       files.write(file.path, file.data);
     }
     return this.makeBox({ memory: new Map(), files }, options, agent);
@@ -152,7 +169,14 @@ class ScriptedClient implements ScriptedSandbox {
   makeBox(state: BoxState, { name, labels = {} }: ForkBoxOptions, agent?: unknown): Box {
     const box = new ScriptedBox(this, this.#options, `box-${++this.#boxes}`, this.#boxes, copyState(state), agent);
     this.alive.add(box.id);
-    const info: BoxInfo = { id: box.id, ...(name === undefined ? {} : { name }), labels, state: "running", contained: true, createdAt: 0 };
+    const info: BoxInfo = {
+      id: box.id,
+      ...(name === undefined ? {} : { name }),
+      labels,
+      state: "running",
+      contained: true,
+      createdAt: 0,
+    };
     this.#living.set(box.id, { box, info });
     this.peak = Math.max(this.peak, this.alive.size);
     return box;
@@ -169,7 +193,8 @@ class ScriptedClient implements ScriptedSandbox {
 
   restoreFrom(checkpointId: string, options: ForkBoxOptions = {}): Box {
     const checkpoint = this.#checkpoints.get(checkpointId);
-    if (checkpoint === undefined) throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
+    if (checkpoint === undefined)
+      throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
     return this.makeBox(checkpoint.state, options);
   }
 }
@@ -257,14 +282,17 @@ class ScriptedBox implements Box {
     } else if (agent === undefined) {
       turn.take([{ type: "text.delta", text: prompt }]);
     } else {
-      turn.take(agent({ boxId: this.id, prompt, memory, files: this.#files, signal: turn.signal, boxNumber: this.#number }));
+      turn.take(
+        agent({ boxId: this.id, prompt, memory, files: this.#files, signal: turn.signal, boxNumber: this.#number }),
+      );
     }
   }
 
   async *#resume(turnId: string, after: number, signal: AbortSignal | undefined): AsyncGenerator<BoxEvent> {
     await this.#client.note({ method: "resumeTurn", boxId: this.id, detail: { turnId, after } });
     const turn = this.#turns.get(turnId);
-    if (turn === undefined) throw new SandboxError("turn_unknown", `The box ${this.id} does not know the turn ${turnId}.`);
+    if (turn === undefined)
+      throw new SandboxError("turn_unknown", `The box ${this.id} does not know the turn ${turnId}.`);
     yield* turn.read(after, signal);
   }
 

@@ -88,8 +88,12 @@ export class ScriptedTurnLog {
   }
 
   async *read(after: number, signal: AbortSignal | undefined): AsyncGenerator<BoxEvent> {
-    if (after < this.#dropped) throw new SandboxError("turn_unknown", `The box ${this.#boxId} has forgotten the turn ${this.#id} up to ${this.#dropped}.`);
-    for (let next = after; ; ) {
+    if (after < this.#dropped)
+      throw new SandboxError(
+        "turn_unknown",
+        `The box ${this.#boxId} has forgotten the turn ${this.#id} up to ${this.#dropped}.`,
+      );
+    for (let next = after; ;) {
       const event = this.#events[next - this.#dropped];
       if (event !== undefined) {
         next++;

@@ -10,7 +10,11 @@ const forAll = (runs: number, shares: boolean, check: (loop: RandomLoop) => Prom
 function testIndependence<Task, Output>(kit: DriverKit<Task, Output>): void {
   it("K1: takes independent samples: it names no parents, and no loop may share boxes", async () => {
     expect(kit.create().namesParents ?? false).toBe(false);
-    const loop: RandomLoop = { outcomes: [{ kind: "agent-fails" }], validator: false, lineage: { sessionContinuity: true } };
+    const loop: RandomLoop = {
+      outcomes: [{ kind: "agent-fails" }],
+      validator: false,
+      lineage: { sessionContinuity: true },
+    };
     await expect(runRandomLoop(kit, loop)).rejects.toMatchObject({ code: "invalid_option" });
   });
 }

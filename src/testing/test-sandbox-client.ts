@@ -68,9 +68,17 @@ export function testSandboxClient(kit: SandboxClientKit): void {
       it("B5: numbers the events of a turn from 1 and ends them with the workspace's patch", () =>
         withBox({ files: [{ path: "a/b.txt", data: "one\n" }] }, async (box) => {
           const events = await collect(box.streamPrompt("say hello\ntool t\nwrite a/b.txt two", { turnId: "first" }));
-          expect(events.map((event) => event.turn)).toEqual(events.map((_event, index) => ({ id: "first", seq: index + 1 })));
-          expect(events.map((event) => event.type)).toEqual(["text.delta", "tool.started", "tool.ended", ...(processes ? ["artifact.created"] : [])]);
-          if (processes) expect(patchIn(events)).toContain("--- a/a/b.txt\n+++ b/a/b.txt\n@@ -1,1 +1,1 @@\n-one\n+two\n");
+          expect(events.map((event) => event.turn)).toEqual(
+            events.map((_event, index) => ({ id: "first", seq: index + 1 })),
+          );
+          expect(events.map((event) => event.type)).toEqual([
+            "text.delta",
+            "tool.started",
+            "tool.ended",
+            ...(processes ? ["artifact.created"] : []),
+          ]);
+          if (processes)
+            expect(patchIn(events)).toContain("--- a/a/b.txt\n+++ b/a/b.txt\n@@ -1,1 +1,1 @@\n-one\n+two\n");
         }));
 
       it("yields no patch where nothing changed", async () => {
@@ -113,8 +121,12 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         expect(await collect(shared.resumeTurn?.("counted", { after: 2 }) ?? [])).toEqual(events.slice(2));
         await shared.acknowledge?.("counted", 4);
         expect(await collect(shared.resumeTurn?.("counted", { after: 4 }) ?? [])).toEqual([]);
-        await expect(collect(shared.resumeTurn?.("counted", { after: 0 }) ?? [])).rejects.toMatchObject({ code: "turn_unknown" });
-        await expect(collect(shared.resumeTurn?.("never", { after: 0 }) ?? [])).rejects.toMatchObject({ code: "turn_unknown" });
+        await expect(collect(shared.resumeTurn?.("counted", { after: 0 }) ?? [])).rejects.toMatchObject({
+          code: "turn_unknown",
+        });
+        await expect(collect(shared.resumeTurn?.("never", { after: 0 }) ?? [])).rejects.toMatchObject({
+          code: "turn_unknown",
+        });
       });
 
       it("cancels a turn by its signal and keeps what it said", async () => {
@@ -140,8 +152,13 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         withBox({}, async (box) => {
           await collect(box.streamPrompt("remember me", { sessionId: "c" }));
           const events: unknown[] = [];
-          const turn = drain(box.streamPrompt("say last\nwrite x.txt y\ndie 7", { sessionId: "c" }), (event) => events.push(event.type));
-          await expect(turn).rejects.toMatchObject({ code: "agent_exited", message: expect.stringContaining("code 7") as string });
+          const turn = drain(box.streamPrompt("say last\nwrite x.txt y\ndie 7", { sessionId: "c" }), (event) =>
+            events.push(event.type),
+          );
+          await expect(turn).rejects.toMatchObject({
+            code: "agent_exited",
+            message: expect.stringContaining("code 7") as string,
+          });
           expect(events).toEqual(["text.delta", ...(processes ? ["artifact.created"] : [])]);
           expect(textIn(await collect(box.streamPrompt("recall", { sessionId: "c" })))).toBe("me");
         }));
@@ -167,26 +184,37 @@ export function testSandboxClient(kit: SandboxClientKit): void {
       it.skipIf(!processes)("K5: no longer knows a conversation that its agent lost", () =>
         withBox({}, async (box) => {
           await collect(box.streamPrompt("remember it", { sessionId: "c" }));
-          await box.exec?.(["sh", "-c", "rm -r \"$HOME/.scripted-agent\""]);
+          await box.exec?.(["sh", "-c", 'rm -r "$HOME/.scripted-agent"']);
           expect(await box.session?.("c").status()).toBeNull();
-        }));
+        }),
+      );
     });
 
     describe("commands and files", () => {
       it.skipIf(!processes)("runs a command in the workspace and gives back its outputs and code", async () => {
-        expect(await shared.exec?.(["sh", "-c", "echo out; echo err >&2; exit 3"])).toEqual({ exitCode: 3, stdout: "out\n", stderr: "err\n" });
+        expect(await shared.exec?.(["sh", "-c", "echo out; echo err >&2; exit 3"])).toEqual({
+          exitCode: 3,
+          stdout: "out\n",
+          stderr: "err\n",
+        });
         await shared.writeFile?.("folder/x", "");
         expect(await shared.exec?.(["ls"], { cwd: "folder" })).toMatchObject({ exitCode: 0, stdout: "x\n" });
         expect(await shared.exec?.(["sh", "-c", "echo $A"], { env: { A: "a" } })).toMatchObject({ stdout: "a\n" });
       });
 
-      it.skipIf(!processes)("ends a command that takes too long or says too much, and knows one that is not there", async () => {
-        expect(await shared.exec?.(["sleep", "100"], { timeoutMs: 100 })).toMatchObject({ exitCode: 124, timedOut: true });
-        const loud = await shared.exec?.(["sh", "-c", "while true; do echo yes; done"], { maxOutputBytes: 1000 });
-        expect(loud).toMatchObject({ truncated: true });
-        expect(loud?.stdout.length).toBeLessThanOrEqual(1000);
-        expect(await shared.exec?.(["no-such-program"])).toMatchObject({ exitCode: 127 });
-      });
+      it.skipIf(!processes)(
+        "ends a command that takes too long or says too much, and knows one that is not there",
+        async () => {
+          expect(await shared.exec?.(["sleep", "100"], { timeoutMs: 100 })).toMatchObject({
+            exitCode: 124,
+            timedOut: true,
+          });
+          const loud = await shared.exec?.(["sh", "-c", "while true; do echo yes; done"], { maxOutputBytes: 1000 });
+          expect(loud).toMatchObject({ truncated: true });
+          expect(loud?.stdout.length).toBeLessThanOrEqual(1000);
+          expect(await shared.exec?.(["no-such-program"])).toMatchObject({ exitCode: 127 });
+        },
+      );
 
       it.skipIf(!processes)("ends a command by its signal", async () => {
         const controller = new AbortController();
@@ -217,21 +245,31 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         await shared.exec?.(["rm", "root", "passwd", "dangling"]);
       });
 
-      it.skipIf(!processes)("B1: starts with the files and the environment that it was given, and no other", async () => {
-        process.env["SKEIN_KIT_SECRET"] = "of the host";
-        const options = { files: [{ path: "run.sh", data: "#!/bin/sh\necho ran\n", mode: 0o755 }], env: { GIVEN: "yes" } };
-        await withBox(options, async (box) => {
-          expect(await box.exec?.(["./run.sh"])).toMatchObject({ stdout: "ran\n" });
-          expect(textIn(await collect(box.streamPrompt("env GIVEN\nenv SKEIN_KIT_SECRET")))).toBe("yesunset");
-        });
-        await expect(client.create({ profile, files: [{ path: "../out", data: "" }] })).rejects.toMatchObject({ code: "box_path" });
-      });
+      it.skipIf(!processes)(
+        "B1: starts with the files and the environment that it was given, and no other",
+        async () => {
+          process.env["SKEIN_KIT_SECRET"] = "of the host";
+          const options = {
+            files: [{ path: "run.sh", data: "#!/bin/sh\necho ran\n", mode: 0o755 }],
+            env: { GIVEN: "yes" },
+          };
+          await withBox(options, async (box) => {
+            expect(await box.exec?.(["./run.sh"])).toMatchObject({ stdout: "ran\n" });
+            expect(textIn(await collect(box.streamPrompt("env GIVEN\nenv SKEIN_KIT_SECRET")))).toBe("yesunset");
+          });
+          await expect(client.create({ profile, files: [{ path: "../out", data: "" }] })).rejects.toMatchObject({
+            code: "box_path",
+          });
+        },
+      );
     });
 
     describe("life", () => {
       it("B3: is found by its labels and by its id, and leaves nothing when it is deleted", async () => {
         const box = await client.create({ profile, name: "for people", labels: { kit: "life", round: "1" } });
-        expect(await client.list?.({ kit: "life" })).toMatchObject([{ id: box.id, name: "for people", state: "running", contained: kit.capabilities.contained }]);
+        expect(await client.list?.({ kit: "life" })).toMatchObject([
+          { id: box.id, name: "for people", state: "running", contained: kit.capabilities.contained },
+        ]);
         expect(await client.list?.({ kit: "life", round: "2" })).toEqual([]);
         expect((await client.attach?.(box.id))?.id).toBe(box.id);
         await box.delete();
@@ -255,12 +293,16 @@ export function testSandboxClient(kit: SandboxClientKit): void {
       });
 
       it("K3: makes nothing for a signal that has fired", async () => {
-        await expect(client.create({ profile, labels: { kit: "aborted" }, signal: AbortSignal.abort() })).rejects.toMatchObject({ name: "AbortError" });
+        await expect(
+          client.create({ profile, labels: { kit: "aborted" }, signal: AbortSignal.abort() }),
+        ).rejects.toMatchObject({ name: "AbortError" });
         expect(await client.list?.({ kit: "aborted" })).toEqual([]);
       });
 
       it("refuses an agent that nobody knows, and tells one that is not installed by its first turn", async () => {
-        await expect(client.create({ profile: { name: "x", agent: "nobody" } })).rejects.toMatchObject({ code: "agent_unknown" });
+        await expect(client.create({ profile: { name: "x", agent: "nobody" } })).rejects.toMatchObject({
+          code: "agent_unknown",
+        });
         await withBox({ profile: { name: "x", agent: "no/such/program" } }, async (box) => {
           await expect(collect(box.streamPrompt("say hello"))).rejects.toMatchObject({ code: "agent_not_found" });
         });
@@ -269,7 +311,10 @@ export function testSandboxClient(kit: SandboxClientKit): void {
 
     describe.skipIf(kit.capabilities.forks === undefined)("forks", () => {
       it("B4: proves what it can do by a fork that was made", async () => {
-        expect(await client.forkStatus?.()).toMatchObject({ available: true, modes: expect.arrayContaining([kit.capabilities.forks]) as unknown[] });
+        expect(await client.forkStatus?.()).toMatchObject({
+          available: true,
+          modes: expect.arrayContaining([kit.capabilities.forks]) as unknown[],
+        });
         expect((await client.criuStatus?.())?.available ?? false).toBe(kit.capabilities.forks === "memory");
         expect((await client.list?.())?.length).toBe(1);
       });
@@ -279,23 +324,34 @@ export function testSandboxClient(kit: SandboxClientKit): void {
           await collect(parent.streamPrompt("write a.txt parent\nremember parent", { sessionId: "c" }));
           const { checkpointId } = (await parent.checkpoint?.({ tags: ["kit"] })) ?? { checkpointId: "" };
           await collect(parent.streamPrompt("write a.txt later\nremember later", { sessionId: "c" }));
-          const [left, right] = (await Promise.all([parent.fork?.(checkpointId, { labels: { kit: "child" } }), parent.fork?.(checkpointId)])) as [Box, Box];
+          const [left, right] = (await Promise.all([
+            parent.fork?.(checkpointId, { labels: { kit: "child" } }),
+            parent.fork?.(checkpointId),
+          ])) as [Box, Box];
           try {
             expect(new Set([parent.id, left.id, right.id]).size).toBe(3);
             expect(await left.session?.("c").status()).toMatchObject({ id: "c", turns: 1 });
-            const events = await collect(left.streamPrompt("read a.txt\nrecall\nwrite a.txt left\nremember left", { sessionId: "c" }));
+            const events = await collect(
+              left.streamPrompt("read a.txt\nrecall\nwrite a.txt left\nremember left", { sessionId: "c" }),
+            );
             expect(textIn(events)).toBe("parent\nparent");
             // The patch is the change since the origin, not since the fork.
             if (processes) expect(patchIn(events)).toContain("-origin\n+left\n");
-            expect(textIn(await collect(right.streamPrompt("read a.txt\nrecall", { sessionId: "c" })))).toBe("parent\nparent");
-            expect(textIn(await collect(parent.streamPrompt("read a.txt\nrecall", { sessionId: "c" })))).toBe("later\nparent,later");
+            expect(textIn(await collect(right.streamPrompt("read a.txt\nrecall", { sessionId: "c" })))).toBe(
+              "parent\nparent",
+            );
+            expect(textIn(await collect(parent.streamPrompt("read a.txt\nrecall", { sessionId: "c" })))).toBe(
+              "later\nparent,later",
+            );
             expect((await client.list?.({ kit: "child" }))?.map((info) => info.id)).toEqual([left.id]);
           } finally {
             await Promise.all([left.delete(), right.delete()]);
           }
           await parent.delete();
           const restored = await client.restore?.(checkpointId, { name: "restored" });
-          expect(textIn(await collect(restored?.streamPrompt("read a.txt\nrecall", { sessionId: "c" }) ?? []))).toBe("parent\nparent");
+          expect(textIn(await collect(restored?.streamPrompt("read a.txt\nrecall", { sessionId: "c" }) ?? []))).toBe(
+            "parent\nparent",
+          );
           await restored?.delete();
           expect((await client.listCheckpoints?.())?.map((info) => info.id)).toContain(checkpointId);
           await client.deleteCheckpoint?.(checkpointId);

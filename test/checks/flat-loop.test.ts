@@ -14,7 +14,8 @@ function countWork<T extends object>(target: T, work: Map<string, number>): T {
         if (key === "append") add("appended events", (args[0] as readonly unknown[]).length);
         const result: unknown = Reflect.apply(value, inner, args);
         if (key === "openWriter") return (result as Promise<SessionWriter>).then((writer) => countWork(writer, work));
-        if (key === "read" || key === "tail") return countEach(result as AsyncIterable<unknown>, () => add("read events"));
+        if (key === "read" || key === "tail")
+          return countEach(result as AsyncIterable<unknown>, () => add("read events"));
         return result;
       };
     },
@@ -62,7 +63,9 @@ it("K12: the kernel asks the store for the same work in the hundredth iteration 
   });
   /** The work of the iterations from the one to the other. */
   const between = (first: number, last: number): Record<string, number> =>
-    Object.fromEntries(Object.entries(before[last] ?? {}).map(([name, count]) => [name, count - (before[first]?.[name] ?? 0)]));
+    Object.fromEntries(
+      Object.entries(before[last] ?? {}).map(([name, count]) => [name, count - (before[first]?.[name] ?? 0)]),
+    );
   expect(before.length).toBeGreaterThan(ITERATIONS);
   const early = between(2, 12);
   const late = between(88, 98);

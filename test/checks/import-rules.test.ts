@@ -12,7 +12,11 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["ports-know-events", "src/store/port.ts", 'import "./memory/y.ts";'],
   ["stream-knows-ports", "src/stream/x.ts", 'import "../lineage/y.ts";'],
   ["lineage-knows-ports", "src/lineage/x.ts", 'import "../stream/y.ts";'],
-  ["loop-knows-stream-and-lineage", "src/loop/x.ts", 'import type { Y } from "../backend/box/y.ts"; export type X = Y;'],
+  [
+    "loop-knows-stream-and-lineage",
+    "src/loop/x.ts",
+    'import type { Y } from "../backend/box/y.ts"; export type X = Y;',
+  ],
   ["runtime-knows-doors", "src/runtime/x.ts", 'import "../backend/box/y.ts";'],
   ["root-is-light", "src/index.ts", 'import "./backend/box/y.ts";'],
   ["adapters-know-ports", "src/backend/box/x.ts", 'import "../../stream/y.ts";'],
@@ -22,7 +26,11 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["nothing-imports-the-top", "src/stream/uses-top.ts", 'import "../testing/y.ts";'],
   ["kernel-names-no-provider", "src/loop/names-provider.ts", 'import "../backend/podman-like/y.ts";'],
   ["one-door-to-child-process", "src/internal/spawns.ts", 'import { spawn } from "node:child_process"; spawn("x");'],
-  ["threads-only-under-sqlite", "src/internal/threads.ts", 'import { Worker } from "node:worker_threads"; new Worker("x");'],
+  [
+    "threads-only-under-sqlite",
+    "src/internal/threads.ts",
+    'import { Worker } from "node:worker_threads"; new Worker("x");',
+  ],
   ["declared-dependencies", "src/internal/undeclared.ts", 'import ts from "typescript"; ts.version;'],
   ["validators-load-packages-when-asked", "src/loop/validators/eager.ts", 'import { Ajv } from "ajv"; new Ajv();'],
   ["imports-resolve", "src/internal/nowhere.ts", 'import "./nowhere-at-all.ts";'],
@@ -37,9 +45,17 @@ const BYSTANDERS: Readonly<Record<string, string>> = {
   "src/internal/two.ts": 'import type { One } from "./one.ts"; export type Two = One | 2;',
   "src/internal/some.test.ts": "export {};",
   ...Object.fromEntries(
-    ["event", "store/memory", "lineage", "stream", "backend/box", "backend/podman-like", "sandbox/boxd", "agent/acp", "testing"].map(
-      (folder) => [`src/${folder}/y.ts`, "export type Y = 1;"],
-    ),
+    [
+      "event",
+      "store/memory",
+      "lineage",
+      "stream",
+      "backend/box",
+      "backend/podman-like",
+      "sandbox/boxd",
+      "agent/acp",
+      "testing",
+    ].map((folder) => [`src/${folder}/y.ts`, "export type Y = 1;"]),
   ),
 };
 
@@ -48,17 +64,33 @@ it("every rule of the direction of imports catches what it forbids", { timeout: 
   try {
     for (const file of ["package.json", "tsconfig.json", ".dependency-cruiser.mjs"]) cpSync(file, join(folder, file));
     symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-    for (const [path, code] of [...OFFENDERS.map(([, path, code]) => [path, code] as const), ...Object.entries(BYSTANDERS)]) {
+    for (const [path, code] of [
+      ...OFFENDERS.map(([, path, code]) => [path, code] as const),
+      ...Object.entries(BYSTANDERS),
+    ]) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), `${code}\n`);
     }
     const depcruise = resolve("node_modules/dependency-cruiser/bin/dependency-cruise.mjs");
-    const { stdout } = spawnSync(process.execPath, [depcruise, "src", "--output-type", "json"], { cwd: folder, encoding: "utf8" });
+    const { stdout } = spawnSync(process.execPath, [depcruise, "src", "--output-type", "json"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
     const { summary } = JSON.parse(stdout) as { summary: { violations: { from: string; rule: { name: string } }[] } };
     const caught = new Set(summary.violations.map((violation) => `${violation.rule.name}: ${violation.from}`));
-    for (const [rule, path] of OFFENDERS) expect([...caught], `${rule} should catch ${path}`).toContain(`${rule}: ${path}`);
-    const all = execFileSync(process.execPath, ["-e", 'import("./.dependency-cruiser.mjs").then((m) => console.log(JSON.stringify(m.default.forbidden.map((rule) => rule.name))))'], { encoding: "utf8" });
-    const untested = (JSON.parse(all) as string[]).filter((name) => !name.startsWith("only-") && !OFFENDERS.some(([rule]) => rule === name));
+    for (const [rule, path] of OFFENDERS)
+      expect([...caught], `${rule} should catch ${path}`).toContain(`${rule}: ${path}`);
+    const all = execFileSync(
+      process.execPath,
+      [
+        "-e",
+        'import("./.dependency-cruiser.mjs").then((m) => console.log(JSON.stringify(m.default.forbidden.map((rule) => rule.name))))',
+      ],
+      { encoding: "utf8" },
+    );
+    const untested = (JSON.parse(all) as string[]).filter(
+      (name) => !name.startsWith("only-") && !OFFENDERS.some(([rule]) => rule === name),
+    );
     expect(untested).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -66,7 +98,8 @@ it("every rule of the direction of imports catches what it forbids", { timeout: 
 });
 
 it("no file of the kernel names a sandbox technology, an agent or a database", () => {
-  const names = /\b(podman|docker|bubblewrap|bwrap|runc|gvisor|criu|sqlite|libsql|postgres|opencode|claude|codex|qwen|repair)\b/i;
+  const names =
+    /\b(podman|docker|bubblewrap|bwrap|runc|gvisor|criu|sqlite|libsql|postgres|opencode|claude|codex|qwen|repair)\b/i;
   const faults = ["stream", "lineage", "loop"].flatMap((layer) =>
     readdirSync(join("src", layer), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))

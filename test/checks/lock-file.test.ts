@@ -6,12 +6,17 @@ interface LockedPackage {
   readonly optionalDependencies?: Record<string, string>;
 }
 
-const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as { packages: Record<string, LockedPackage> };
+const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as {
+  packages: Record<string, LockedPackage>;
+};
 
 it("the lock file names the binaries for every platform, so that `npm ci` accepts it everywhere", () => {
   // npm leaves out what the registry did not serve when the file was written, and `npm ci` then refuses the file.
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
-    Object.keys(optionalDependencies).filter((name) => packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined),
+    Object.keys(optionalDependencies).filter(
+      (name) =>
+        packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined,
+    ),
   );
   expect(missing).toEqual([]);
 });

@@ -26,7 +26,11 @@ interface Printed {
  * Holds the sessions of a store to what must be true after any death: seq has no gap, each run has one `final` and nothing comes after it,
  * and every line that a consumer has printed is in the log as it was printed.
  */
-export async function checkLogs(store: SessionStore, printed: readonly string[], isOurs: (id: string) => boolean = () => true): Promise<{ events: number; finals: number }> {
+export async function checkLogs(
+  store: SessionStore,
+  printed: readonly string[],
+  isOurs: (id: string) => boolean = () => true,
+): Promise<{ events: number; finals: number }> {
   const bySession = new Map<string, string[]>();
   for (const line of printed) {
     const { sessionId } = JSON.parse(line) as Printed;
@@ -45,7 +49,10 @@ export async function checkLogs(store: SessionStore, printed: readonly string[],
       else expect(open.get(event.runId), "nothing of a run comes after its final").toBe(0);
       if (event.type === "final") open.set(event.runId, 1);
     }
-    expect([...open.values()].every((count) => count === 1), "one final for each run").toBe(true);
+    expect(
+      [...open.values()].every((count) => count === 1),
+      "one final for each run",
+    ).toBe(true);
     for (const line of bySession.get(id) ?? []) expect(log[(JSON.parse(line) as Printed).seq - 1]).toBe(line);
     bySession.delete(id);
     events += log.length;

@@ -62,7 +62,9 @@ function processesOf(boxIds: ReadonlySet<string>): string[] {
   return readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").some((word) => boxIds.has(word));
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+        .split("\0")
+        .some((word) => boxIds.has(word));
     } catch {
       // It has ended since.
       return false;
@@ -92,7 +94,10 @@ it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at rand
       expect(logs.get(event.sessionId)?.[event.seq - 1], "a printed event is in the log").toEqual(event);
     }
     for (const [id, events] of logs) {
-      expect(events.map(({ seq }) => seq), id).toEqual(events.map((_, index) => index + 1));
+      expect(
+        events.map(({ seq }) => seq),
+        id,
+      ).toEqual(events.map((_, index) => index + 1));
       const runs = new Set(events.map(({ runId }) => runId));
       const finals = events.filter((event) => event.type === "final");
       expect(finals.length, `finals of ${id}`).toBe(runs.size);
@@ -104,13 +109,19 @@ it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at rand
     for (const { id, labels } of await client.list()) {
       boxes.add(id);
       const session = sessions.find((candidate) => candidate.id === labels["skein.session"]);
-      expect(session, `box ${id} belongs to a loop that can be resumed`).toMatchObject({ kind: "loop", status: "interrupted" });
+      expect(session, `box ${id} belongs to a loop that can be resumed`).toMatchObject({
+        kind: "loop",
+        status: "interrupted",
+      });
       kept++;
       await (await client.attach(id))?.delete();
     }
     for (const { id, labels } of await client.listCheckpoints()) {
       const session = sessions.find((candidate) => candidate.id === labels["skein.session"]);
-      expect(session, `checkpoint ${id} belongs to a loop that can be resumed`).toMatchObject({ kind: "loop", status: "interrupted" });
+      expect(session, `checkpoint ${id} belongs to a loop that can be resumed`).toMatchObject({
+        kind: "loop",
+        status: "interrupted",
+      });
     }
     await client.close();
     expect(processesOf(boxes), "no process of a box is left").toEqual([]);
@@ -118,5 +129,7 @@ it(`B3, L1, L2, L4, L7: loses nothing that was printed in ${KILLS} kills at rand
   expect(boxes.size).toBeGreaterThan(0);
   expect(printed).toBeGreaterThan(KILLS);
   expect(closed).toBeGreaterThan(0);
-  process.stdout.write(`kills ${KILLS}, events printed ${printed}, interrupted runs closed ${closed}, boxes of resumable loops ${kept}\n`);
+  process.stdout.write(
+    `kills ${KILLS}, events printed ${printed}, interrupted runs closed ${closed}, boxes of resumable loops ${kept}\n`,
+  );
 });

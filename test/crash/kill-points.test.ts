@@ -26,7 +26,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const counts = { kills: 0, printed: 0, events: 0, runs: 0 };
 
 /** Runs a process until it dies at the point, and nowhere else; or, where it may live, until it ends by itself. */
-async function dieAt(point: KillPoint, at: number, mode: "stream" | "recover" | "migrate" | "prune", path: string, mayLive = false): Promise<string[]> {
+async function dieAt(
+  point: KillPoint,
+  at: number,
+  mode: "stream" | "recover" | "migrate" | "prune",
+  path: string,
+  mayLive = false,
+): Promise<string[]> {
   const child = new StoreProcess(mode, path, { sessions: 4 }, armKillPoint(point, { at }));
   await child.ended();
   if (mayLive && child.child.exitCode === 0) return [];
@@ -85,10 +91,13 @@ async function checkPoint(point: KillPoint, at: number, path: string): Promise<v
 
 for (const point of KILL_POINTS) {
   it(`L1, L2, L4, L7: a process that dies at ${point} loses nothing that was seen, and leaves one final for each run`, async () => {
-    for (const [index, at] of PASSES[point].entries()) await checkPoint(point, at, join(folder, `${point}-${index}`, "skein.db"));
+    for (const [index, at] of PASSES[point].entries())
+      await checkPoint(point, at, join(folder, `${point}-${index}`, "skein.db"));
   });
 }
 
 afterAll(() => {
-  process.stdout.write(`kills at ${KILL_POINTS.length} named points ${counts.kills}, events printed ${counts.printed}, events in the logs ${counts.events}, runs with one final ${counts.runs}\n`);
+  process.stdout.write(
+    `kills at ${KILL_POINTS.length} named points ${counts.kills}, events printed ${counts.printed}, events in the logs ${counts.events}, runs with one final ${counts.runs}\n`,
+  );
 });

@@ -17,14 +17,22 @@ const recalled = (events) => {
 
 const result = await runLoop({
   task: { round: 0 },
-  driver: fanout({ k: 2, prepare: true, rounds: 2, split: (_task, k, history) => Array.from({ length: k }, (_, n) => ({ round: history.length + n })) }),
+  driver: fanout({
+    k: 2,
+    prepare: true,
+    rounds: 2,
+    split: (_task, k, history) => Array.from({ length: k }, (_, n) => ({ round: history.length + n })),
+  }),
   agentRun: {
     profile: { name: "scripted", agent: "scripted" },
-    taskToPrompt: ({ round }) => `chunks 40\nremember w${round}\nwrite notes-${round}.txt ${round}\nsay recalls:\nrecall`,
+    taskToPrompt: ({ round }) =>
+      `chunks 40\nremember w${round}\nwrite notes-${round}.txt ${round}\nsay recalls:\nrecall`,
     box: { claimMs: 120_000 },
   },
   output: { parse: recalled },
-  validator: { validate: (output, { iteration }) => ({ valid: iteration >= 3, score: output.length - iteration / 100 }) },
+  validator: {
+    validate: (output, { iteration }) => ({ valid: iteration >= 3, score: output.length - iteration / 100 }),
+  },
   sandboxClient,
   store,
   sessionId,
@@ -37,7 +45,14 @@ const { status, winner, iterations } = result;
 const summary = {
   status,
   winner: winner?.iterationIndex,
-  iterations: iterations.map(({ index, round, parentIndex, output, verdict, error }) => ({ index, round, parentIndex, output, verdict, error: error?.message })),
+  iterations: iterations.map(({ index, round, parentIndex, output, verdict, error }) => ({
+    index,
+    round,
+    parentIndex,
+    output,
+    verdict,
+    error: error?.message,
+  })),
 };
 process.stdout.write(`RESULT ${JSON.stringify(summary)}\n`);
 await sandboxClient.close();

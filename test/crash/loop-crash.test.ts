@@ -61,9 +61,12 @@ it(`K10, B5: a loop over real boxes, killed at random moments and resumed, ends 
     const finished = new Set<number>();
     for (let kill = 1; ended.result === undefined; kill++) {
       kills++;
-      for (const event of ended.events) if (event.sessionId === sessionId && event.type === "iteration.ended") finished.add(event.index);
+      for (const event of ended.events)
+        if (event.sessionId === sessionId && event.type === "iteration.ended") finished.add(event.index);
       ended = await runLoopProcess("resume", sessionId, kill < KILLS_PER_LOOP ? Math.random() * wholeMs : undefined);
-      const repeated = ended.events.filter((event) => event.sessionId === sessionId && event.type === "iteration.started" && finished.has(event.index));
+      const repeated = ended.events.filter(
+        (event) => event.sessionId === sessionId && event.type === "iteration.started" && finished.has(event.index),
+      );
       expect(repeated, "no finished iteration is repeated").toEqual([]);
     }
     expect(JSON.parse(ended.result)).toEqual(JSON.parse(reference.result as string));
@@ -85,5 +88,7 @@ it(`K10, B5: a loop over real boxes, killed at random moments and resumed, ends 
     await client.close();
   }
   expect(kills).toBeGreaterThan(0);
-  process.stdout.write(`loops ${LOOPS}, kills ${kills}, turns that went on in their box ${attached}, iterations begun again ${again}\n`);
+  process.stdout.write(
+    `loops ${LOOPS}, kills ${kills}, turns that went on in their box ${attached}, iterations begun again ${again}\n`,
+  );
 });

@@ -31,11 +31,19 @@ async function appendForever(store, id) {
   const writer = await store.openWriter(id);
   for (let round = 0; ; round++) {
     const appends = [writer.append([{ type: "run.started", kind: "task", task: round }])];
-    for (let index = 0; index < 30; index++) appends.push(writer.append(Array.from({ length: 1 + ((round + index) % 5) }, (_, at) => delta(at))));
+    for (let index = 0; index < 30; index++)
+      appends.push(writer.append(Array.from({ length: 1 + ((round + index) % 5) }, (_, at) => delta(at))));
     // Now and then an event that is stored in parts.
-    if (round % 8 === 3) appends.push(writer.append([{ type: "text.delta", text: "é".repeat(2_500_000) }, delta(round)]));
+    if (round % 8 === 3)
+      appends.push(writer.append([{ type: "text.delta", text: "é".repeat(2_500_000) }, delta(round)]));
     if (round % 3 !== 2) appends.push(writer.append([final]));
-    else appends.push(writer.append([{ type: "backend.failed", backend: "none", error: { name: "Error", message: "first", kind: "backend" } }, final]));
+    else
+      appends.push(
+        writer.append([
+          { type: "backend.failed", backend: "none", error: { name: "Error", message: "first", kind: "backend" } },
+          final,
+        ]),
+      );
     for (const append of appends) for (const event of await append) say(JSON.stringify(event));
   }
 }

@@ -39,14 +39,19 @@ async function killOnce(path: string, kill: number): Promise<number> {
   return printed.length;
 }
 
-it(`L1, L2, L4, L7: ${KILLS} kills at random moments lose nothing that was seen, and leave one final for each run`, { timeout: 60_000 + KILLS * 10_000 }, async () => {
-  let printed = 0;
-  let path = "";
-  for (let kill = 0; kill < KILLS; kill++) {
-    if (kill % KILLS_PER_DATABASE === 0) path = join(folder, `${kill}`, "skein.db");
-    printed += await killOnce(path, kill);
-    if (kill % KILLS_PER_DATABASE === KILLS_PER_DATABASE - 1 || kill === KILLS - 1) expect(checkIntegrity(path)).toEqual([["ok"]]);
-  }
-  expect(printed).toBeGreaterThan(KILLS);
-  process.stdout.write(`kills at random moments ${KILLS}, events printed ${printed}\n`);
-});
+it(
+  `L1, L2, L4, L7: ${KILLS} kills at random moments lose nothing that was seen, and leave one final for each run`,
+  { timeout: 60_000 + KILLS * 10_000 },
+  async () => {
+    let printed = 0;
+    let path = "";
+    for (let kill = 0; kill < KILLS; kill++) {
+      if (kill % KILLS_PER_DATABASE === 0) path = join(folder, `${kill}`, "skein.db");
+      printed += await killOnce(path, kill);
+      if (kill % KILLS_PER_DATABASE === KILLS_PER_DATABASE - 1 || kill === KILLS - 1)
+        expect(checkIntegrity(path)).toEqual([["ok"]]);
+    }
+    expect(printed).toBeGreaterThan(KILLS);
+    process.stdout.write(`kills at random moments ${KILLS}, events printed ${printed}\n`);
+  },
+);

@@ -15,7 +15,12 @@ export class StoreProcess {
   #waiting: (() => void)[] = [];
 
   /** @param environment what is added to this process's own, such as a kill point */
-  constructor(mode: "append" | "recover" | "hold" | "stream" | "migrate" | "prune", path: string, options: object = {}, environment: object = {}) {
+  constructor(
+    mode: "append" | "recover" | "hold" | "stream" | "migrate" | "prune",
+    path: string,
+    options: object = {},
+    environment: object = {},
+  ) {
     this.child = spawn(process.execPath, [SCRIPT, mode, path, JSON.stringify(options)], {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, ...environment },

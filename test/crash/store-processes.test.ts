@@ -61,7 +61,13 @@ describe("two processes", () => {
     second.tell("close");
     await Promise.all([first.ended(), second.ended()]);
     const store = await openSqliteStore(path);
-    expect((await readAll(store.read("held"))).map(({ type }) => type)).toEqual(["run.started", "final", "run.started", "text.delta", "final"]);
+    expect((await readAll(store.read("held"))).map(({ type }) => type)).toEqual([
+      "run.started",
+      "final",
+      "run.started",
+      "text.delta",
+      "final",
+    ]);
     await store.close();
   });
 
@@ -91,30 +97,37 @@ describe("two processes", () => {
   it.each([
     ["and somebody recovered its run", true],
     ["and nobody did", false],
-  ])("L5: a writer that stood still for longer than its lease (%s) is refused and writes not one byte", async (_how, isRecovered) => {
-    const path = newPath();
-    const paused = new StoreProcess("hold", path, { leaseMs: 400 });
-    await paused.hears("holding");
-    paused.tell("append");
-    await paused.hears("stored 2");
-    paused.signal("SIGSTOP");
-    await leaseIsOver(path, "held");
-    if (isRecovered) {
+  ])(
+    "L5: a writer that stood still for longer than its lease (%s) is refused and writes not one byte",
+    async (_how, isRecovered) => {
+      const path = newPath();
+      const paused = new StoreProcess("hold", path, { leaseMs: 400 });
+      await paused.hears("holding");
+      paused.tell("append");
+      await paused.hears("stored 2");
+      paused.signal("SIGSTOP");
+      await leaseIsOver(path, "held");
+      if (isRecovered) {
+        const store = await openSqliteStore(path);
+        expect(await readAll(store.read("held"))).toHaveLength(3);
+        await store.close();
+      }
+      const asked = paused.lines.length;
+      paused.tell("append");
+      paused.signal("SIGCONT");
+      expect(await paused.hears("refused", asked)).toBe("refused FencedError fenced");
+      expect(await paused.hears("lost")).toBe("lost fenced");
+      paused.tell("close");
+      await paused.ended();
       const store = await openSqliteStore(path);
-      expect(await readAll(store.read("held"))).toHaveLength(3);
+      expect((await readAll(store.read("held"))).map(({ type }) => type)).toEqual([
+        "run.started",
+        "text.delta",
+        "final",
+      ]);
       await store.close();
-    }
-    const asked = paused.lines.length;
-    paused.tell("append");
-    paused.signal("SIGCONT");
-    expect(await paused.hears("refused", asked)).toBe("refused FencedError fenced");
-    expect(await paused.hears("lost")).toBe("lost fenced");
-    paused.tell("close");
-    await paused.ended();
-    const store = await openSqliteStore(path);
-    expect((await readAll(store.read("held"))).map(({ type }) => type)).toEqual(["run.started", "text.delta", "final"]);
-    await store.close();
-  });
+    },
+  );
 
   it("L4: a tail in this process sees what another one writes, without gap or double", async () => {
     const path = newPath();
@@ -124,7 +137,8 @@ describe("two processes", () => {
     const leave = new AbortController();
     const seen: number[] = [];
     for (let asked = 0; asked < 200; asked++) writer.tell("append");
-    for await (const event of store.tail("held", { signal: leave.signal })) if (seen.push(event.seq) === 201) leave.abort();
+    for await (const event of store.tail("held", { signal: leave.signal }))
+      if (seen.push(event.seq) === 201) leave.abort();
     expect(seen).toEqual(Array.from({ length: 201 }, (_, index) => index + 1));
     await store.close();
     await writer.kill();
@@ -134,51 +148,66 @@ describe("two processes", () => {
 describe("disks", () => {
   const small = mountTmpfs("size=3m");
 
-  it.skipIf(small === undefined)("L8: a full disk is store_full, loses nothing that was stored, and ends the writing until the store is opened again", async () => {
-    const path = join(small as string, "skein.db");
-    const store = await openSqliteStore(path);
-    await store.create({ id: "full", kind: "task" });
-    const writer = await store.openWriter("full");
-    const stored = await writer.append([{ type: "run.started", kind: "task", task: "fill" }]);
-    let failure: unknown;
-    while (failure === undefined) {
-      await writer.append([{ type: "text.delta", text: "x".repeat(20_000) }]).then(
-        (events) => stored.push(...events),
-        (error: unknown) => (failure = error),
-      );
-    }
-    expect(failure).toMatchObject({ name: "StoreError", code: "store_full" });
-    expect(writer.lost?.aborted).not.toBe(false);
-    await expect(writer.append([{ type: "text.delta", text: "x" }])).rejects.toMatchObject({ code: "store_closed" });
-    await expect(store.create({ id: "more", kind: "task" })).rejects.toMatchObject({ code: "store_closed", message: expect.stringContaining("no space left") });
-    expect(await readAll(store.read("full"))).toEqual(stored);
-    await store.close();
+  it.skipIf(small === undefined)(
+    "L8: a full disk is store_full, loses nothing that was stored, and ends the writing until the store is opened again",
+    async () => {
+      const path = join(small as string, "skein.db");
+      const store = await openSqliteStore(path);
+      await store.create({ id: "full", kind: "task" });
+      const writer = await store.openWriter("full");
+      const stored = await writer.append([{ type: "run.started", kind: "task", task: "fill" }]);
+      let failure: unknown;
+      while (failure === undefined) {
+        await writer.append([{ type: "text.delta", text: "x".repeat(20_000) }]).then(
+          (events) => stored.push(...events),
+          (error: unknown) => (failure = error),
+        );
+      }
+      expect(failure).toMatchObject({ name: "StoreError", code: "store_full" });
+      expect(writer.lost?.aborted).not.toBe(false);
+      await expect(writer.append([{ type: "text.delta", text: "x" }])).rejects.toMatchObject({ code: "store_closed" });
+      await expect(store.create({ id: "more", kind: "task" })).rejects.toMatchObject({
+        code: "store_closed",
+        message: expect.stringContaining("no space left"),
+      });
+      expect(await readAll(store.read("full"))).toEqual(stored);
+      await store.close();
 
-    execFileSync("mount", ["-o", "remount,size=64m", small as string]);
-    const again = await openSqliteStore(path);
-    await again.openWriter("full");
-    const log = await readAll(again.read("full"));
-    expect(log.slice(0, stored.length)).toEqual(stored);
-    expect(log.slice(stored.length)).toMatchObject([{ type: "final", status: "interrupted" }]);
-    await again.close();
-  });
+      execFileSync("mount", ["-o", "remount,size=64m", small as string]);
+      const again = await openSqliteStore(path);
+      await again.openWriter("full");
+      const log = await readAll(again.read("full"));
+      expect(log.slice(0, stored.length)).toEqual(stored);
+      expect(log.slice(stored.length)).toMatchObject([{ type: "final", status: "interrupted" }]);
+      await again.close();
+    },
+  );
 
   const readOnly = mountTmpfs("size=16m");
 
-  it.skipIf(readOnly === undefined)("reads from a medium that cannot be written, and says why it cannot write", async () => {
-    const path = join(readOnly as string, "skein.db");
-    const writing = await openSqliteStore(path);
-    await writing.create({ id: "old", kind: "task" });
-    const writer = await writing.openWriter("old");
-    await writer.append([{ type: "run.started", kind: "task", task: 1 }]);
-    await writing.close();
-    execFileSync("mount", ["--bind", readOnly as string, readOnly as string]);
-    mounts.unshift(readOnly as string);
-    execFileSync("mount", ["-o", "remount,bind,ro", readOnly as string]);
-    const reading = await openSqliteStore(path, { readOnly: true });
-    expect(await readAll(reading.read("old"))).toHaveLength(1);
-    await reading.close();
-    await expect(openSqliteStore(path)).rejects.toMatchObject({ name: "StoreError", code: "store_failed", message: expect.stringContaining("readOnly") });
-    await expect(openSqliteStore(join(readOnly as string, "new", "skein.db"))).rejects.toMatchObject({ code: "store_failed" });
-  });
+  it.skipIf(readOnly === undefined)(
+    "reads from a medium that cannot be written, and says why it cannot write",
+    async () => {
+      const path = join(readOnly as string, "skein.db");
+      const writing = await openSqliteStore(path);
+      await writing.create({ id: "old", kind: "task" });
+      const writer = await writing.openWriter("old");
+      await writer.append([{ type: "run.started", kind: "task", task: 1 }]);
+      await writing.close();
+      execFileSync("mount", ["--bind", readOnly as string, readOnly as string]);
+      mounts.unshift(readOnly as string);
+      execFileSync("mount", ["-o", "remount,bind,ro", readOnly as string]);
+      const reading = await openSqliteStore(path, { readOnly: true });
+      expect(await readAll(reading.read("old"))).toHaveLength(1);
+      await reading.close();
+      await expect(openSqliteStore(path)).rejects.toMatchObject({
+        name: "StoreError",
+        code: "store_failed",
+        message: expect.stringContaining("readOnly"),
+      });
+      await expect(openSqliteStore(join(readOnly as string, "new", "skein.db"))).rejects.toMatchObject({
+        code: "store_failed",
+      });
+    },
+  );
 });

@@ -9,12 +9,16 @@ interface Block extends Program {
   readonly prints: string | undefined;
 }
 
-const pages = ["README.md", "AGENTS.md", ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((path) => join("docs", path))].filter(
-  (path) => path.endsWith(".md"),
-);
+const pages = [
+  "README.md",
+  "AGENTS.md",
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((path) => join("docs", path)),
+].filter((path) => path.endsWith(".md"));
 
 const blocks: Block[] = pages.flatMap((page) => {
-  const found = readFileSync(page, "utf8").matchAll(/^```ts\n([\s\S]*?)^```\n(?:\nprints\n\n```text\n([\s\S]*?)^```)?/gm);
+  const found = readFileSync(page, "utf8").matchAll(
+    /^```ts\n([\s\S]*?)^```\n(?:\nprints\n\n```text\n([\s\S]*?)^```)?/gm,
+  );
   return [...found].map(([, code, prints], index) => ({
     name: `${page.replace(/\.md$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}-${index + 1}`,
     code: code as string,

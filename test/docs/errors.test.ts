@@ -3,12 +3,14 @@ import { ERROR_CODES } from "../../dist/errors.js";
 import { expect, it } from "vitest";
 
 const page = readFileSync("docs/errors.md", "utf8");
-const rows = [...page.matchAll(/^\| `(\w+)`( ↻)? \| (.+?) \| (.+?) \|$/gm)].map(([, code, retryable, meaning, next]) => ({
-  code: code as string,
-  retryable: retryable !== undefined,
-  meaning,
-  next: next as string,
-}));
+const rows = [...page.matchAll(/^\| `(\w+)`( ↻)? \| (.+?) \| (.+?) \|$/gm)].map(
+  ([, code, retryable, meaning, next]) => ({
+    code: code as string,
+    retryable: retryable !== undefined,
+    meaning,
+    next: next as string,
+  }),
+);
 
 it("docs/errors.md has every code of the table once, and no other", () => {
   expect(rows.map((row) => row.code).sort()).toEqual(Object.keys(ERROR_CODES).sort());

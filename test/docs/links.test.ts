@@ -2,9 +2,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 
-const pages = ["README.md", "AGENTS.md", ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((path) => join("docs", path))].filter(
-  (path) => path.endsWith(".md"),
-);
+const pages = [
+  "README.md",
+  "AGENTS.md",
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" }).map((path) => join("docs", path)),
+].filter((path) => path.endsWith(".md"));
 
 it("every link between pages leads to a file", () => {
   const broken = pages.flatMap((page) =>
@@ -30,7 +32,12 @@ it("docs/architecture.md names every folder of src/ and no other", () => {
   const page = readFileSync("docs/architecture.md", "utf8");
   const folders = readdirSync("src", { withFileTypes: true }).filter((file) => file.isDirectory());
   const named = new Set([...page.matchAll(/^\| `(\w+)\/` \|/gm)].map((match) => match[1]));
-  expect([...named].sort()).toEqual(folders.filter(({ name }) => readdirSync(join("src", name)).length > 0).map(({ name }) => name).sort());
+  expect([...named].sort()).toEqual(
+    folders
+      .filter(({ name }) => readdirSync(join("src", name)).length > 0)
+      .map(({ name }) => name)
+      .sort(),
+  );
 });
 
 it("the README has at most 150 lines", () => {

@@ -61,9 +61,14 @@ export async function runProgram(group: string, program: Program, timeoutMs = 60
   const cwd = mkdtempSync(join(tmpdir(), "skein-program-"));
   try {
     return await new Promise<ProgramResult>((settle) => {
-      const child = execFile(process.execPath, [file], { cwd, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 }, (_, stdout, stderr) => {
-        settle({ exitCode: child.exitCode ?? -1, stdout, stderr });
-      });
+      const child = execFile(
+        process.execPath,
+        [file],
+        { cwd, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 },
+        (_, stdout, stderr) => {
+          settle({ exitCode: child.exitCode ?? -1, stdout, stderr });
+        },
+      );
     });
   } finally {
     rmSync(cwd, { recursive: true, force: true });

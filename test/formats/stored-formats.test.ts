@@ -30,7 +30,9 @@ async function exportLines(store: SessionStore): Promise<string[]> {
 }
 
 it("has a fixture of every format that was ever stored", () => {
-  expect(FORMATS.map((name) => Number(name.slice("format-".length))).sort((a, b) => a - b)).toEqual(Array.from({ length: STORED_FORMAT }, (_, index) => index + 1));
+  expect(FORMATS.map((name) => Number(name.slice("format-".length))).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: STORED_FORMAT }, (_, index) => index + 1),
+  );
 });
 
 describe.each(FORMATS)("%s", (format) => {
@@ -65,8 +67,24 @@ describe.each(FORMATS)("%s", (format) => {
 
 describe("a change of an event's shape", () => {
   const upcasts = [
-    { from: 1, types: { custom: ({ data, ...rest }: { readonly type: string; readonly [field: string]: unknown }) => ({ ...rest, data: { was: data } }) } },
-    { from: 2, types: { "text.delta": (event: { readonly type: string; readonly [field: string]: unknown }) => ({ ...event, text: `${String(event["text"])}!` }) } },
+    {
+      from: 1,
+      types: {
+        custom: ({ data, ...rest }: { readonly type: string; readonly [field: string]: unknown }) => ({
+          ...rest,
+          data: { was: data },
+        }),
+      },
+    },
+    {
+      from: 2,
+      types: {
+        "text.delta": (event: { readonly type: string; readonly [field: string]: unknown }) => ({
+          ...event,
+          text: `${String(event["text"])}!`,
+        }),
+      },
+    },
   ];
 
   it("takes an event through every format since its own, and leaves the others alone", () => {
@@ -82,7 +100,10 @@ describe("a change of an event's shape", () => {
     await store.create({ id: "every-event", kind: "task" });
     const writer = await store.openWriter("every-event");
     const large = "é".repeat(2_500_000);
-    await writer.append([{ type: "run.started", kind: "task", task: 1 }, { type: "custom", name: "small", data: 1 }]);
+    await writer.append([
+      { type: "run.started", kind: "task", task: 1 },
+      { type: "custom", name: "small", data: 1 },
+    ]);
     await writer.append([{ type: "custom", name: "large", data: large }]);
     await writer.append([{ type: "text.delta", text: "as it was" }]);
     await store.close();

@@ -16,9 +16,14 @@ let folder: string;
 function run(command: string, args: readonly string[], cwd = folder): Promise<Result> {
   return new Promise((settle) => {
     const env = { ...process.env, NO_COLOR: "1", npm_config_update_notifier: "false" };
-    const child = execFile(command, args, { cwd, env, timeout: 240_000, maxBuffer: 32 * 1024 * 1024 }, (_, stdout, stderr) => {
-      settle({ exitCode: child.exitCode ?? -1, stdout, stderr });
-    });
+    const child = execFile(
+      command,
+      args,
+      { cwd, env, timeout: 240_000, maxBuffer: 32 * 1024 * 1024 },
+      (_, stdout, stderr) => {
+        settle({ exitCode: child.exitCode ?? -1, stdout, stderr });
+      },
+    );
     child.stdin?.end();
   });
 }
@@ -27,7 +32,11 @@ const skein = (...args: string[]): Promise<Result> => run("npx", ["--no-install"
 
 /** A package that is not ours, with one wrong comparison. */
 const PACKAGE: Readonly<Record<string, string>> = {
-  "package.json": JSON.stringify({ name: "ranges", version: "1.0.0", type: "module", scripts: { test: "node --test" } }, null, 2),
+  "package.json": JSON.stringify(
+    { name: "ranges", version: "1.0.0", type: "module", scripts: { test: "node --test" } },
+    null,
+    2,
+  ),
   "src/contains.js": "export function contains(range, value) {\n  return value >= range.from && value < range.to;\n}\n",
   "src/clamp.js": [
     'import { contains } from "./contains.js";',
@@ -66,8 +75,18 @@ beforeAll(async () => {
   const packed = await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], resolve("."));
   expect(packed.exitCode, packed.stderr).toBe(0);
   const tarball = readdirSync(folder).find((file) => file.endsWith(".tgz")) as string;
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "empty", version: "1.0.0", private: true, type: "module" }));
-  const install = await run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`]);
+  writeFileSync(
+    join(folder, "package.json"),
+    JSON.stringify({ name: "empty", version: "1.0.0", private: true, type: "module" }),
+  );
+  const install = await run("npm", [
+    "install",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+    `./${tarball}`,
+  ]);
   expect(install.exitCode, install.stderr).toBe(0);
   for (const [path, text] of Object.entries(PACKAGE)) {
     mkdirSync(dirname(join(folder, "pkg", path)), { recursive: true });
@@ -87,7 +106,8 @@ it("every subpath of the installed package imports", async () => {
   const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as { exports: Record<string, string> };
   const subpaths = Object.keys(exports).filter((name) => !name.endsWith(".json"));
   // The test kits need the test runner, which is the user's own.
-  for (const peer of ["vitest", "fast-check"]) symlinkSync(resolve("node_modules", peer), join(folder, "node_modules", peer));
+  for (const peer of ["vitest", "fast-check"])
+    symlinkSync(resolve("node_modules", peer), join(folder, "node_modules", peer));
   for (const subpath of subpaths) {
     const code = `const all = await import("skein${subpath.slice(1)}"); if (Object.keys(all).length === 0) throw new Error("exports nothing");`;
     const { exitCode, stderr } = await run(process.execPath, ["--input-type=module", "-e", code]);
@@ -98,9 +118,13 @@ it("every subpath of the installed package imports", async () => {
 it("`skein --help` and `skein --version` answer", async () => {
   const help = await skein("--help");
   expect(help.exitCode).toBe(0);
-  for (const command of ["run", "loop", "ls", "show", "replay", "tail", "apply", "doctor"]) expect(help.stdout).toMatch(new RegExp(`\\b${command}\\b`));
+  for (const command of ["run", "loop", "ls", "show", "replay", "tail", "apply", "doctor"])
+    expect(help.stdout).toMatch(new RegExp(`\\b${command}\\b`));
   const version = await skein("--version");
-  expect(version).toMatchObject({ exitCode: 0, stdout: `${(JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version}\n` });
+  expect(version).toMatchObject({
+    exitCode: 0,
+    stdout: `${(JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version}\n`,
+  });
 });
 
 it("wrong usage exits with 2 and says what to do", async () => {

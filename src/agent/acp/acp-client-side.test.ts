@@ -23,15 +23,28 @@ afterEach(async () => {
 
 async function open(options: Partial<AcpAgentOptions> = {}): Promise<AcpAgent> {
   const { command } = resolveAgent({ name: "scripted", agent: "scripted" });
-  agent = await openAcpAgent({ command, env: { PATH: process.env["PATH"] ?? "", HOME: folder }, cwd: folder, ...options });
+  agent = await openAcpAgent({
+    command,
+    env: { PATH: process.env["PATH"] ?? "", HOME: folder },
+    cwd: folder,
+    ...options,
+  });
   return agent;
 }
 
 /** One prompt: its events, and how it ended. */
-async function prompt(target: AcpAgent, sessionId: string, text: string, signal?: AbortSignal): Promise<{ events: BackendEventBody[]; error?: SkeinError; stopReason?: string }> {
+async function prompt(
+  target: AcpAgent,
+  sessionId: string,
+  text: string,
+  signal?: AbortSignal,
+): Promise<{ events: BackendEventBody[]; error?: SkeinError; stopReason?: string }> {
   const events: BackendEventBody[] = [];
   try {
-    const end = await target.prompt(sessionId, text, { onEvent: (event) => events.push(event), ...(signal === undefined ? {} : { signal }) });
+    const end = await target.prompt(sessionId, text, {
+      onEvent: (event) => events.push(event),
+      ...(signal === undefined ? {} : { signal }),
+    });
     return { events, stopReason: end.stopReason };
   } catch (error) {
     if (!SkeinError.is(error)) throw error;
@@ -39,7 +52,8 @@ async function prompt(target: AcpAgent, sessionId: string, text: string, signal?
   }
 }
 
-const said = (events: readonly BackendEventBody[]): string => events.map((event) => (event.type === "text.delta" ? event.text : "")).join("");
+const said = (events: readonly BackendEventBody[]): string =>
+  events.map((event) => (event.type === "text.delta" ? event.text : "")).join("");
 
 describe("an agent over ACP", () => {
   it("maps text, reasoning, tools, plans, cost and the unknown to events", async () => {
@@ -50,7 +64,14 @@ describe("an agent over ACP", () => {
     expect(first.events).toEqual([
       { type: "text.delta", text: "hello" },
       { type: "reasoning.delta", text: "hm" },
-      { type: "tool.started", toolCallId: "a", toolName: "Run it", title: "Run it", kind: "execute", args: { command: "a" } },
+      {
+        type: "tool.started",
+        toolCallId: "a",
+        toolName: "Run it",
+        title: "Run it",
+        kind: "execute",
+        args: { command: "a" },
+      },
       {
         type: "tool.ended",
         toolCallId: "a",
@@ -61,7 +82,11 @@ describe("an agent over ACP", () => {
       { type: "plan.updated", entries: [{ content: "look", priority: "high", status: "completed" }] },
       { type: "custom", name: "acp.hologram", data: { sessionUpdate: "hologram", data: { depth: 3 } } },
       { type: "usage.reported", costUsd: 0.5 },
-      { type: "custom", name: "acp.usage_update", data: { sessionUpdate: "usage_update", used: 10, size: 100, cost: { amount: 0.5, currency: "USD" } } },
+      {
+        type: "custom",
+        name: "acp.usage_update",
+        data: { sessionUpdate: "usage_update", used: 10, size: 100, cost: { amount: 0.5, currency: "USD" } },
+      },
       { type: "custom", name: "agent.turn_meta", data: { word: "best" } },
     ]);
     const second = await prompt(target, sessionId, "cost 0.75");
@@ -70,7 +95,11 @@ describe("an agent over ACP", () => {
 
   it("answers a permission by policy, with both events, and an unknown request with -32601", async () => {
     const target = await open();
-    const { events } = await prompt(target, await target.newSession(), "permission delete it\nask fs/read_text_file\nask no/such");
+    const { events } = await prompt(
+      target,
+      await target.newSession(),
+      "permission delete it\nask fs/read_text_file\nask no/such",
+    );
     expect(events.slice(0, 2)).toEqual([
       expect.objectContaining({ type: "permission.requested", requestId: "permission-1", title: "delete it" }),
       { type: "permission.answered", requestId: "permission-1", optionId: "yes", by: "policy:allow" },
@@ -121,15 +150,23 @@ describe("an agent over ACP", () => {
   it("records a stop reason, and fails on a refusal", async () => {
     const target = await open();
     const sessionId = await target.newSession();
-    expect((await prompt(target, sessionId, "stop max_tokens")).events).toEqual([{ type: "custom", name: "stop_reason", data: { stopReason: "max_tokens" } }]);
+    expect((await prompt(target, sessionId, "stop max_tokens")).events).toEqual([
+      { type: "custom", name: "stop_reason", data: { stopReason: "max_tokens" } },
+    ]);
     expect((await prompt(target, sessionId, "stop refusal")).error?.code).toBe("agent_refused");
-    expect((await prompt(target, sessionId, "fail on purpose")).error).toMatchObject({ code: "agent_failed", message: expect.stringContaining("on purpose") as string });
+    expect((await prompt(target, sessionId, "fail on purpose")).error).toMatchObject({
+      code: "agent_failed",
+      message: expect.stringContaining("on purpose") as string,
+    });
   });
 
   it("tells an agent that died, with its code and its last words", async () => {
     const target = await open();
     const { error, events } = await prompt(target, await target.newSession(), "say one\ndie 3");
-    expect(error).toMatchObject({ code: "agent_exited", message: expect.stringContaining("code 3. Its last words: the agent dies") as string });
+    expect(error).toMatchObject({
+      code: "agent_exited",
+      message: expect.stringContaining("code 3. Its last words: the agent dies") as string,
+    });
     expect(said(events)).toBe("one");
     expect(target.hasEnded).toBe(true);
   });
@@ -167,6 +204,8 @@ describe("an agent over ACP", () => {
   it("says that a program is not there, or is no ACP agent", async () => {
     await expect(open({ command: ["no-such-agent"] })).rejects.toMatchObject({ code: "agent_not_found" });
     await expect(open({ command: ["true"] })).rejects.toMatchObject({ code: "agent_exited" });
-    await expect(open({ command: ["cat", "/dev/zero"], limits: { lineBytes: 100_000 } })).rejects.toMatchObject({ code: "agent_garbage" });
+    await expect(open({ command: ["cat", "/dev/zero"], limits: { lineBytes: 100_000 } })).rejects.toMatchObject({
+      code: "agent_garbage",
+    });
   });
 });

@@ -82,12 +82,18 @@ export class AcpAgent {
     const load = this.info.agentCapabilities?.loadSession === true;
     const resume = this.#can("resume");
     if (!load && !resume) {
-      throw new BackendError("agent_cannot_load", "The agent offers neither session/load nor session/resume, so an earlier conversation cannot be gone on with in a new process.");
+      throw new BackendError(
+        "agent_cannot_load",
+        "The agent offers neither session/load nor session/resume, so an earlier conversation cannot be gone on with in a new process.",
+      );
     }
     const method = resume ? "session/resume" : "session/load";
     this.#connection.replaying = { sessionId, cost: this.#cost(sessionId) };
     try {
-      const response = await this.#connection.request("load the conversation", method, { sessionId, ...this.#sessionParams() });
+      const response = await this.#connection.request("load the conversation", method, {
+        sessionId,
+        ...this.#sessionParams(),
+      });
       await this.#configure(sessionId, response ?? {});
     } catch (error) {
       throw isSessionNotFound((error as Error).cause) ? conversationGone(sessionId, error) : error;
@@ -101,7 +107,11 @@ export class AcpAgent {
     let cursor: string | undefined;
     for (let page = 0; page < 100; page++) {
       const params = { cwd: this.#options.cwd, ...(cursor === undefined ? {} : { cursor }) };
-      const response: acp.ListSessionsResponse = await this.#connection.request("list its conversations", "session/list", params);
+      const response: acp.ListSessionsResponse = await this.#connection.request(
+        "list its conversations",
+        "session/list",
+        params,
+      );
       if (response.sessions.some((session) => session.sessionId === sessionId)) return true;
       if (typeof response.nextCursor !== "string") return false;
       cursor = response.nextCursor;
@@ -111,7 +121,8 @@ export class AcpAgent {
 
   /** Ends a conversation that nobody will come back to; an agent that cannot is left alone. */
   async closeSession(sessionId: string): Promise<void> {
-    if (this.#can("close")) await this.#connection.request("close the conversation", "session/close", { sessionId }).catch(() => {});
+    if (this.#can("close"))
+      await this.#connection.request("close the conversation", "session/close", { sessionId }).catch(() => {});
     this.#costs.delete(sessionId);
   }
 
@@ -122,7 +133,8 @@ export class AcpAgent {
    */
   async prompt(sessionId: string, text: string, options: AcpPromptOptions): Promise<AcpTurnEnd> {
     throwIfAborted(options.signal);
-    if (this.#connection.turn !== undefined) throw new BackendError("agent_failed", "The agent is in the middle of a turn; wait for it to end.");
+    if (this.#connection.turn !== undefined)
+      throw new BackendError("agent_failed", "The agent is in the middle of a turn; wait for it to end.");
     const mapper = new AcpTurnMapper(options.onEvent, this.#cost(sessionId));
     this.#connection.turn = { sessionId, mapper, emit: options.onEvent };
     let killTimer: NodeJS.Timeout | undefined;
@@ -132,10 +144,18 @@ export class AcpAgent {
       killTimer = setTimeout(() => this.#connection.process.signal("SIGKILL"), this.#connection.limits.cancelMs);
     });
     try {
-      const response = await this.#connection.request("take the prompt", "session/prompt", { sessionId, prompt: [{ type: "text", text }] });
+      const response = await this.#connection.request("take the prompt", "session/prompt", {
+        sessionId,
+        prompt: [{ type: "text", text }],
+      });
       mapper.answer(response);
-      if (options.signal?.aborted || response.stopReason === "cancelled") throw new AbortError("The turn was cancelled.");
-      if (response.stopReason === "refusal") throw new BackendError("agent_refused", "The agent refused to go on with this prompt; put it in another way, or ask another agent.");
+      if (options.signal?.aborted || response.stopReason === "cancelled")
+        throw new AbortError("The turn was cancelled.");
+      if (response.stopReason === "refusal")
+        throw new BackendError(
+          "agent_refused",
+          "The agent refused to go on with this prompt; put it in another way, or ask another agent.",
+        );
       return { stopReason: response.stopReason };
     } catch (error) {
       if (options.signal?.aborted) throw new AbortError("The turn was cancelled.", { cause: error });
@@ -188,14 +208,21 @@ export class AcpAgent {
   /** The profile's model and mode, set by the agent's own means. */
   async #configure(sessionId: string, settings: SessionSettings): Promise<void> {
     const { model, mode } = this.#options;
-    if (mode !== undefined) await this.#connection.request(`switch to the mode "${mode}"`, "session/set_mode", { sessionId, modeId: mode });
+    if (mode !== undefined)
+      await this.#connection.request(`switch to the mode "${mode}"`, "session/set_mode", { sessionId, modeId: mode });
     if (model === undefined) return;
-    const option = settings.configOptions?.find((candidate) => candidate.category === "model" || candidate.id === "model");
+    const option = settings.configOptions?.find(
+      (candidate) => candidate.category === "model" || candidate.id === "model",
+    );
     if (option === undefined) {
       this.#options.onStray?.("agent.model_ignored", { model, reason: "The agent offers no choice of model." });
       return;
     }
-    await this.#connection.request(`switch to the model "${model}"`, "session/set_config_option", { sessionId, configId: option.id, value: model });
+    await this.#connection.request(`switch to the model "${model}"`, "session/set_config_option", {
+      sessionId,
+      configId: option.id,
+      value: model,
+    });
   }
 }
 

@@ -59,7 +59,12 @@ export class AcpConnection {
     this.process = options.process ?? new AcpProcess(options);
     const { silenceMs } = this.limits;
     this.#watch = new SilenceWatch(silenceMs, () => {
-      this.#fail(new BackendError("agent_silent", `The agent gave no sign of life for ${silenceMs / 1000} seconds and was ended; try again, or allow it more time (metadata.silenceMs of the profile).`));
+      this.#fail(
+        new BackendError(
+          "agent_silent",
+          `The agent gave no sign of life for ${silenceMs / 1000} seconds and was ended; try again, or allow it more time (metadata.silenceMs of the profile).`,
+        ),
+      );
     });
     this.#connection = this.#connect();
   }
@@ -121,9 +126,17 @@ export class AcpConnection {
         onGarbage: (line) => {
           this.#stray("agent.garbage", { line: line.slice(0, 200) });
           if (++this.#garbage <= garbageLines) return;
-          this.#fail(new BackendError("agent_garbage", `The agent wrote ${this.#garbage} lines that are not ACP to its stdout, the last one: ${line.slice(0, 200)}. Is this the command that starts its ACP mode?`));
+          this.#fail(
+            new BackendError(
+              "agent_garbage",
+              `The agent wrote ${this.#garbage} lines that are not ACP to its stdout, the last one: ${line.slice(0, 200)}. Is this the command that starts its ACP mode?`,
+            ),
+          );
         },
-        onTooLong: () => this.#fail(new BackendError("agent_garbage", `The agent wrote a line of more than ${lineBytes} bytes to its stdout.`)),
+        onTooLong: () =>
+          this.#fail(
+            new BackendError("agent_garbage", `The agent wrote a line of more than ${lineBytes} bytes to its stdout.`),
+          ),
       },
       lineBytes,
     );
@@ -131,7 +144,12 @@ export class AcpConnection {
       .client({ name: "skein" })
       .onRequest("session/request_permission", ({ params }) => {
         const emit = this.turn?.emit ?? (() => {});
-        return answerPermission(params, this.#options.permissions ?? "allow", `permission-${++this.#permissions}`, emit);
+        return answerPermission(
+          params,
+          this.#options.permissions ?? "allow",
+          `permission-${++this.#permissions}`,
+          emit,
+        );
       })
       .onNotification("*", ({ params }) => this.#stray("acp.notification", (params ?? null) as JsonValue))
       .connect(stream);

@@ -105,6 +105,7 @@ function parseMessage(text: string): acp.AnyMessage | undefined {
 function toUpdate(message: acp.AnyMessage): { sessionId: string; update: Record<string, unknown> } | undefined {
   if (!("method" in message) || message.method !== "session/update" || "id" in message) return undefined;
   const params = message.params as { sessionId?: unknown; update?: unknown } | undefined;
-  if (typeof params?.sessionId !== "string" || typeof params.update !== "object" || params.update === null) return undefined;
+  if (typeof params?.sessionId !== "string" || typeof params.update !== "object" || params.update === null)
+    return undefined;
   return { sessionId: params.sessionId, update: params.update as Record<string, unknown> };
 }

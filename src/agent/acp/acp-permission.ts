@@ -22,6 +22,13 @@ export function answerPermission(
   });
   const wanted = policy === "allow" ? "allow_" : "reject_";
   const chosen = options.find((option) => option.kind?.startsWith(wanted) === true);
-  emit({ type: "permission.answered", requestId, ...(chosen === undefined ? {} : { optionId: chosen.optionId }), by: `policy:${policy}` });
-  return { outcome: chosen === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId: chosen.optionId } };
+  emit({
+    type: "permission.answered",
+    requestId,
+    ...(chosen === undefined ? {} : { optionId: chosen.optionId }),
+    by: `policy:${policy}`,
+  });
+  return {
+    outcome: chosen === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId: chosen.optionId },
+  };
 }

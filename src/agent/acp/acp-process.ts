@@ -50,9 +50,21 @@ export class AcpProcess {
       this.#child.once("error", (cause: NodeJS.ErrnoException) => {
         if (this.#child.pid !== undefined) return;
         if (cause.code === "ENOENT" || cause.code === "EACCES") {
-          finish(new BackendError("agent_not_found", `The agent's program "${program}" cannot be started here (${cause.code}); install it where the box can see it, or name another agent.`, { cause }));
+          finish(
+            new BackendError(
+              "agent_not_found",
+              `The agent's program "${program}" cannot be started here (${cause.code}); install it where the box can see it, or name another agent.`,
+              { cause },
+            ),
+          );
         } else {
-          finish(new BackendError("agent_failed", `The agent's program "${program}" could not be started: ${cause.message}.`, { cause }));
+          finish(
+            new BackendError(
+              "agent_failed",
+              `The agent's program "${program}" could not be started: ${cause.message}.`,
+              { cause },
+            ),
+          );
         }
       });
       this.#child.once("exit", (code, signal) => {
@@ -75,7 +87,8 @@ export class AcpProcess {
 
   /** Sends a signal to the agent and the children in its group. Tools that made sessions of their own die with the box. */
   signal(signal: NodeJS.Signals): void {
-    if (this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) killGroup(this.#child.pid, signal);
+    if (this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null)
+      killGroup(this.#child.pid, signal);
   }
 
   async kill(): Promise<void> {
@@ -86,6 +99,9 @@ export class AcpProcess {
   #exitError(program: string, code: number | null, signal: NodeJS.Signals | null): BackendError {
     const how = code === null ? `was killed by ${signal ?? "a signal"}` : `exited with code ${code}`;
     const words = this.#stderr.trim();
-    return new BackendError("agent_exited", `The agent "${program}" ${how}.${words === "" ? "" : ` Its last words: ${words}`}`);
+    return new BackendError(
+      "agent_exited",
+      `The agent "${program}" ${how}.${words === "" ? "" : ` Its last words: ${words}`}`,
+    );
   }
 }

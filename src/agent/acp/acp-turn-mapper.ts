@@ -9,7 +9,18 @@ interface OpenTool {
   readonly fields: Fields;
 }
 
-const KINDS: ReadonlySet<string> = new Set(["read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other"]);
+const KINDS: ReadonlySet<string> = new Set([
+  "read",
+  "edit",
+  "delete",
+  "move",
+  "search",
+  "execute",
+  "think",
+  "fetch",
+  "switch_mode",
+  "other",
+]);
 const PLAN_STATUS: ReadonlySet<string> = new Set(["pending", "in_progress", "completed"]);
 const PRIORITIES: ReadonlySet<string> = new Set(["high", "medium", "low"]);
 
@@ -60,7 +71,8 @@ export class AcpTurnMapper {
       this.#emit({ type: "custom", name: "stop_reason", data: { stopReason: toJson(stopReason) } });
     }
     const meta = response["_meta"];
-    if (meta !== undefined && meta !== null) this.#emit({ type: "custom", name: "agent.turn_meta", data: toJson(meta) });
+    if (meta !== undefined && meta !== null)
+      this.#emit({ type: "custom", name: "agent.turn_meta", data: toJson(meta) });
   }
 
   /** Nothing more will come: a tool that never ended was interrupted. */
@@ -101,7 +113,8 @@ export class AcpTurnMapper {
       if (value !== undefined && value !== null) tool.fields[key] = value;
     }
     const status = update["status"];
-    if (status === "completed" || status === "failed" || status === "cancelled") this.#endTool(toolCallId, tool, status);
+    if (status === "completed" || status === "failed" || status === "cancelled")
+      this.#endTool(toolCallId, tool, status);
   }
 
   #endTool(toolCallId: string, tool: OpenTool, status: ToolStatus): void {
@@ -113,7 +126,8 @@ export class AcpTurnMapper {
     if (fields["rawOutput"] !== undefined) result["output"] = toJson(fields["rawOutput"]);
     if (fields["locations"] !== undefined) result["locations"] = toJson(fields["locations"]);
     // The input often comes after the start, once the model has written it.
-    if (fields["rawInput"] !== undefined && fields["startedWithArgs"] !== true) result["args"] = toJson(fields["rawInput"]);
+    if (fields["rawInput"] !== undefined && fields["startedWithArgs"] !== true)
+      result["args"] = toJson(fields["rawInput"]);
     if (typeof fields["title"] === "string" && fields["title"] !== tool.toolName) result["title"] = fields["title"];
     this.#emit({
       type: "tool.ended",
@@ -129,11 +143,14 @@ export class AcpTurnMapper {
     const entries: PlanEntry[] = [];
     for (const entry of update["entries"] as Fields[]) {
       const { content, status, priority } = entry ?? {};
-      if (typeof content !== "string" || typeof status !== "string" || !PLAN_STATUS.has(status)) return this.#custom(update);
+      if (typeof content !== "string" || typeof status !== "string" || !PLAN_STATUS.has(status))
+        return this.#custom(update);
       entries.push({
         content,
         status: status as PlanEntry["status"],
-        ...(typeof priority === "string" && PRIORITIES.has(priority) ? { priority: priority as NonNullable<PlanEntry["priority"]> } : {}),
+        ...(typeof priority === "string" && PRIORITIES.has(priority)
+          ? { priority: priority as NonNullable<PlanEntry["priority"]> }
+          : {}),
       });
     }
     this.#emit({ type: "plan.updated", entries });
@@ -156,7 +173,8 @@ export class AcpTurnMapper {
   #promptUsage(value: unknown): void {
     if (typeof value !== "object" || value === null) return;
     const source = value as Fields;
-    const read = (name: string): number | undefined => (typeof source[name] === "number" && source[name] >= 0 ? source[name] : undefined);
+    const read = (name: string): number | undefined =>
+      typeof source[name] === "number" && source[name] >= 0 ? source[name] : undefined;
     const inputTokens = read("inputTokens");
     const outputTokens = read("outputTokens");
     const cachedTokens = read("cachedReadTokens");

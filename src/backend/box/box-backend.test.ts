@@ -25,7 +25,9 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function toContext(options: { resumeToken?: string; history?: readonly StoredEvent[]; signal?: AbortSignal } = {}): BackendContext {
+function toContext(
+  options: { resumeToken?: string; history?: readonly StoredEvent[]; signal?: AbortSignal } = {},
+): BackendContext {
   return {
     signal: options.signal ?? new AbortController().signal,
     sessionId: session.id,
@@ -43,11 +45,17 @@ function toHistory(prompt: string, events: readonly (EventBody | BoxEvent)[]): S
   return bodies.map((body, index) => ({ ...body, seq: index + 1, at: 0, sessionId: session.id, runId: "run_1" }));
 }
 
-const events = (iterable: AsyncIterable<EventBody | BoxEvent>): Promise<BoxEvent[]> => collect(iterable as AsyncIterable<BoxEvent>);
+const events = (iterable: AsyncIterable<EventBody | BoxEvent>): Promise<BoxEvent[]> =>
+  collect(iterable as AsyncIterable<BoxEvent>);
 
 describe("a backend over boxes", () => {
   it("runs one prompt in a box of its own, and deletes it", async () => {
-    const backend = createBoxBackend({ client, profile, files: [{ path: "a.txt", data: "one\n" }], labels: { mine: "yes" } });
+    const backend = createBoxBackend({
+      client,
+      profile,
+      files: [{ path: "a.txt", data: "one\n" }],
+      labels: { mine: "yes" },
+    });
     const { resumeToken } = (await backend.start?.({ prompt: "" }, toContext())) ?? {};
     const [box] = await client.list({ mine: "yes", "skein.session": session.id });
     expect(resumeToken?.startsWith(`${box?.id}/turn_`)).toBe(true);
@@ -63,11 +71,14 @@ describe("a backend over boxes", () => {
   it("fails as the agent does, and cancels on abort", async () => {
     const backend = createBoxBackend({ client, profile });
     await backend.start?.({ prompt: "" }, toContext());
-    await expect(events(backend.stream({ prompt: "die 3" }, toContext()))).rejects.toMatchObject({ code: "agent_exited" });
+    await expect(events(backend.stream({ prompt: "die 3" }, toContext()))).rejects.toMatchObject({
+      code: "agent_exited",
+    });
     await backend.stop?.(session, "failed");
     await backend.start?.({ prompt: "" }, toContext());
     const controller = new AbortController();
-    const turn = backend.stream({ prompt: "say one\nwait" }, toContext({ signal: controller.signal }))[Symbol.asyncIterator]();
+    const stream = backend.stream({ prompt: "say one\nwait" }, toContext({ signal: controller.signal }));
+    const turn = stream[Symbol.asyncIterator]();
     await take(turn as AsyncIterator<BoxEvent>, 1);
     controller.abort();
     await expect(turn.next()).rejects.toMatchObject({ name: "AbortError" });
@@ -76,7 +87,10 @@ describe("a backend over boxes", () => {
 
   it("leaves a box that was given to it alone, and goes on with its conversation", async () => {
     const box = await client.create({ profile });
-    for (const [prompt, said] of [["remember one", ""], ["recall", "one"]] as const) {
+    for (const [prompt, said] of [
+      ["remember one", ""],
+      ["recall", "one"],
+    ] as const) {
       const backend = createBoxBackend({ box });
       await backend.start?.({ prompt }, toContext());
       expect(textIn(await events(backend.stream({ prompt }, toContext())))).toBe(said);

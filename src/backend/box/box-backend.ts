@@ -60,7 +60,11 @@ class BoxBackend implements Backend {
     return this.#begin({ box: await this.#open(context), turnId: createId("turn"), isResumed: false }, context);
   }
 
-  async resume(_session: Session, _input: BackendInput, context: BackendContext): Promise<{ readonly resumeToken?: string }> {
+  async resume(
+    _session: Session,
+    _input: BackendInput,
+    context: BackendContext,
+  ): Promise<{ readonly resumeToken?: string }> {
     const [boxId = "", turnId = createId("turn")] = (context.resumeToken ?? "").split("/");
     const box = "client" in this.#options ? await this.#options.client.attach?.(boxId) : this.#options.box;
     if (box?.id === boxId) return this.#begin({ box, turnId, isResumed: true }, context);
@@ -69,7 +73,8 @@ class BoxBackend implements Backend {
 
   async *stream(input: BackendInput, context: BackendContext): AsyncGenerator<BoxEvent, void, undefined> {
     const running = this.#running.get(context.sessionId);
-    if (running === undefined) throw new SandboxError("box_gone", "The run has no box; it was stopped before it streamed.");
+    if (running === undefined)
+      throw new SandboxError("box_gone", "The run has no box; it was stopped before it streamed.");
     const { box, turnId, isResumed } = running;
     const { signal, sessionId } = context;
     if (isResumed) {
@@ -77,7 +82,10 @@ class BoxBackend implements Backend {
       // Another prompt is another turn of the same conversation.
       if (!stored.isSamePrompt) return yield* this.#prompt(running, input, context, createId("turn"));
       try {
-        yield* stored.withoutStored(box.resumeTurn?.(turnId, { after: stored.after, signal }) ?? box.streamPrompt(input.prompt, { sessionId, turnId, signal }));
+        yield* stored.withoutStored(
+          box.resumeTurn?.(turnId, { after: stored.after, signal }) ??
+            box.streamPrompt(input.prompt, { sessionId, turnId, signal }),
+        );
         return;
       } catch (error) {
         // The prompt was never sent, so it is sent now; had it been sent all the same, its id would make it the same turn.
@@ -99,7 +107,12 @@ class BoxBackend implements Backend {
     }
   }
 
-  async *#prompt(running: RunningBox, input: BackendInput, { signal, sessionId }: BackendContext, turnId: string): AsyncGenerator<BoxEvent, void, undefined> {
+  async *#prompt(
+    running: RunningBox,
+    input: BackendInput,
+    { signal, sessionId }: BackendContext,
+    turnId: string,
+  ): AsyncGenerator<BoxEvent, void, undefined> {
     this.#running.set(sessionId, { ...running, turnId });
     yield* running.box.streamPrompt(promptOf(input), { sessionId, turnId, signal });
   }

@@ -18,7 +18,11 @@ export function promptOf(input: BackendInput): string {
 }
 
 /** Looks through a session's history for the events of one turn. */
-export async function findStoredTurn(history: AsyncIterable<StoredEvent>, turnId: string, prompt: string): Promise<StoredTurn> {
+export async function findStoredTurn(
+  history: AsyncIterable<StoredEvent>,
+  turnId: string,
+  prompt: string,
+): Promise<StoredTurn> {
   let task: JsonValue | undefined;
   let last: StoredEvent["turn"];
   let isDone = false;

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { BackendContext } from "../backend.ts";
 import { createIterableBackend } from "./iterable-backend.ts";
 
-const context: BackendContext = { signal: new AbortController().signal, sessionId: "s", runId: "r", async *history() {} };
+const context: BackendContext = {
+  signal: new AbortController().signal,
+  sessionId: "s",
+  runId: "r",
+  async *history() {},
+};
 
 describe("a backend of any iterable", () => {
   it("yields what the source yields, with the input and the context at hand", async () => {

@@ -6,7 +6,10 @@ import type { Backend, BackendContext, BackendInput } from "../backend.ts";
  *
  * @stable
  */
-export type EventSource = (input: BackendInput, context: BackendContext) => AsyncIterable<EventBody | BoxEvent> | Iterable<EventBody | BoxEvent>;
+export type EventSource = (
+  input: BackendInput,
+  context: BackendContext,
+) => AsyncIterable<EventBody | BoxEvent> | Iterable<EventBody | BoxEvent>;
 
 /**
  * A backend of any async iterable. It has nothing to start or stop; a generator's `finally` is its clean-up, and the context's signal says

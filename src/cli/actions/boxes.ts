@@ -39,7 +39,11 @@ export async function removeBoxes(line: CommandLine, ids: readonly string[], opt
   const client = await runtime.openSandbox();
   const known = new Set((await client.list()).map(({ id }) => id));
   const unknown = ids.find((id) => !known.has(id));
-  if (unknown !== undefined) throw new ValidationError("invalid_option", `There is no box "${unknown}"; \`skein boxes ls\` lists those that there are. Nothing was deleted.`);
+  if (unknown !== undefined)
+    throw new ValidationError(
+      "invalid_option",
+      `There is no box "${unknown}"; \`skein boxes ls\` lists those that there are. Nothing was deleted.`,
+    );
   await mapWithConcurrency(ids, DELETIONS, async (id) => (await client.attach(id))?.delete());
   line.terminal.print(`Deleted ${countBoxes(ids.length)}.`);
 }
@@ -48,7 +52,11 @@ export async function pruneBoxes(line: CommandLine, options: CommonOptions): Pro
   // Every command deletes what dead owners left as it opens the data; this one says what is still there.
   await using runtime = await openData(line, options, { need: "read" });
   const left = (await runtime.hasBoxes()) ? await (await runtime.openSandbox()).list() : [];
-  line.terminal.print(left.length === 0 ? "No boxes are left." : `${countBoxes(left.length)} left, with an owner or a claim that is not over; \`skein boxes rm\` deletes them all the same.`);
+  line.terminal.print(
+    left.length === 0
+      ? "No boxes are left."
+      : `${countBoxes(left.length)} left, with an owner or a claim that is not over; \`skein boxes rm\` deletes them all the same.`,
+  );
 }
 
 function countBoxes(count: number): string {

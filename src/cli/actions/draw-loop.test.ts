@@ -46,7 +46,10 @@ it("draws a stored loop into a new file, and never over one that is there", asyn
   const picture = await readFile(join(cwd, "lineage.svg"), "utf8");
   expect(picture).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
   expect(picture.match(/>fork \(memory\) · /g)).toHaveLength(2);
-  await expect(drawLoop(line, store, loop, "lineage.svg")).rejects.toMatchObject({ code: "invalid_option", message: expect.stringContaining("exists already") as string });
+  await expect(drawLoop(line, store, loop, "lineage.svg")).rejects.toMatchObject({
+    code: "invalid_option",
+    message: expect.stringContaining("exists already") as string,
+  });
   await expect(drawLoop(line, store, loop, "no/such/folder.svg")).rejects.toMatchObject({ code: "path_not_found" });
 });
 
@@ -57,5 +60,8 @@ it("writes to standard output for -", async () => {
 
 it("refuses a session that is no loop", async () => {
   const attempt = (await store.get("loop_beam.0")) as Session;
-  await expect(drawLoop(line, store, attempt, "x.svg")).rejects.toMatchObject({ code: "invalid_option", message: expect.stringContaining("single run") as string });
+  await expect(drawLoop(line, store, attempt, "x.svg")).rejects.toMatchObject({
+    code: "invalid_option",
+    message: expect.stringContaining("single run") as string,
+  });
 });

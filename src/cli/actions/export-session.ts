@@ -11,7 +11,12 @@ import { formatCount } from "../render/format-figures.ts";
 /** Lines are written together, so many characters at once. */
 const WRITE_CHARACTERS = 256 * 1024;
 
-export async function writeSessionFile(line: CommandLine, wanted: string, file: string | undefined, options: CommonOptions): Promise<void> {
+export async function writeSessionFile(
+  line: CommandLine,
+  wanted: string,
+  file: string | undefined,
+  options: CommonOptions,
+): Promise<void> {
   const { terminal } = line;
   await using runtime = await openData(line, options, { need: "read" });
   const session = await findSession(runtime.store, wanted);
@@ -21,7 +26,8 @@ export async function writeSessionFile(line: CommandLine, wanted: string, file: 
     return;
   }
   const path = resolve(line.cwd, file);
-  if (await exists(path)) throw new ValidationError("invalid_option", `${path} exists already; name another file, or remove it.`);
+  if (await exists(path))
+    throw new ValidationError("invalid_option", `${path} exists already; name another file, or remove it.`);
   await writeWhole(path, text);
   terminal.print(`${session.id}: ${formatCount(session.lastSeq, "event")} in ${path}`);
 }
@@ -44,7 +50,11 @@ async function* joinLines(lines: AsyncIterable<string>): AsyncGenerator<string> 
 async function writeWhole(path: string, text: AsyncIterable<string>): Promise<void> {
   const part = `${path}.part-${process.pid}`;
   const handle = await open(part, "wx").catch((cause: NodeJS.ErrnoException) => {
-    throw new ValidationError("path_not_found", `The file ${path} could not be made: ${cause.message}. Name one in a folder that exists and can be written.`, { cause });
+    throw new ValidationError(
+      "path_not_found",
+      `The file ${path} could not be made: ${cause.message}. Name one in a folder that exists and can be written.`,
+      { cause },
+    );
   });
   try {
     for await (const piece of text) await handle.writeFile(piece);

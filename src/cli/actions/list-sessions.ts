@@ -21,14 +21,20 @@ export async function listSessions(line: CommandLine, options: LsOptions): Promi
     ...(all === true ? {} : { parentId: null }),
     limit: limit + 1,
   });
-  const sessions = await Promise.all(found.slice(0, limit).map(async (session) => ({ session, title: await readSessionTitle(runtime.store, session) })));
+  const sessions = await Promise.all(
+    found.slice(0, limit).map(async (session) => ({ session, title: await readSessionTitle(runtime.store, session) })),
+  );
   if (options.json === true) {
     terminal.printJson(sessions.map(({ session, title }) => ({ ...session, title })));
     return;
   }
   if (sessions.length === 0) {
     const narrowed = status !== undefined || kind !== undefined;
-    terminal.print(narrowed ? "No session fits; `skein ls` lists all." : `No sessions in ${runtime.directory} yet. Start one: skein loop <folder>`);
+    terminal.print(
+      narrowed
+        ? "No session fits; `skein ls` lists all."
+        : `No sessions in ${runtime.directory} yet. Start one: skein loop <folder>`,
+    );
     return;
   }
   terminal.print(...renderSessionTable(sessions, terminal.style, { width: terminal.columns(), now: line.now() }));

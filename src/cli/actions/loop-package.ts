@@ -43,7 +43,12 @@ interface Resume {
 const DEFAULT_FANOUT_ROUNDS = 2;
 const MOST_AT_A_TIME = 4;
 
-export async function loopPackage(line: CommandLine, taskText: string, options: LoopOptions, resume?: Resume): Promise<void> {
+export async function loopPackage(
+  line: CommandLine,
+  taskText: string,
+  options: LoopOptions,
+  resume?: Resume,
+): Promise<void> {
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
@@ -57,7 +62,8 @@ export async function loopPackage(line: CommandLine, taskText: string, options: 
     prompt: task.prompt,
     title: task.title,
     command: toCommandLabel({ task: taskText, cwd: line.cwd, options }),
-    files: task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] }),
+    files:
+      task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] }),
     ...(task.workspace === undefined ? {} : { workspace: task.workspace }),
     check,
     profile,
@@ -80,7 +86,11 @@ export async function loopPackage(line: CommandLine, taskText: string, options: 
 }
 
 /** Goes on with a loop that stopped, as it was asked for. */
-export async function resumeLoop(line: CommandLine, wanted: string, { onLostBox, env, ...common }: ResumeOptions): Promise<void> {
+export async function resumeLoop(
+  line: CommandLine,
+  wanted: string,
+  { onLostBox, env, ...common }: ResumeOptions,
+): Promise<void> {
   let session: Session;
   {
     await using runtime = await openData(line, common, { need: "write" });
@@ -89,7 +99,12 @@ export async function resumeLoop(line: CommandLine, wanted: string, { onLostBox,
   const { task, cwd, options } = readCommandLabel<LoopOptions>(session);
   const named = new Set(env.map((entry) => entry.split("=", 1)[0]));
   const variables = [...options.env.filter((name) => !named.has(name)), ...env];
-  await loopPackage({ ...line, cwd }, task, { ...options, ...absoluteData(line, common), env: variables }, { sessionId: session.id, onLostBox });
+  await loopPackage(
+    { ...line, cwd },
+    task,
+    { ...options, ...absoluteData(line, common), env: variables },
+    { sessionId: session.id, onLostBox },
+  );
 }
 
 /** The data directory is named from where the command was given, the loop's folder from where the loop was. */
@@ -99,10 +114,16 @@ function absoluteData(line: CommandLine, common: CommonOptions): CommonOptions {
 
 function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): DriverChoice {
   if (driver === "refine" && k !== undefined) {
-    throw new ValidationError("invalid_option", "--k goes with --driver best-of-k or fanout; refine makes one attempt after the other, at most --max-iterations.");
+    throw new ValidationError(
+      "invalid_option",
+      "--k goes with --driver best-of-k or fanout; refine makes one attempt after the other, at most --max-iterations.",
+    );
   }
   if (driver === "best-of-k" && (fork === true || continues === true)) {
-    throw new ValidationError("invalid_option", `best-of-k makes independent attempts that share nothing, so --${fork === true ? "fork" : "continue"} does not go with it; use --driver fanout.`);
+    throw new ValidationError(
+      "invalid_option",
+      `best-of-k makes independent attempts that share nothing, so --${fork === true ? "fork" : "continue"} does not go with it; use --driver fanout.`,
+    );
   }
   return { name: driver, k: k ?? DEFAULT_K, continues: continues === true, forks: fork === true };
 }
@@ -114,11 +135,15 @@ function defaultIterations({ name, k, forks }: DriverChoice): number {
 
 async function chooseCheck({ workspace }: ResolvedTask, { check }: LoopOptions): Promise<string | readonly string[]> {
   if (check !== undefined) {
-    if (check.trim() === "") throw new ValidationError("invalid_option", "--check is empty; leave it out for npm test.");
+    if (check.trim() === "")
+      throw new ValidationError("invalid_option", "--check is empty; leave it out for npm test.");
     return check;
   }
   if (workspace === undefined) {
-    throw new ValidationError("no_tests", "There is nothing to check an attempt by: name the folder of a package with --workspace, or a command with --check.");
+    throw new ValidationError(
+      "no_tests",
+      "There is nothing to check an attempt by: name the folder of a package with --workspace, or a command with --check.",
+    );
   }
   return readPackageCheck(workspace);
 }

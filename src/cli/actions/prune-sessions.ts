@@ -22,7 +22,10 @@ export async function pruneSessions(line: CommandLine, options: PruneOptions): P
     ...(label === undefined ? {} : { label }),
   };
   if (Object.keys(filter).length === 0) {
-    throw new ValidationError("invalid_option", "Say which sessions: --older-than, --status, --kind or --label; `--older-than 0s` means all of them.");
+    throw new ValidationError(
+      "invalid_option",
+      "Say which sessions: --older-than, --status, --kind or --label; `--older-than 0s` means all of them.",
+    );
   }
   const { terminal } = line;
   await using runtime = await openData(line, options, { need: dryRun ? "read" : "write" });
@@ -31,7 +34,8 @@ export async function pruneSessions(line: CommandLine, options: PruneOptions): P
     terminal.printJson(report);
     return;
   }
-  for (const { id, events } of report.sessions) terminal.print(`${id}  ${terminal.style.dim(formatCount(events, "event"))}`);
+  for (const { id, events } of report.sessions)
+    terminal.print(`${id}  ${terminal.style.dim(formatCount(events, "event"))}`);
   for (const { id, reason } of report.kept) terminal.print(terminal.style.dim(`${id} stays: ${toPlainLine(reason)}`));
   const sum = `${formatCount(report.sessions.length, "session")}, ${formatCount(report.events, "event")}`;
   terminal.print(dryRun ? `Would delete ${sum}.` : `Deleted ${sum}.`);

@@ -30,7 +30,11 @@ export async function replaySession(line: CommandLine, wanted: string, options: 
   const speed = options.speed ?? (terminal.isTty ? 1 : Number.POSITIVE_INFINITY);
   // What went on at the event that is being shown, by the clock of that time.
   let moment = 0;
-  const viewer = createSessionViewer(session, { terminal, now: () => moment, live: terminal.isTty && Number.isFinite(speed) });
+  const viewer = createSessionViewer(session, {
+    terminal,
+    now: () => moment,
+    live: terminal.isTty && Number.isFinite(speed),
+  });
   try {
     let before: StoredEvent | undefined;
     const events = session.kind === "loop" ? readLoopEvents(store, session.id, after) : store.read(session.id, after);

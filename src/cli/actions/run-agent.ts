@@ -27,7 +27,10 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
   const { terminal, interrupt } = line;
   const { style } = terminal;
   if (options.resume === true && options.session === undefined) {
-    throw new ValidationError("invalid_option", "To resume, name the session with --session <id>; `skein ls` lists them.");
+    throw new ValidationError(
+      "invalid_option",
+      "To resume, name the session with --session <id>; `skein ls` lists them.",
+    );
   }
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const profile = toProfile(options);
@@ -35,14 +38,23 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
   const sessionId = await chooseSession(runtime, options);
   const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined);
-  const files = task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
+  const files =
+    task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
   const json = options.json === true;
   const renderer = new TaskStreamRenderer(style);
   let final: StoredEventOf<"final"> | undefined;
   let hasPatch = false;
   for await (const event of streamTask({
     task: { prompt: task.prompt },
-    backend: createBoxBackend({ client, profile, files, env, network: options.network, claimMs: BOX_CLAIM_MS, name: sessionId }),
+    backend: createBoxBackend({
+      client,
+      profile,
+      files,
+      env,
+      network: options.network,
+      claimMs: BOX_CLAIM_MS,
+      name: sessionId,
+    }),
     store: runtime.store,
     sessionId,
     resume: options.resume === true,
@@ -53,7 +65,10 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
   })) {
     // Only a run that began has something to say: one that is refused says so in one sentence.
     if (!json && event.type === "run.started") {
-      terminal.print(style.dim(`${sessionId} · ${options.agent}`), style.dim(task.workspace === undefined ? "an empty workspace" : `a copy of ${task.workspace}`));
+      terminal.print(
+        style.dim(`${sessionId} · ${options.agent}`),
+        style.dim(task.workspace === undefined ? "an empty workspace" : `a copy of ${task.workspace}`),
+      );
       terminal.print(...renderContainment(client.capabilities, style));
     }
     if (json) terminal.printJson(event, "line");

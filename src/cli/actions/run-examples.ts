@@ -41,19 +41,32 @@ export async function runExamples(line: CommandLine, folder: string, options: Ex
   for (const [index, example] of examples.entries()) {
     if (interrupt.signal.aborted) break;
     if (!json) {
-      terminal.print("", `${style.bold(`${index + 1}/${examples.length}  ${example.title}`)}  ${style.dim(`${example.name}, expected: ${toWords(example.expect)}`)}`);
+      terminal.print(
+        "",
+        `${style.bold(`${index + 1}/${examples.length}  ${example.title}`)}  ${style.dim(`${example.name}, expected: ${toWords(example.expect)}`)}`,
+      );
       terminal.print(...wrapText(toPlainLine(example.bugs), terminal.columns()).map((text) => style.dim(text)));
     }
     const result = await repairExample(line, runtime, example, options);
     if (result !== undefined) results.push(result);
   }
-  const asExpected = results.length === examples.length && results.every(({ example, outcome }) => outcome === example.expect);
-  if (json) terminal.printJson({ asExpected, examples: results.map(({ example, ...rest }) => ({ name: example.name, expect: example.expect, ...rest })) });
+  const asExpected =
+    results.length === examples.length && results.every(({ example, outcome }) => outcome === example.expect);
+  if (json)
+    terminal.printJson({
+      asExpected,
+      examples: results.map(({ example, ...rest }) => ({ name: example.name, expect: example.expect, ...rest })),
+    });
   else terminal.print("", ...renderResults(results, line), "", renderVerdict(results, examples.length, line));
   line.exit(asExpected ? EXIT.done : EXIT.failed);
 }
 
-async function repairExample(line: CommandLine, runtime: Runtime, example: Example, options: CommonOptions): Promise<ExampleResult | undefined> {
+async function repairExample(
+  line: CommandLine,
+  runtime: Runtime,
+  example: Example,
+  options: CommonOptions,
+): Promise<ExampleResult | undefined> {
   const startedAt = line.now();
   const agentEnv = { SKEIN_REPAIR_SECONDS: TURN_SECONDS };
   const watched = await watchPackageLoop(
@@ -123,9 +136,13 @@ function renderResults(results: readonly ExampleResult[], { terminal }: CommandL
 function renderVerdict(results: readonly ExampleResult[], total: number, { terminal }: CommandLine): string {
   const { style } = terminal;
   const repaired = results.filter(({ outcome }) => outcome === "repaired").length;
-  const surprises = results.filter(({ example, outcome }) => outcome !== example.expect).map(({ example }) => example.name);
+  const surprises = results
+    .filter(({ example, outcome }) => outcome !== example.expect)
+    .map(({ example }) => example.name);
   const time = formatDuration(results.reduce((sum, { durationMs }) => sum + durationMs, 0));
   const summary = `${repaired} of ${total} repaired in ${time}`;
   if (results.length < total) return style.yellow(`${summary}; ${total - results.length} were not tried.`);
-  return surprises.length === 0 ? style.green(`${summary}, as expected.`) : style.red(`${summary}; not as expected: ${surprises.join(", ")}.`);
+  return surprises.length === 0
+    ? style.green(`${summary}, as expected.`)
+    : style.red(`${summary}; not as expected: ${surprises.join(", ")}.`);
 }

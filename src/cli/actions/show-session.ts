@@ -36,12 +36,21 @@ export async function showSession(line: CommandLine, wanted: string, options: Sh
     return;
   }
   if (options.json === true) {
-    terminal.printJson({ session: { ...session, title }, ...view.json, ...(view.patch === undefined ? {} : { patch: view.patch }) });
+    terminal.printJson({
+      session: { ...session, title },
+      ...view.json,
+      ...(view.patch === undefined ? {} : { patch: view.patch }),
+    });
     return;
   }
   const { style } = terminal;
   const width = terminal.columns();
-  const facts = [session.kind, session.backend ?? "", formatCount(session.lastSeq, "event"), formatAgo(line.now() - session.updatedAt)];
+  const facts = [
+    session.kind,
+    session.backend ?? "",
+    formatCount(session.lastSeq, "event"),
+    formatAgo(line.now() - session.updatedAt),
+  ];
   terminal.print(`${style.bold(session.id)}  ${style.dim(facts.filter((fact) => fact !== "").join(" · "))}`);
   if (title !== "") terminal.print(toPlainLine(title));
   for (const [name, value] of Object.entries(session.labels)) {
@@ -49,9 +58,11 @@ export async function showSession(line: CommandLine, wanted: string, options: Sh
   }
   if (session.parentId !== undefined) terminal.print(style.dim(`part of ${session.parentId}`));
   terminal.print("", ...view.render({ width, now: line.now() }, terminal.style));
-  const commands = session.kind === "loop" && view.attempt !== undefined ? [`  ${nextCommand(["show", view.attempt], options)}`] : [];
+  const commands =
+    session.kind === "loop" && view.attempt !== undefined ? [`  ${nextCommand(["show", view.attempt], options)}`] : [];
   if (session.parentId === undefined) commands.push(...renderNextCommands(session.id, options, view.change).slice(1));
-  if (session.kind === "loop" && session.status === "interrupted") commands.push(`  ${nextCommand(["resume", session.id], options)}`);
+  if (session.kind === "loop" && session.status === "interrupted")
+    commands.push(`  ${nextCommand(["resume", session.id], options)}`);
   if (commands.length > 0) terminal.print("", ...commands);
 }
 

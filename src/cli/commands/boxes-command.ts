@@ -13,7 +13,9 @@ export function addBoxesCommand(program: Command, line: CommandLine): void {
     .command("rm")
     .description("Delete boxes, whatever runs in them.")
     .argument("<box...>", "their ids")
-    .action(async (ids: string[], options: CommonOptions) => (await import("../actions/boxes.ts")).removeBoxes(line, ids, options));
+    .action(async (ids: string[], options: CommonOptions) =>
+      (await import("../actions/boxes.ts")).removeBoxes(line, ids, options),
+    );
   addCommonOptions(rm, ["skein boxes rm box_4k2m"]);
   const prune = boxes
     .command("prune")

@@ -9,5 +9,10 @@ export function addExamplesCommand(program: Command, line: CommandLine): void {
     .argument("<folder>", "a folder of examples, each with a skein-example.json")
     .option("--only <name>", "only the example in the folder of this name")
     .option("--json", "one JSON document at the end");
-  addCommonOptions(command, ["skein examples examples/packages", "skein examples examples/packages --only job-queue"]).action(async (folder: string, options: ExamplesOptions) => (await import("../actions/run-examples.ts")).runExamples(line, folder, options));
+  addCommonOptions(command, [
+    "skein examples examples/packages",
+    "skein examples examples/packages --only job-queue",
+  ]).action(async (folder: string, options: ExamplesOptions) =>
+    (await import("../actions/run-examples.ts")).runExamples(line, folder, options),
+  );
 }

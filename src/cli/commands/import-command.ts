@@ -9,6 +9,8 @@ export function addImportCommand(program: Command, line: CommandLine): void {
     .argument("<file>", "the file")
     .option("--as <id>", "give the session another id")
     .option("--json", "the session as one JSON document")
-    .action(async (file: string, options: ImportOptions) => (await import("../actions/import-session.ts")).readSessionFile(line, file, options));
+    .action(async (file: string, options: ImportOptions) =>
+      (await import("../actions/import-session.ts")).readSessionFile(line, file, options),
+    );
   addCommonOptions(command, ["skein import run.ndjson", "skein import run.ndjson --as copy-of-run"]);
 }

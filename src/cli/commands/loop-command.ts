@@ -8,13 +8,28 @@ import { parseDuration, parsePositive, parseWhole, parseWord } from "../parse-op
 export function addLoopCommand(program: Command, line: CommandLine): void {
   const command = program
     .command("loop")
-    .description("Loop an agent over boxes until the check passes. It works on copies of the folder: `skein apply` brings the winner's change back.")
+    .description(
+      "Loop an agent over boxes until the check passes. It works on copies of the folder: `skein apply` brings the winner's change back.",
+    )
     .argument("<task>", 'a prompt, or a folder, whose prompt is "Make the tests of this package pass."')
-    .option("--driver <driver>", "refine: one attempt after the other; best-of-k: k independent ones; fanout: k a round", parseWord(DRIVER_NAMES), "refine")
-    .option("--k <n>", `attempts of best-of-k, or a round's of fanout (default: ${DEFAULT_K})`, parseWhole(1, "The number of attempts"))
+    .option(
+      "--driver <driver>",
+      "refine: one attempt after the other; best-of-k: k independent ones; fanout: k a round",
+      parseWord(DRIVER_NAMES),
+      "refine",
+    )
+    .option(
+      "--k <n>",
+      `attempts of best-of-k, or a round's of fanout (default: ${DEFAULT_K})`,
+      parseWhole(1, "The number of attempts"),
+    )
     .option("--continue", "an attempt goes on in the box and conversation of the one before")
     .option("--fork", "the attempts of a round fork the live box of their parent")
-    .option("--max-iterations <n>", `attempts in all (default: ${DEFAULT_ROUNDS}, or what the driver needs)`, parseWhole(1, "The number of iterations"))
+    .option(
+      "--max-iterations <n>",
+      `attempts in all (default: ${DEFAULT_ROUNDS}, or what the driver needs)`,
+      parseWhole(1, "The number of iterations"),
+    )
     .option("--concurrency <n>", "attempts at a time (default: the cores, at most 4)", parseWhole(1, "The concurrency"))
     .option("--check <command>", "what decides whether an attempt is good (default: npm test)")
     .option("--check-timeout <duration>", "how long the check may take (default: 2m)", parseDuration)
@@ -31,5 +46,7 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     "skein loop ./my-package --driver best-of-k --k 4",
     "skein loop ./my-package --driver fanout --k 3 --fork",
     'skein loop "make the parser accept comments" --check "make check" --agent "opencode acp" --network host',
-  ]).action(async (task: string, options: LoopOptions) => (await import("../actions/loop-package.ts")).loopPackage(line, task, options));
+  ]).action(async (task: string, options: LoopOptions) =>
+    (await import("../actions/loop-package.ts")).loopPackage(line, task, options),
+  );
 }

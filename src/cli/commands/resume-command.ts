@@ -7,12 +7,20 @@ import { parseWord } from "../parse-option.ts";
 export function addResumeCommand(program: Command, line: CommandLine): void {
   const command = program
     .command("resume")
-    .description("Go on with a loop that was interrupted or aborted, as it was started. What its log holds is not done again.")
+    .description(
+      "Go on with a loop that was interrupted or aborted, as it was started. What its log holds is not done again.",
+    )
     .argument("<session>", "the loop")
-    .option("--on-lost-box <what>", "where an attempt should go on in a box that is gone: fail or fresh", parseWord(["fail", "fresh"] as const), "fail")
+    .option(
+      "--on-lost-box <what>",
+      "where an attempt should go on in a box that is gone: fail or fresh",
+      parseWord(["fail", "fresh"] as const),
+      "fail",
+    )
     .option("--json", "the stored events of the loop and its attempts, one a line");
   addEnvOption(command);
-  addCommonOptions(command, ["skein resume last", "skein resume loop_4k2 --on-lost-box fresh"]).action(async (session: string, options: ResumeOptions) =>
-    (await import("../actions/loop-package.ts")).resumeLoop(line, session, options),
+  addCommonOptions(command, ["skein resume last", "skein resume loop_4k2 --on-lost-box fresh"]).action(
+    async (session: string, options: ResumeOptions) =>
+      (await import("../actions/loop-package.ts")).resumeLoop(line, session, options),
   );
 }

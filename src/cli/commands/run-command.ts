@@ -7,7 +7,9 @@ import { parseDuration } from "../parse-option.ts";
 export function addRunCommand(program: Command, line: CommandLine): void {
   const command = program
     .command("run")
-    .description("Run one agent in one box, and watch it live. It works on a copy of the folder: `skein apply` brings its change back.")
+    .description(
+      "Run one agent in one box, and watch it live. It works on a copy of the folder: `skein apply` brings its change back.",
+    )
     .argument("<task>", 'a prompt, or a folder, whose prompt is "Make the tests of this package pass."')
     .option("--workspace <dir>", "the folder to copy into the box (default: this one if it is a project, else none)")
     .option("--no-workspace", "an empty workspace")
@@ -21,5 +23,7 @@ export function addRunCommand(program: Command, line: CommandLine): void {
     "skein run ./my-package",
     'skein run "explain what this does" --agent "opencode acp" --network host --env OPENAI_API_KEY',
     "skein run ./my-package --timeout 2m --json | jq .type",
-  ]).action(async (task: string, options: RunOptions) => (await import("../actions/run-agent.ts")).runAgent(line, task, options));
+  ]).action(async (task: string, options: RunOptions) =>
+    (await import("../actions/run-agent.ts")).runAgent(line, task, options),
+  );
 }

@@ -10,6 +10,13 @@ export function addShowCommand(program: Command, line: CommandLine): void {
     .option("--patch", "only the change to the workspace, as a diff")
     .option("--svg <file>", "the lineage of a loop as a picture, into a new file (-: standard output)")
     .option("--json", "one JSON document")
-    .action(async (session: string, options: ShowOptions) => (await import("../actions/show-session.ts")).showSession(line, session, options));
-  addCommonOptions(command, ["skein show last", "skein show loop_4k2 --json | jq .winner", "skein show last --patch > fix.patch", "skein show last --svg lineage.svg"]);
+    .action(async (session: string, options: ShowOptions) =>
+      (await import("../actions/show-session.ts")).showSession(line, session, options),
+    );
+  addCommonOptions(command, [
+    "skein show last",
+    "skein show loop_4k2 --json | jq .winner",
+    "skein show last --patch > fix.patch",
+    "skein show last --svg lineage.svg",
+  ]);
 }

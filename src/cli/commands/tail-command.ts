@@ -11,6 +11,12 @@ export function addTailCommand(program: Command, line: CommandLine): void {
     .option("--after <seq>", "begin after this event", parseWhole(0, "A position"))
     .option("-f, --follow", "go on over later runs of the session, until Ctrl-C")
     .option("--json", "the stored events, one a line, as they come")
-    .action(async (session: string, options: TailOptions) => (await import("../actions/tail-session.ts")).tailSession(line, session, options));
-  addCommonOptions(command, ["skein tail last", "skein tail loop_4k2 --follow", "skein tail run_9xb --json | jq .type"]);
+    .action(async (session: string, options: TailOptions) =>
+      (await import("../actions/tail-session.ts")).tailSession(line, session, options),
+    );
+  addCommonOptions(command, [
+    "skein tail last",
+    "skein tail loop_4k2 --follow",
+    "skein tail run_9xb --json | jq .type",
+  ]);
 }

@@ -19,7 +19,9 @@ const COLUMNS: readonly TableColumn[] = [
 export function renderIterationTable(progress: LoopProgress, style: Style, width: number): string[] {
   const winner = progress.winner?.index;
   const hasCost = Object.keys(progress.usage).length > 0;
-  const columns = hasCost ? [...COLUMNS.slice(0, -1), { title: "cost", align: "right" as const }, ...COLUMNS.slice(-1)] : COLUMNS;
+  const columns = hasCost
+    ? [...COLUMNS.slice(0, -1), { title: "cost", align: "right" as const }, ...COLUMNS.slice(-1)]
+    : COLUMNS;
   const rows = progress.iterations.map((iteration) => [
     String(iteration.index),
     String(iteration.round),

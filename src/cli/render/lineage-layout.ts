@@ -28,7 +28,8 @@ export function layOutLineage(iterations: readonly IterationProgress[]): Lineage
   const parents = new Map<number, number>();
   for (const { index, round, parentIndex } of iterations) {
     const before = parentIndex === undefined ? undefined : roundOf.get(parentIndex);
-    if (parentIndex !== undefined && before !== undefined && parentIndex < index && before < round) parents.set(index, parentIndex);
+    if (parentIndex !== undefined && before !== undefined && parentIndex < index && before < round)
+      parents.set(index, parentIndex);
   }
 
   // Children come after their parents, so one pass from the end knows all of a branch, and one from the beginning can place it.
@@ -63,7 +64,12 @@ export function layOutLineage(iterations: readonly IterationProgress[]): Lineage
     }
     nextRow.set(index, first);
     rows = Math.max(rows, first + needs);
-    return { iteration, ...(parent === undefined ? {} : { parentIndex: parent }), column, row: first + (needs - 1) / 2 };
+    return {
+      iteration,
+      ...(parent === undefined ? {} : { parentIndex: parent }),
+      column,
+      row: first + (needs - 1) / 2,
+    };
   });
   return { placed, columns, rows };
 }

@@ -12,18 +12,28 @@ export function renderLineageTree(progress: LoopProgress, style: Style, width: n
   for (const iteration of iterations) {
     // A parent that the log does not hold (a fork of a loop, a damaged log) must not hide its children; nor may a cycle.
     const { parentIndex } = iteration;
-    const parent = parentIndex !== undefined && known.has(parentIndex) && parentIndex < iteration.index ? parentIndex : undefined;
+    const parent =
+      parentIndex !== undefined && known.has(parentIndex) && parentIndex < iteration.index ? parentIndex : undefined;
     children.set(parent, [...(children.get(parent) ?? []), iteration]);
   }
   const winner = progress.winner?.index;
   const lines: string[] = [];
   const visit = (iteration: IterationProgress, lead: string, isLast: boolean): void => {
-    const star = iteration.index !== winner ? "" : iteration.verdict?.valid === false ? style.yellow("☆ ") : style.green("★ ");
+    const star =
+      iteration.index !== winner ? "" : iteration.verdict?.valid === false ? style.yellow("☆ ") : style.green("★ ");
     const took = iteration.endedAt === undefined ? "" : formatDuration(iteration.endedAt - iteration.startedAt);
-    const facts = [`round ${iteration.round}`, renderOrigin(iteration.origin), took, formatUsage(iteration.usage)].filter((part) => part !== "").join(" · ");
-    lines.push(fitLine(`${lead}${isLast ? "└" : "├"}─ #${iteration.index} ${star}${style.dim(facts)}  ${renderOutcome(iteration, style)}`, width));
+    const facts = [`round ${iteration.round}`, renderOrigin(iteration.origin), took, formatUsage(iteration.usage)]
+      .filter((part) => part !== "")
+      .join(" · ");
+    lines.push(
+      fitLine(
+        `${lead}${isLast ? "└" : "├"}─ #${iteration.index} ${star}${style.dim(facts)}  ${renderOutcome(iteration, style)}`,
+        width,
+      ),
+    );
     const below = children.get(iteration.index) ?? [];
-    for (const [position, child] of below.entries()) visit(child, `${lead}${isLast ? "   " : "│  "}`, position === below.length - 1);
+    for (const [position, child] of below.entries())
+      visit(child, `${lead}${isLast ? "   " : "│  "}`, position === below.length - 1);
   };
   const roots = children.get(undefined) ?? [];
   for (const [position, root] of roots.entries()) visit(root, "", position === roots.length - 1);

@@ -22,11 +22,15 @@ export function renderLoopBlock(progress: LoopProgress, options: LoopBlockOption
   const { running } = progress;
   const lines = running.slice(0, MAX_ATTEMPTS).map((iteration) => {
     const origin = renderOrigin(iteration.origin);
-    const what = iteration.activity === "" ? (iteration.status === "running" ? "starting" : iteration.status) : iteration.activity;
+    const what =
+      iteration.activity === "" ? (iteration.status === "running" ? "starting" : iteration.status) : iteration.activity;
     return `  ${style.cyan("▸")} #${iteration.index} ${style.dim(`${formatDuration(now - iteration.startedAt)}${origin === "" ? "" : ` ${origin}`}`)}  ${what}`;
   });
   if (running.length > MAX_ATTEMPTS) lines.push(style.dim(`    and ${running.length - MAX_ATTEMPTS} more`));
-  if (progress.waiting > 0) lines.push(`  ${style.cyan("▸")} ${style.dim(progress.waiting === 1 ? "1 waits for its box" : `${progress.waiting} wait for their boxes`)}`);
+  if (progress.waiting > 0)
+    lines.push(
+      `  ${style.cyan("▸")} ${style.dim(progress.waiting === 1 ? "1 waits for its box" : `${progress.waiting} wait for their boxes`)}`,
+    );
   lines.push(`  ${style.dim(renderSummary(progress, now))}`);
   if (notice !== undefined && notice !== "") lines.push(`  ${style.yellow(notice)}`);
   return lines.map((line) => fitLine(line, columns));

@@ -22,8 +22,11 @@ export function renderOrigin(origin: BoxOrigin | undefined): string {
 export function renderOutcome(iteration: IterationProgress, style: Style): string {
   if (iteration.error !== undefined) return style.red(`✗ ${renderError(iteration.error)}`);
   const { verdict } = iteration;
-  if (verdict === undefined) return iteration.status === "completed" ? style.green("✓ ended") : style.yellow(`■ ${iteration.status}`);
-  const mark = verdict.valid ? style.green(`✓ ${formatScore(verdict.score)}`) : style.yellow(`✗ ${formatScore(verdict.score)}`);
+  if (verdict === undefined)
+    return iteration.status === "completed" ? style.green("✓ ended") : style.yellow(`■ ${iteration.status}`);
+  const mark = verdict.valid
+    ? style.green(`✓ ${formatScore(verdict.score)}`)
+    : style.yellow(`✗ ${formatScore(verdict.score)}`);
   return verdict.notes === undefined ? mark : `${mark}  ${toPlainLine(verdict.notes).replace(/\.$/, "")}`;
 }
 
@@ -37,7 +40,10 @@ export function renderLoopEvent(event: StoredEvent, progress: LoopProgress, styl
     case "run.started":
       return event.continues === undefined ? [] : [style.dim(`goes on after the interrupted run ${event.continues}`)];
     case "round.planned": {
-      const cut = event.cut === undefined || event.cut === 0 ? "" : style.yellow(`, ${event.cut} more cut by the limit of iterations`);
+      const cut =
+        event.cut === undefined || event.cut === 0
+          ? ""
+          : style.yellow(`, ${event.cut} more cut by the limit of iterations`);
       const why = event.rationale === undefined ? "" : style.dim(`  ${toPlainLine(event.rationale)}`);
       return [`${style.bold(`round ${event.round}`)}  ${formatCount(event.tasks.length, "task")}${cut}${why}`];
     }
@@ -48,11 +54,17 @@ export function renderLoopEvent(event: StoredEvent, progress: LoopProgress, styl
     case "iteration.ended": {
       const iteration = progress.iterations.find(({ index }) => index === event.index);
       if (iteration === undefined) return [];
-      const spent = [formatDuration(event.at - iteration.startedAt), formatUsage(event.usage)].filter((part) => part !== "").join(" · ");
+      const spent = [formatDuration(event.at - iteration.startedAt), formatUsage(event.usage)]
+        .filter((part) => part !== "")
+        .join(" · ");
       return [`  #${iteration.index}  ${renderOutcome(iteration, style)}  ${style.dim(spent)}`];
     }
     case "box.delete-failed":
-      return [style.yellow(`  box ${event.boxId} could not be deleted${event.error === undefined ? "" : `: ${renderError(event.error)}`}`)];
+      return [
+        style.yellow(
+          `  box ${event.boxId} could not be deleted${event.error === undefined ? "" : `: ${renderError(event.error)}`}`,
+        ),
+      ];
     case "final":
       return renderFinal(event, style);
     default:
@@ -75,7 +87,12 @@ export function showsChange(event: StoredEvent): boolean {
 }
 
 /** What an attempt tried and what came of it, as one line; nothing for the other events of an iteration. */
-export function renderAttempt(event: StoredEvent, titles: Map<string, string>, progress: LoopProgress, style: Style): string[] {
+export function renderAttempt(
+  event: StoredEvent,
+  titles: Map<string, string>,
+  progress: LoopProgress,
+  style: Style,
+): string[] {
   const child = progress.iterationOf(event.sessionId);
   if (child === undefined) return [];
   const key = `toolCallId` in event ? `${event.sessionId}/${event.toolCallId}` : "";

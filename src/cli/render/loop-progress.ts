@@ -1,4 +1,13 @@
-import type { ErrorDetail, FinalBody, ForkMode, JsonValue, RunStatus, StoredEvent, StoredEventOf, Usage } from "../../event/event.ts";
+import type {
+  ErrorDetail,
+  FinalBody,
+  ForkMode,
+  JsonValue,
+  RunStatus,
+  StoredEvent,
+  StoredEventOf,
+  Usage,
+} from "../../event/event.ts";
 import { addUsage } from "../../event/usage.ts";
 import { renderPlanStep, summarizeToolResult } from "./task-stream.ts";
 import { toPlainLine } from "./plain-text.ts";
@@ -20,7 +29,12 @@ export interface IterationProgress {
   endedAt?: number;
   status: "running" | RunStatus;
   error?: ErrorDetail;
-  verdict?: { readonly valid: boolean; readonly score: number; readonly scores?: Readonly<Record<string, number>>; readonly notes?: string };
+  verdict?: {
+    readonly valid: boolean;
+    readonly score: number;
+    readonly scores?: Readonly<Record<string, number>>;
+    readonly notes?: string;
+  };
   usage: Usage;
   /** What it does right now, from its own events. */
   activity: string;
@@ -138,10 +152,18 @@ export class LoopProgress {
         this.#note(event.index, { boxId: event.boxId, origin: "new" });
         break;
       case "box.continued":
-        this.#note(event.index, { boxId: event.boxId, origin: "continued", ...(event.reason === undefined ? {} : { reason: event.reason }) });
+        this.#note(event.index, {
+          boxId: event.boxId,
+          origin: "continued",
+          ...(event.reason === undefined ? {} : { reason: event.reason }),
+        });
         break;
       case "box.forked":
-        this.#note(event.index, { boxId: event.boxId, origin: event.mode, ...(event.reason === undefined ? {} : { reason: event.reason }) });
+        this.#note(event.index, {
+          boxId: event.boxId,
+          origin: event.mode,
+          ...(event.reason === undefined ? {} : { reason: event.reason }),
+        });
         break;
       case "box.deleted":
         this.boxes.delete(event.boxId);
@@ -166,7 +188,12 @@ export class LoopProgress {
         const { valid, score, scores, notes } = event;
         const iteration = this.#iterations.get(event.index);
         if (iteration !== undefined) {
-          iteration.verdict = { valid, score, ...(scores === undefined ? {} : { scores }), ...(notes === undefined ? {} : { notes }) };
+          iteration.verdict = {
+            valid,
+            score,
+            ...(scores === undefined ? {} : { scores }),
+            ...(notes === undefined ? {} : { notes }),
+          };
         }
         break;
       }
@@ -181,7 +208,8 @@ export class LoopProgress {
       case "final":
         this.final = event;
         this.boxes.clear();
-        for (const iteration of this.running) iteration.status = event.status === "completed" ? "interrupted" : event.status;
+        for (const iteration of this.running)
+          iteration.status = event.status === "completed" ? "interrupted" : event.status;
         break;
       default:
         break;

@@ -10,26 +10,54 @@ import { PLAIN_STYLE } from "./style.ts";
 
 const LOOP: object[] = [
   { type: "run.started", kind: "loop", task: { prompt: "mend" } },
-  { type: "loop.started", driver: "refine", agentRunNames: ["repair"], fingerprint: "f", maxIterations: 6, maxConcurrency: 2 },
+  {
+    type: "loop.started",
+    driver: "refine",
+    agentRunNames: ["repair"],
+    fingerprint: "f",
+    maxIterations: 6,
+    maxConcurrency: 2,
+  },
   { type: "round.planned", round: 0, tasks: ["mend"] },
   { type: "box.created", boxId: "b0", index: 0 },
   { type: "iteration.started", index: 0, round: 0, iterationSessionId: "it0", agentRunName: "repair", boxId: "b0" },
   { type: "iteration.ended", index: 0, status: "completed", usage: {} },
   { type: "verdict.given", index: 0, valid: false, score: 0.5, notes: "2 of 4 tests pass" },
   { type: "round.planned", round: 1, tasks: ["mend", "mend"], parentIndex: 0, cut: 1 },
-  { type: "iteration.started", index: 1, round: 1, iterationSessionId: "it1", agentRunName: "repair", parentIndex: 0, boxId: "b1" },
+  {
+    type: "iteration.started",
+    index: 1,
+    round: 1,
+    iterationSessionId: "it1",
+    agentRunName: "repair",
+    parentIndex: 0,
+    boxId: "b1",
+  },
   { type: "box.forked", boxId: "b1", from: "b0", mode: "files", index: 1 },
-  { type: "iteration.started", index: 2, round: 1, iterationSessionId: "it2", agentRunName: "repair", parentIndex: 0, boxId: "b2" },
+  {
+    type: "iteration.started",
+    index: 2,
+    round: 1,
+    iterationSessionId: "it2",
+    agentRunName: "repair",
+    parentIndex: 0,
+    boxId: "b2",
+  },
   { type: "box.forked", boxId: "b2", mode: "fresh", index: 2, reason: "no fork" },
   { type: "verdict.given", index: 1, valid: true, score: 1, notes: "4 of 4 tests pass" },
   { type: "iteration.ended", index: 1, status: "completed", usage: {} },
-  { type: "iteration.ended", index: 2, status: "failed", usage: {}, error: { name: "BackendError", message: "The agent left.", code: "agent_exited", kind: "backend" } },
+  {
+    type: "iteration.ended",
+    index: 2,
+    status: "failed",
+    usage: {},
+    error: { name: "BackendError", message: "The agent left.", code: "agent_exited", kind: "backend" },
+  },
   { type: "final", status: "completed", reason: "completed", usage: {}, durationMs: 5000 },
 ];
 
 const at = (body: object, index: number, sessionId = "loop1"): StoredEvent =>
   ({ seq: index + 1, at: index * 1000, runId: "r", ...body, sessionId }) as StoredEvent;
-
 
 function progressAfter(count: number): { progress: LoopProgress; lines: string[] } {
   const progress = new LoopProgress("loop1");
@@ -63,7 +91,9 @@ describe("a loop in lines", () => {
     const result = { content: [{ content: { text: "3 of 4" } }] };
     const started = at({ type: "tool.started", toolCallId: "t", toolName: "edit", title: "try < as <=" }, 0, "it0");
     const ended = at({ type: "tool.ended", toolCallId: "t", toolName: "edit", status: "completed", result }, 1, "it0");
-    expect([started, ended].flatMap((event) => renderAttempt(event, titles, progress, PLAIN_STYLE))).toEqual(["  #0    ▸ try < as <=  3 of 4"]);
+    expect([started, ended].flatMap((event) => renderAttempt(event, titles, progress, PLAIN_STYLE))).toEqual([
+      "  #0    ▸ try < as <=  3 of 4",
+    ]);
   });
 });
 
@@ -97,8 +127,15 @@ describe("LoopProgress", () => {
 describe("the live block", () => {
   it("shows each attempt and the sum, never wider than the screen", () => {
     const { progress } = progressAfter(12);
-    progress.add(at({ type: "tool.started", toolCallId: "t", toolName: "edit", title: `try ${"x".repeat(200)}` }, 0, "it1"));
-    const lines = renderLoopBlock(progress, { style: PLAIN_STYLE, columns: 80, now: 12_000, notice: "boxes are not contained" });
+    progress.add(
+      at({ type: "tool.started", toolCallId: "t", toolName: "edit", title: `try ${"x".repeat(200)}` }, 0, "it1"),
+    );
+    const lines = renderLoopBlock(progress, {
+      style: PLAIN_STYLE,
+      columns: 80,
+      now: 12_000,
+      notice: "boxes are not contained",
+    });
     expect(lines).toHaveLength(4);
     expect(lines[0]).toMatch(/^ {2}▸ #1 4\.0 s fork \(files\) {2}try x+…$/);
     expect(lines[1]).toBe("  ▸ #2 2.0 s fresh box  starting");
@@ -107,7 +144,9 @@ describe("the live block", () => {
   });
 
   it("is gone when the loop has ended", () => {
-    expect(renderLoopBlock(progressAfter(LOOP.length).progress, { style: PLAIN_STYLE, columns: 80, now: 0 })).toEqual([]);
+    expect(renderLoopBlock(progressAfter(LOOP.length).progress, { style: PLAIN_STYLE, columns: 80, now: 0 })).toEqual(
+      [],
+    );
   });
 });
 
@@ -133,8 +172,18 @@ describe("after the loop", () => {
 
   it("shows a child whose parent is not in the log, and survives an iteration that names itself", () => {
     const lost = new LoopProgress("loop1");
-    lost.add(at({ type: "iteration.started", index: 3, round: 2, iterationSessionId: "it3", agentRunName: "a", parentIndex: 1 }, 0));
-    lost.add(at({ type: "iteration.started", index: 4, round: 2, iterationSessionId: "it4", agentRunName: "a", parentIndex: 4 }, 0));
+    lost.add(
+      at(
+        { type: "iteration.started", index: 3, round: 2, iterationSessionId: "it3", agentRunName: "a", parentIndex: 1 },
+        0,
+      ),
+    );
+    lost.add(
+      at(
+        { type: "iteration.started", index: 4, round: 2, iterationSessionId: "it4", agentRunName: "a", parentIndex: 4 },
+        0,
+      ),
+    );
     expect(renderLineageTree(lost, PLAIN_STYLE, 80)).toHaveLength(2);
   });
 });

@@ -17,7 +17,8 @@ export function toPlainLine(text: string): string {
   return toPlainText(text).replaceAll(/\s+/g, " ").trim();
 }
 
-const WIDE = /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}/u;
+const WIDE =
+  /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}/u;
 const ZERO = /\p{Mark}|\u200B|\u200D/u;
 
 function characterWidth(character: string): number {
@@ -42,7 +43,7 @@ export function fitLine(line: string, columns: number): string {
   let result = "";
   let width = 0;
   let coloured = false;
-  for (let index = 0; index < line.length; ) {
+  for (let index = 0; index < line.length;) {
     COLOUR.lastIndex = index;
     const colour = COLOUR.exec(line)?.[0];
     if (colour !== undefined) {

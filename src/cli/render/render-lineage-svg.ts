@@ -35,11 +35,19 @@ const EDGES: Readonly<Record<BoxOrigin, { readonly width: number; readonly dash?
 
 /** XML allows no lone surrogates and no U+FFFE or U+FFFF, whatever an agent wrote. */
 const NOT_XML = /[\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&apos;",
+};
 
 /** A text from outside as text of the picture, never as markup. */
 function escapeXml(text: string): string {
-  return toPlainLine(text).replaceAll(NOT_XML, "\uFFFD").replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return toPlainLine(text)
+    .replaceAll(NOT_XML, "\uFFFD")
+    .replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }
 
 interface TextStyle {
@@ -49,7 +57,12 @@ interface TextStyle {
   readonly anchor?: "start" | "middle" | "end";
 }
 
-function text(x: number, y: number, content: string, { size = 12, fill = COLOUR.text, bold = false, anchor = "start" }: TextStyle = {}): string {
+function text(
+  x: number,
+  y: number,
+  content: string,
+  { size = 12, fill = COLOUR.text, bold = false, anchor = "start" }: TextStyle = {},
+): string {
   const weight = bold ? ' font-weight="600"' : "";
   const place = anchor === "start" ? "" : ` text-anchor="${anchor}"`;
   return `<text x="${x}" y="${y}" font-size="${size}" fill="${fill}"${weight}${place}>${escapeXml(content)}</text>`;
@@ -81,8 +94,12 @@ function drawEdge(parent: PlacedIteration, child: PlacedIteration): string {
 /** The score, or what there is instead of one. */
 function outcomeOf({ error, verdict, status }: IterationProgress): { readonly label: string; readonly fill: string } {
   if (error !== undefined) return { label: "failed", fill: COLOUR.bad };
-  if (verdict !== undefined) return { label: formatScore(verdict.score), fill: verdict.valid ? COLOUR.good : COLOUR.weak };
-  return { label: status === "completed" ? "ended" : status, fill: status === "completed" ? COLOUR.good : COLOUR.quiet };
+  if (verdict !== undefined)
+    return { label: formatScore(verdict.score), fill: verdict.valid ? COLOUR.good : COLOUR.weak };
+  return {
+    label: status === "completed" ? "ended" : status,
+    fill: status === "completed" ? COLOUR.good : COLOUR.quiet,
+  };
 }
 
 function drawCard(placed: PlacedIteration, isWinner: boolean): string {
@@ -93,19 +110,39 @@ function drawCard(placed: PlacedIteration, isWinner: boolean): string {
   const mark = isValid ? COLOUR.good : COLOUR.weak;
   const took = iteration.endedAt === undefined ? "" : formatDuration(iteration.endedAt - iteration.startedAt);
   const afterIndex = x + 20 + `#${iteration.index}`.length * 9;
-  const details = [iteration.verdict?.notes, iteration.error?.message, iteration.originReason, iteration.boxId].filter((part) => part !== undefined);
+  const details = [iteration.verdict?.notes, iteration.error?.message, iteration.originReason, iteration.boxId].filter(
+    (part) => part !== undefined,
+  );
   const title = `#${iteration.index} ${iteration.agentRunName}${details.length === 0 ? "" : `: ${details.join(" · ")}`}`;
   return [
     `<g><title>${escapeXml(title)}</title>`,
     `<rect x="${x}" y="${y}" width="${CARD.width}" height="${CARD.height}" rx="8" fill="${COLOUR.card}" stroke="${isWinner ? mark : COLOUR.line}" stroke-width="${isWinner ? 3 : 1}"/>`,
     text(x + 12, y + 21, `#${iteration.index}`, { size: 13, bold: true }),
-    ...(isWinner ? [star(afterIndex + 8, y + 16.5, mark), text(afterIndex + 19, y + 21, isValid ? "winner" : "best", { fill: mark, bold: true })] : []),
+    ...(isWinner
+      ? [
+          star(afterIndex + 8, y + 16.5, mark),
+          text(afterIndex + 19, y + 21, isValid ? "winner" : "best", { fill: mark, bold: true }),
+        ]
+      : []),
     text(x + CARD.width - 12, y + 21, label, { size: 13, fill, bold: true, anchor: "end" }),
-    text(x + 12, y + 38, fitLine([renderOrigin(iteration.origin), took].filter((part) => part !== "").join(" · "), 30), { size: 11, fill: COLOUR.quiet }),
-    text(x + 12, y + 53, fitLine([toPlainLine(iteration.agentRunName), formatUsage(iteration.usage)].filter((part) => part !== "").join(" · "), 30), {
-      size: 11,
-      fill: COLOUR.quiet,
-    }),
+    text(
+      x + 12,
+      y + 38,
+      fitLine([renderOrigin(iteration.origin), took].filter((part) => part !== "").join(" · "), 30),
+      { size: 11, fill: COLOUR.quiet },
+    ),
+    text(
+      x + 12,
+      y + 53,
+      fitLine(
+        [toPlainLine(iteration.agentRunName), formatUsage(iteration.usage)].filter((part) => part !== "").join(" · "),
+        30,
+      ),
+      {
+        size: 11,
+        fill: COLOUR.quiet,
+      },
+    ),
     "</g>",
   ].join("");
 }
@@ -118,7 +155,9 @@ function drawLegend(origins: ReadonlySet<BoxOrigin>, y: number): string {
     if (!origins.has(origin)) continue;
     const { width, dash } = EDGES[origin];
     const label = renderOrigin(origin);
-    parts.push(`<path d="M${x} ${y - 4}h28" stroke="${COLOUR.line}" stroke-width="${width}"${dash === undefined ? "" : ` stroke-dasharray="${dash}"`}/>`);
+    parts.push(
+      `<path d="M${x} ${y - 4}h28" stroke="${COLOUR.line}" stroke-width="${width}"${dash === undefined ? "" : ` stroke-dasharray="${dash}"`}/>`,
+    );
     parts.push(text(x + 36, y, label, { size: 11, fill: COLOUR.page }));
     x += 36 + label.length * 6.2 + 26;
   }
@@ -152,13 +191,25 @@ export function renderLineageSvg(progress: LoopProgress, { title, now }: Lineage
   const until = progress.final === undefined ? now : (progress.startedAt ?? 0) + progress.final.durationMs;
   const status = progress.final === undefined ? "running" : progress.final.status;
   const characters = Math.floor((width - 2 * MARGIN) / 6.6);
-  const summary = [status, toPlainLine(progress.driver ?? ""), renderSummary(progress, until)].filter((part) => part !== "").join(" · ");
+  const summary = [status, toPlainLine(progress.driver ?? ""), renderSummary(progress, until)]
+    .filter((part) => part !== "")
+    .join(" · ");
   const label = `The lineage of a loop: ${formatCount(placed.length, "iteration")} in ${formatCount(columns.length, "round")}`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeXml(label)}" font-family="ui-sans-serif, system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif">`,
-    text(MARGIN, 30, fitLine(toPlainLine(title), Math.floor(characters * 0.8)), { size: 15, fill: COLOUR.page, bold: true }),
+    text(MARGIN, 30, fitLine(toPlainLine(title), Math.floor(characters * 0.8)), {
+      size: 15,
+      fill: COLOUR.page,
+      bold: true,
+    }),
     text(MARGIN, 50, fitLine(summary, characters), { fill: COLOUR.page }),
-    ...columns.map((round, column) => text(MARGIN + column * (CARD.width + GAP.x) + CARD.width / 2, HEAD - 12, `round ${round}`, { size: 11, fill: COLOUR.page, anchor: "middle" })),
+    ...columns.map((round, column) =>
+      text(MARGIN + column * (CARD.width + GAP.x) + CARD.width / 2, HEAD - 12, `round ${round}`, {
+        size: 11,
+        fill: COLOUR.page,
+        anchor: "middle",
+      }),
+    ),
     ...edges,
     ...placed.map((one) => drawCard(one, one.iteration.index === progress.winner?.index)),
     drawLegend(origins, bottom + 16),

@@ -52,15 +52,32 @@ describe("text from outside", () => {
 
 describe("tables and diffs", () => {
   it("shrinks the one column that may, and wraps nothing", () => {
-    const columns = [{ title: "id" }, { title: "n", align: "right" as const }, { title: "title", shrink: true as const }];
-    const lines = renderTable(columns, [["a", "1", "x".repeat(50)], ["b", "22", "y"]], PLAIN_STYLE, 30);
+    const columns = [
+      { title: "id" },
+      { title: "n", align: "right" as const },
+      { title: "title", shrink: true as const },
+    ];
+    const lines = renderTable(
+      columns,
+      [
+        ["a", "1", "x".repeat(50)],
+        ["b", "22", "y"],
+      ],
+      PLAIN_STYLE,
+      30,
+    );
     expect(lines).toEqual(["id   n  title", `a    1  ${"x".repeat(21)}…`, "b   22  y"]);
   });
 
   it("colours a diff by the first character of each line", () => {
     const style = createStyle(true);
     expect(renderDiff("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n c\n", style)).toEqual([
-      style.bold("--- a/x"), style.bold("+++ b/x"), style.cyan("@@ -1 +1 @@"), style.red("-a"), style.green("+b"), " c",
+      style.bold("--- a/x"),
+      style.bold("+++ b/x"),
+      style.cyan("@@ -1 +1 @@"),
+      style.red("-a"),
+      style.green("+b"),
+      " c",
     ]);
   });
 });
@@ -68,7 +85,9 @@ describe("tables and diffs", () => {
 describe("TaskStreamRenderer", () => {
   const show = (...bodies: EventBody[]): string => {
     const renderer = new TaskStreamRenderer(PLAIN_STYLE);
-    return bodies.map((body, index) => renderer.render({ seq: index + 1, at: 0, sessionId: "s", runId: "r", ...body })).join("");
+    return bodies
+      .map((body, index) => renderer.render({ seq: index + 1, at: 0, sessionId: "s", runId: "r", ...body }))
+      .join("");
   };
 
   it("lets text flow and gives tools a line each", () => {
@@ -87,21 +106,45 @@ describe("TaskStreamRenderer", () => {
 
   it("keeps a tool's line open for its result, and says it again where something came between", () => {
     const result = { content: [{ type: "content", content: { type: "text", text: "5 of 7 tests pass" } }] };
-    const started = (toolCallId: string): EventBody => ({ type: "tool.started", toolCallId, toolName: "edit", title: `try ${toolCallId}` });
-    const ended = (toolCallId: string): EventBody => ({ type: "tool.ended", toolCallId, toolName: "edit", status: "completed", result });
+    const started = (toolCallId: string): EventBody => ({
+      type: "tool.started",
+      toolCallId,
+      toolName: "edit",
+      title: `try ${toolCallId}`,
+    });
+    const ended = (toolCallId: string): EventBody => ({
+      type: "tool.ended",
+      toolCallId,
+      toolName: "edit",
+      status: "completed",
+      result,
+    });
     expect(show(started("1"), ended("1"), started("2"), started("3"), ended("2"), ended("3"))).toBe(
       "▸ try 1  5 of 7 tests pass\n▸ try 2\n▸ try 3\n  try 2  5 of 7 tests pass\n  try 3  5 of 7 tests pass\n",
     );
   });
 
   it("shows a plan as the step that it is at, once", () => {
-    const entries = [{ content: "look", status: "completed" }, { content: "try", status: "in_progress" }] as const;
+    const entries = [
+      { content: "look", status: "completed" },
+      { content: "try", status: "in_progress" },
+    ] as const;
     expect(show({ type: "plan.updated", entries }, { type: "plan.updated", entries })).toBe("2/2 try\n");
   });
 
   it("ends with the failure and what went wrong while cleaning up", () => {
     const error = { name: "BackendError", message: "The agent\nleft.", code: "agent_exited", kind: "backend" as const };
-    expect(show({ type: "final", status: "failed", reason: "backend_failed", error, suppressed: [{ ...error, message: "Gone." }], usage: {}, durationMs: 10 })).toBe(
+    expect(
+      show({
+        type: "final",
+        status: "failed",
+        reason: "backend_failed",
+        error,
+        suppressed: [{ ...error, message: "Gone." }],
+        usage: {},
+        durationMs: 10,
+      }),
+    ).toBe(
       "✗ failed (backend_failed) in 10 ms\n  The agent left. [agent_exited]\n  and while cleaning up: Gone. [agent_exited]\n",
     );
   });

@@ -7,10 +7,15 @@ import { renderFinal, renderStatus, summarizeToolResult } from "./task-stream.ts
 const MAX_TOOLS = 20;
 
 /** What a run did, for someone who was not there: how it ended, the tools that failed, the last tools, the last message. */
-export function renderRun(run: RunState, style: Style, options: { readonly width: number; readonly now: number }): string[] {
+export function renderRun(
+  run: RunState,
+  style: Style,
+  options: { readonly width: number; readonly now: number },
+): string[] {
   const lines: string[] = [];
   if (run.final !== undefined) lines.push(...renderFinal(run.final, style));
-  else if (run.startedAt !== undefined) lines.push(`${renderStatus("running", style)} for ${formatDuration(options.now - run.startedAt)}`);
+  else if (run.startedAt !== undefined)
+    lines.push(`${renderStatus("running", style)} for ${formatDuration(options.now - run.startedAt)}`);
   else lines.push(style.dim("nothing has run in it yet"));
   const failed = run.tools.filter(({ status }) => status === "failed" || status === "interrupted");
   if (failed.length > 0) {
@@ -31,7 +36,9 @@ function renderTools(tools: readonly ToolState[], style: Style, width: number): 
   const shown = tools.slice(-MAX_TOOLS).map((tool) => {
     const took = tool.endedAt === undefined ? "" : formatDuration(tool.endedAt - tool.startedAt);
     const status = tool.status === "completed" ? "" : style.yellow(tool.status);
-    const facts = [status, style.dim(summarizeToolResult(tool.result)), style.dim(took)].filter((part) => part !== "" && part !== style.dim(""));
+    const facts = [status, style.dim(summarizeToolResult(tool.result)), style.dim(took)].filter(
+      (part) => part !== "" && part !== style.dim(""),
+    );
     return fitLine(`  ${style.cyan("▸")} ${toPlainLine(tool.title ?? tool.toolName)}  ${facts.join("  ")}`, width);
   });
   return left > 0 ? [style.dim(`  … ${left} earlier`), ...shown] : shown;

@@ -1,4 +1,12 @@
-import type { ErrorDetail, FinalBody, JsonValue, PlanEntry, RunStatus, StoredEvent, StoredEventOf } from "../../event/event.ts";
+import type {
+  ErrorDetail,
+  FinalBody,
+  JsonValue,
+  PlanEntry,
+  RunStatus,
+  StoredEvent,
+  StoredEventOf,
+} from "../../event/event.ts";
 import { formatDuration, formatUsage } from "./format-figures.ts";
 import { toPlainLine, toPlainText } from "./plain-text.ts";
 import type { Style } from "./style.ts";
@@ -28,13 +36,20 @@ export function renderError(error: ErrorDetail): string {
 export function renderFinal(final: FinalBody, style: Style): string[] {
   const usage = formatUsage(final.usage);
   const reason = final.reason === final.status || final.status === "completed" ? "" : ` (${toPlainLine(final.reason)})`;
-  const lines = [`${renderStatus(final.status, style)}${reason} in ${formatDuration(final.durationMs)}${usage === "" ? "" : ` · ${usage}`}`];
+  const lines = [
+    `${renderStatus(final.status, style)}${reason} in ${formatDuration(final.durationMs)}${usage === "" ? "" : ` · ${usage}`}`,
+  ];
   if (final.error !== undefined) lines.push(style.red(`  ${renderError(final.error)}`));
   for (const error of final.suppressed ?? []) lines.push(style.dim(`  and while cleaning up: ${renderError(error)}`));
   return lines;
 }
 
-const TOOL_MARKS: Readonly<Record<string, string>> = { completed: "", failed: "✗ failed", interrupted: "■ interrupted", cancelled: "■ cancelled" };
+const TOOL_MARKS: Readonly<Record<string, string>> = {
+  completed: "",
+  failed: "✗ failed",
+  interrupted: "■ interrupted",
+  cancelled: "■ cancelled",
+};
 const MAX_SUMMARY = 60;
 
 /** The first line of what a tool answered, where it is short enough to stand beside the tool's title. */
@@ -92,7 +107,9 @@ export class TaskStreamRenderer {
       case "permission.requested":
         return this.#line(style.yellow(`? ${toPlainLine(event.title)}`));
       case "permission.answered":
-        return this.#line(style.dim(`  answered by ${toPlainLine(event.by)}: ${toPlainLine(event.optionId ?? "cancelled")}`));
+        return this.#line(
+          style.dim(`  answered by ${toPlainLine(event.by)}: ${toPlainLine(event.optionId ?? "cancelled")}`),
+        );
       case "artifact.created":
         return this.#line(style.dim(`+ ${toPlainLine(event.name)}`));
       case "session.resumed":

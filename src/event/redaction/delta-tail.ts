@@ -43,14 +43,18 @@ export class DeltaTail {
 
   push(delta: Delta): BoxEvent[] {
     if (this.#swallowing) return this.#swallow(delta);
-    const tail = this.#text === "" ? this.#matcher.tailStart(delta.text) : this.#matcher.tailStart(this.#text + delta.text);
+    const tail =
+      this.#text === "" ? this.#matcher.tailStart(delta.text) : this.#matcher.tailStart(this.#text + delta.text);
     if (this.#text === "" && tail === delta.text.length) return [{ ...delta, text: this.#matcher.replace(delta.text) }];
     this.#type = delta.type;
     this.#text += delta.text;
     this.#parts.push({ turn: delta.turn, offset: 0, length: delta.text.length });
     if (this.#text.length - tail > MAX_HELD) {
       this.#swallowing = true;
-      return this.#release(this.#text.length, `${this.#matcher.replace(this.#text.slice(0, tail))}[redacted:long-secret]`);
+      return this.#release(
+        this.#text.length,
+        `${this.#matcher.replace(this.#text.slice(0, tail))}[redacted:long-secret]`,
+      );
     }
     return tail === 0 ? [] : this.#release(tail, this.#matcher.replace(this.#text.slice(0, tail)));
   }

@@ -30,17 +30,24 @@ const SHAPED = [
 
 describe("redactor", () => {
   it("L9: replaces a known secret, an environment secret and known shapes by a named marker", () => {
-    const run = createRedactor({ secrets: [{ name: "MY_KEY", value: KEY }], env: { OPENAI_API_KEY: "0123456789", HOME: "/home/somebody" } }).begin();
+    const run = createRedactor({
+      secrets: [{ name: "MY_KEY", value: KEY }],
+      env: { OPENAI_API_KEY: "0123456789", HOME: "/home/somebody" },
+    }).begin();
     const events = [
       ...run.push({ type: "text.delta", text: `a ${KEY} b 0123456789 c AKIAIOSFODNN7EXAMPLE d /home/somebody e` }),
       ...run.flush(),
     ];
-    expect(textOf(events)).toBe("a [redacted:MY_KEY] b [redacted:OPENAI_API_KEY] c [redacted:aws-access-key] d /home/somebody e");
+    expect(textOf(events)).toBe(
+      "a [redacted:MY_KEY] b [redacted:OPENAI_API_KEY] c [redacted:aws-access-key] d /home/somebody e",
+    );
   });
 
   it("L9: ignores environment values shorter than eight characters and names that do not look like a secret", () => {
     const run = createRedactor({ env: { API_KEY: "short", EDITOR: "visual-editor" } }).begin();
-    expect(textOf([...run.push({ type: "text.delta", text: "short visual-editor" }), ...run.flush()])).toBe("short visual-editor");
+    expect(textOf([...run.push({ type: "text.delta", text: "short visual-editor" }), ...run.flush()])).toBe(
+      "short visual-editor",
+    );
   });
 
   it("L9: catches a secret that is split over deltas at any places", () => {
@@ -104,7 +111,9 @@ describe("redactor", () => {
   });
 
   it("L9: swallows a private key that never ends, and goes on after a token that is too long", () => {
-    const text = textOf(redactChunks([`x -----BEGIN PRIVATE KEY-----\n`, "QUJD\n".repeat(5000), "QUJDREVG\n".repeat(10)]));
+    const text = textOf(
+      redactChunks([`x -----BEGIN PRIVATE KEY-----\n`, "QUJD\n".repeat(5000), "QUJDREVG\n".repeat(10)]),
+    );
     expect(text).toBe("x [redacted:long-secret]");
     const token = textOf(redactChunks([`y sk-${"a".repeat(20_000)}`, "aaaa", "a! done"]));
     expect(token).toBe("y [redacted:long-secret]! done");
@@ -115,7 +124,11 @@ describe("redactor", () => {
       fc.property(fc.array(fc.nat(60), { maxLength: 10 }), fc.nat(20), (cuts, stopAfter) => {
         const whole = `one ${KEY.slice(0, 12)} two ${KEY.slice(0, 9)}`;
         const chunks = cutAt(whole, cuts).filter((chunk) => chunk !== "");
-        const deltas = chunks.map((text, index): BoxEvent => ({ type: "text.delta", text, turn: { id: "t", seq: index + 1 } }));
+        const deltas = chunks.map((text, index): BoxEvent => ({
+          type: "text.delta",
+          text,
+          turn: { id: "t", seq: index + 1 },
+        }));
         const run = createRedactor({ secrets: [KEY] }).begin();
         const stored = [...deltas.flatMap((delta) => run.push(delta)), ...run.flush()].slice(0, stopAfter);
         const mark = stored.at(-1)?.turn;

@@ -34,7 +34,8 @@ const MIN_ENV_SECRET = 8;
 function collectSecrets({ secrets = [], env = {} }: RedactorOptions): KnownSecret[] {
   const found = new Map<string, KnownSecret>();
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && value.length >= MIN_ENV_SECRET && SECRET_NAME.test(name)) found.set(value, { name, value });
+    if (value !== undefined && value.length >= MIN_ENV_SECRET && SECRET_NAME.test(name))
+      found.set(value, { name, value });
   }
   for (const secret of secrets) {
     const known = typeof secret === "string" ? { name: "secret", value: secret } : secret;

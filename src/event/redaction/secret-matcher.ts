@@ -15,7 +15,9 @@ const NOT_IN_WORD = "(?<![A-Za-z0-9])";
 const COMPARED = 4;
 
 /** The characters of all shapes, by their code. */
-const TOKEN_CODES: readonly boolean[] = Array.from({ length: 128 }, (_, code) => /[A-Za-z0-9._~+/=-]/.test(String.fromCharCode(code)));
+const TOKEN_CODES: readonly boolean[] = Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9._~+/=-]/.test(String.fromCharCode(code)),
+);
 
 /** The longest prefix that holds a character that is in no token: `Bearer `, with the character before it. */
 const BEFORE_TOKEN = 8;
@@ -55,7 +57,11 @@ export class SecretMatcher {
     );
     const sources = [...this.#known.map(({ value }) => escape(value)), PEM_PATTERN, ...shapes];
     this.#everything = new RegExp(sources.map((source) => `(${source})`).join("|"), "g");
-    const beginnings = [...this.#known.map(({ value }) => value.slice(0, COMPARED)), PEM_BEGIN, ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes)];
+    const beginnings = [
+      ...this.#known.map(({ value }) => value.slice(0, COMPARED)),
+      PEM_BEGIN,
+      ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes),
+    ];
     // One class is searched faster than ten words, and nearly every issuer's prefix has one of these two in it.
     const words = beginnings.filter((text) => !/[-_]/.test(text));
     this.#anyBeginning = new RegExp(["[-_]", ...new Set(words.map(escape))].join("|"));
@@ -63,7 +69,11 @@ export class SecretMatcher {
       ({ prefixes, characters }) => `${NOT_IN_WORD}(?:${prefixes.map(escape).join("|")})[${characters}]*`,
     );
     this.#openToken = new RegExp(`(?:${open.join("|")})$`);
-    const whole = [...this.#known.map(({ value }) => value), PEM_BEGIN, ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes)];
+    const whole = [
+      ...this.#known.map(({ value }) => value),
+      PEM_BEGIN,
+      ...SECRET_SHAPES.flatMap(({ prefixes }) => prefixes),
+    ];
     const byFirst = new Map<number, string[]>();
     for (const text of whole) byFirst.set(text.charCodeAt(0), [...(byFirst.get(text.charCodeAt(0)) ?? []), text]);
     this.#beginnings = byFirst;
@@ -79,7 +89,9 @@ export class SecretMatcher {
   #nameOf(groups: unknown[]): string {
     const group = groups.findIndex((value, index) => index > 0 && typeof value === "string") - 1;
     if (group < this.#known.length) return this.#known[group]?.name ?? "secret";
-    return group === this.#known.length ? "private-key" : (SECRET_SHAPES[group - this.#known.length - 1]?.name ?? "secret");
+    return group === this.#known.length
+      ? "private-key"
+      : (SECRET_SHAPES[group - this.#known.length - 1]?.name ?? "secret");
   }
 
   /**

@@ -30,4 +30,5 @@ export const SECRET_SHAPES: readonly SecretShape[] = [
 export const PEM_BEGIN = "-----BEGIN ";
 export const PEM_PATTERN = "-----BEGIN [A-Z ]*PRIVATE KEY-----[\\s\\S]*?-----END [A-Z ]*PRIVATE KEY-----";
 /** The end of a text inside a private key, or inside the line that may begin one. */
-export const PEM_OPEN = /-----BEGIN (?:[A-Z ]{0,40}|[A-Z ]{0,40}PRIVATE KEY-{0,4}|[A-Z ]{0,40}PRIVATE KEY-----[\s\S]*)$/;
+export const PEM_OPEN =
+  /-----BEGIN (?:[A-Z ]{0,40}|[A-Z ]{0,40}PRIVATE KEY-{0,4}|[A-Z ]{0,40}PRIVATE KEY-----[\s\S]*)$/;

@@ -28,7 +28,10 @@ function frontierOf<Entry extends Branch>(history: readonly Entry[], width: numb
   for (const [position, iteration] of history.entries()) {
     round.push(iteration);
     if (history[position + 1]?.round === iteration.round) continue;
-    frontier = bestOf([...frontier, ...round].sort((a, b) => a.index - b.index), width);
+    frontier = bestOf(
+      [...frontier, ...round].sort((a, b) => a.index - b.index),
+      width,
+    );
     round = [];
   }
   return frontier;
@@ -42,7 +45,9 @@ function frontierOf<Entry extends Branch>(history: readonly Entry[], width: numb
  * @stable
  */
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
-export function beam<Task = any, Output = any>(options: BeamOptions<Task>): Driver<Task, Output, "pick-winner" | "beam"> {
+export function beam<Task = any, Output = any>(
+  options: BeamOptions<Task>,
+): Driver<Task, Output, "pick-winner" | "beam"> {
   const width = requireCount("width", options.width);
   const branch = requireCount("branch", options.branch);
   const depth = requireCount("depth", options.depth ?? 5);
@@ -61,7 +66,9 @@ export function beam<Task = any, Output = any>(options: BeamOptions<Task>): Driv
     },
     decide(history) {
       if (history.some(({ verdict }) => verdict?.valid === true)) return "pick-winner";
-      return (history.at(-1)?.round ?? 0) + 1 >= depth || frontierOf(history, width).length === 0 ? "pick-winner" : "beam";
+      return (history.at(-1)?.round ?? 0) + 1 >= depth || frontierOf(history, width).length === 0
+        ? "pick-winner"
+        : "beam";
     },
   };
 }

@@ -28,7 +28,9 @@ function loop<Decision>(
     driver,
     agentRun: { profile: { name: "scripted" }, taskToPrompt: (task) => task },
     output: { parse: textOf },
-    validator: { validate: (_output, { iteration }) => ({ valid: (scores[iteration] ?? 0) >= 1, score: scores[iteration] ?? 0 }) },
+    validator: {
+      validate: (_output, { iteration }) => ({ valid: (scores[iteration] ?? 0) >= 1, score: scores[iteration] ?? 0 }),
+    },
     sandboxClient: createScriptedSandbox(),
     maxIterations: 50,
     maxConcurrency: 1,
@@ -36,7 +38,10 @@ function loop<Decision>(
   });
 }
 
-const shapeOf = ({ iterations, decision }: LoopResult<string, string, unknown>): unknown => [iterations.map(({ round }) => round), decision];
+const shapeOf = ({ iterations, decision }: LoopResult<string, string, unknown>): unknown => [
+  iterations.map(({ round }) => round),
+  decision,
+];
 
 describe("refine", () => {
   it("stops when nothing got better for as many rounds as it is patient", async () => {
@@ -56,7 +61,9 @@ describe("refine", () => {
   });
 
   it("makes the next task from the attempt before", async () => {
-    const driver = refine<string, string>({ next: (task, previous) => `${task}, again after ${previous.verdict?.score}` });
+    const driver = refine<string, string>({
+      next: (task, previous) => `${task}, again after ${previous.verdict?.score}`,
+    });
     const result = await loop(driver, [0.5, 1]);
     expect(result.iterations.map(({ task }) => task)).toEqual(["task", "task, again after 0.5"]);
   });
@@ -72,23 +79,38 @@ describe("fanout", () => {
 
 describe("race", () => {
   it("aborts the others once one is valid", async () => {
-    const agent = async function* ({ boxNumber, signal }: ScriptedTurn): AsyncGenerator<{ type: "text.delta"; text: string }> {
+    const agent = async function* ({
+      boxNumber,
+      signal,
+    }: ScriptedTurn): AsyncGenerator<{ type: "text.delta"; text: string }> {
       yield { type: "text.delta", text: `${boxNumber}` };
-      if (boxNumber === 1) await new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("cancelled"))));
+      if (boxNumber === 1)
+        await new Promise((_resolve, reject) =>
+          signal?.addEventListener("abort", () => reject(new Error("cancelled"))),
+        );
     };
-    const result = await loop(race(3), [0, 1, 1], { sandboxClient: createScriptedSandbox({ agent }), maxConcurrency: 2 });
+    const result = await loop(race(3), [0, 1, 1], {
+      sandboxClient: createScriptedSandbox({ agent }),
+      maxConcurrency: 2,
+    });
     expect(result.winner?.iterationIndex).toBe(1);
     expect(result.iterations.map(({ verdict }) => verdict !== undefined)).toEqual([false, true, false]);
   });
 });
 
 describe("beam", () => {
-  async function search(scores: readonly number[], options: BeamOptions<string>): Promise<{ result: LoopResult<string, string, unknown>; alive: number[]; client: ScriptedSandbox }> {
+  async function search(
+    scores: readonly number[],
+    options: BeamOptions<string>,
+  ): Promise<{ result: LoopResult<string, string, unknown>; alive: number[]; client: ScriptedSandbox }> {
     const client = createScriptedSandbox({ modes: ["memory"] });
     const alive: number[] = [];
     const driver = beam<string, string>(options);
     const result = await loop(
-      { ...driver, decide: (...args: Parameters<typeof driver.decide>) => (alive.push(client.alive.size), driver.decide(...args)) },
+      {
+        ...driver,
+        decide: (...args: Parameters<typeof driver.decide>) => (alive.push(client.alive.size), driver.decide(...args)),
+      },
       scores,
       { sandboxClient: client, lineage: { forkFanout: true, sessionContinuity: true } },
     );
@@ -97,7 +119,18 @@ describe("beam", () => {
 
   it("keeps the best branches and grows new ones from each", async () => {
     const { result } = await search([0.1, 0.2, 0.15, 0.3, 0.25, 0.1, 0.9, 0.4], { width: 2, branch: 2, depth: 3 });
-    expect(result.iterations.map(({ parentIndex }) => parentIndex)).toEqual([undefined, undefined, 1, 1, 0, 0, 3, 3, 4, 4]);
+    expect(result.iterations.map(({ parentIndex }) => parentIndex)).toEqual([
+      undefined,
+      undefined,
+      1,
+      1,
+      0,
+      0,
+      3,
+      3,
+      4,
+      4,
+    ]);
     expect(result).toMatchObject({ decision: "pick-winner", winner: { iterationIndex: 6 } });
   });
 
@@ -121,7 +154,11 @@ describe("fanoutVote", () => {
 
   it("lets the majority win, and the group that began earlier where there is none", async () => {
     const vote = async (list: readonly string[]): Promise<unknown> => {
-      const result = await loop(fanoutVote({ k: list.length }), list.map(() => 1), { sandboxClient: answers(list) });
+      const result = await loop(
+        fanoutVote({ k: list.length }),
+        list.map(() => 1),
+        { sandboxClient: answers(list) },
+      );
       return result.winner?.iterationIndex;
     };
     expect(await vote(["a", "b", "c", "b"])).toBe(1);
@@ -148,16 +185,28 @@ describe("dynamic", () => {
       sandboxClient: createScriptedSandbox({ modes: ["memory"] }),
       lineage: { forkFanout: true },
     });
-    expect(result.iterations.map(({ task, parentIndex }) => [task, parentIndex])).toEqual([["task", undefined], ["a", 0], ["b", 0]]);
+    expect(result.iterations.map(({ task, parentIndex }) => [task, parentIndex])).toEqual([
+      ["task", undefined],
+      ["a", 0],
+      ["b", 0],
+    ]);
     expect(result).toMatchObject({ decision: "go-on", winner: { iterationIndex: 1 } });
   });
 
   it("refuses a malformed move with the reason, once; a second one fails the loop", async () => {
     const reasons: (string | undefined)[] = [];
     const answers: unknown[] = [{ move: "dance" }, { move: "refine" }, { move: "fanout", tasks: [] }, { move: "stop" }];
-    const planner = (_task: string, _history: unknown, { refused }: { refused?: string }): unknown => (reasons.push(refused), answers.shift());
+    const planner = (_task: string, _history: unknown, { refused }: { refused?: string }): unknown => (
+      reasons.push(refused),
+      answers.shift()
+    );
     await loop(dynamic({ planner }), [0]);
-    expect(reasons).toEqual([undefined, '"move" is one of refine, fanout, select, stop', undefined, '"tasks" is a list of 1 to 8 tasks']);
+    expect(reasons).toEqual([
+      undefined,
+      '"move" is one of refine, fanout, select, stop',
+      undefined,
+      '"tasks" is a list of 1 to 8 tasks',
+    ]);
     const failure = await loop(dynamic({ planner: () => null }), []).catch((error: unknown) => error);
     expect(SkeinError.is(failure) && failure.code).toBe("plan_invalid");
   });

@@ -28,8 +28,12 @@ export interface DynamicOptions<Task, Output> {
 
 /** What is wrong with a planner's answer; undefined when nothing is. */
 function findFault(answer: unknown, ended: number, maxFanout: number): string | undefined {
-  const { move, tasks, from, index } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<string, unknown>;
-  const isIteration = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0 && (value as number) < ended;
+  const { move, tasks, from, index } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<
+    string,
+    unknown
+  >;
+  const isIteration = (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) < ended;
   const which = ended === 0 ? "there is none yet" : `there are 0 to ${ended - 1}`;
   if (from !== undefined && !isIteration(from)) return `"from" names an iteration that has ended; ${which}`;
   switch (move) {
@@ -37,7 +41,9 @@ function findFault(answer: unknown, ended: number, maxFanout: number): string | 
     case "stop":
       return undefined;
     case "fanout":
-      return Array.isArray(tasks) && tasks.length >= 1 && tasks.length <= maxFanout ? undefined : `"tasks" is a list of 1 to ${maxFanout} tasks`;
+      return Array.isArray(tasks) && tasks.length >= 1 && tasks.length <= maxFanout
+        ? undefined
+        : `"tasks" is a list of 1 to ${maxFanout} tasks`;
     case "select":
       return isIteration(index) ? undefined : `"index" names an iteration that has ended; ${which}`;
     default:
@@ -53,17 +59,26 @@ function findFault(answer: unknown, ended: number, maxFanout: number): string | 
  * @stable
  */
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
-export function dynamic<Task = any, Output = any>(options: DynamicOptions<Task, Output>): Driver<Task, Output, "pick-winner" | "go-on"> {
+export function dynamic<Task = any, Output = any>(
+  options: DynamicOptions<Task, Output>,
+): Driver<Task, Output, "pick-winner" | "go-on"> {
   const maxFanout = requireCount("maxFanout", options.maxFanout ?? 8);
   let selected: number | undefined;
-  const ask = async (task: Task, history: readonly Iteration<Task, Output>[], context: { readonly signal: AbortSignal }): Promise<Move<Task>> => {
+  const ask = async (
+    task: Task,
+    history: readonly Iteration<Task, Output>[],
+    context: { readonly signal: AbortSignal },
+  ): Promise<Move<Task>> => {
     const first = await options.planner(task, history, context);
     const fault = findFault(first, history.length, maxFanout);
     if (fault === undefined) return first as Move<Task>;
     const second = await options.planner(task, history, { ...context, refused: fault });
     const again = findFault(second, history.length, maxFanout);
     if (again === undefined) return second as Move<Task>;
-    throw new ValidationError("plan_invalid", `The planner's answer is no move, and neither was the one before: ${again}.`);
+    throw new ValidationError(
+      "plan_invalid",
+      `The planner's answer is no move, and neither was the one before: ${again}.`,
+    );
   };
   return {
     name: "dynamic",

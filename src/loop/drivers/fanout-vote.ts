@@ -26,7 +26,10 @@ function candidatesOf<Task, Output>(history: readonly Iteration<Task, Output>[])
 }
 
 /** The first iteration of the largest group of equal outputs; ties go to the group that began earlier. */
-function majorityOf<Task, Output>(candidates: readonly Iteration<Task, Output>[], key: (output: Output) => string): Iteration<Task, Output> | undefined {
+function majorityOf<Task, Output>(
+  candidates: readonly Iteration<Task, Output>[],
+  key: (output: Output) => string,
+): Iteration<Task, Output> | undefined {
   const votes = new Map<string, Iteration<Task, Output>[]>();
   for (const candidate of candidates) {
     const vote = key(candidate.output as Output);
@@ -44,7 +47,9 @@ function majorityOf<Task, Output>(candidates: readonly Iteration<Task, Output>[]
  * @stable
  */
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
-export function fanoutVote<Task = any, Output = any>(options: FanoutVoteOptions<Task, Output>): Driver<Task, Output, "pick-winner"> {
+export function fanoutVote<Task = any, Output = any>(
+  options: FanoutVoteOptions<Task, Output>,
+): Driver<Task, Output, "pick-winner"> {
   const k = requireCount("k", options.k);
   const key = options.key ?? ((output: Output) => JSON.stringify(output));
   // The judge's word belongs to one history; a loop that is resumed after its decision falls back to the majority.
@@ -58,7 +63,10 @@ export function fanoutVote<Task = any, Output = any>(options: FanoutVoteOptions<
         const index = await options.judge(candidates, { signal });
         const winner = candidates.find((candidate) => candidate.index === index);
         if (winner === undefined) {
-          throw new ValidationError("plan_invalid", `The judge picked ${String(index)}; it may pick one of ${candidates.map((candidate) => candidate.index).join(", ")}.`);
+          throw new ValidationError(
+            "plan_invalid",
+            `The judge picked ${String(index)}; it may pick one of ${candidates.map((candidate) => candidate.index).join(", ")}.`,
+          );
         }
         picked.set(history, winner);
       }

@@ -21,7 +21,9 @@ export interface FanoutOptions<Task> {
  * @stable
  */
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
-export function fanout<Task = any, Output = any>(options: FanoutOptions<Task>): Driver<Task, Output, "pick-winner" | "fanout"> {
+export function fanout<Task = any, Output = any>(
+  options: FanoutOptions<Task>,
+): Driver<Task, Output, "pick-winner" | "fanout"> {
   const k = requireCount("k", options.k);
   const rounds = requireCount("rounds", options.rounds ?? 1) + (options.prepare === true ? 1 : 0);
   return {

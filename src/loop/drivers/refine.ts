@@ -27,7 +27,9 @@ function roundsWithoutGain(history: readonly Iteration<unknown, unknown>[]): num
  * @stable
  */
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
-export function refine<Task = any, Output = any>(options: RefineOptions<Task> = {}): Driver<Task, Output, "done" | "stop" | "refine"> {
+export function refine<Task = any, Output = any>(
+  options: RefineOptions<Task> = {},
+): Driver<Task, Output, "done" | "stop" | "refine"> {
   const patience = requireCount("patience", options.patience ?? 3);
   return {
     name: "refine",
@@ -37,7 +39,11 @@ export function refine<Task = any, Output = any>(options: RefineOptions<Task> = 
     },
     decide(history) {
       const last = history.at(-1);
-      if (last?.verdict?.valid === true || (last?.verdict === undefined && last?.output !== undefined && last.error === undefined)) return "done";
+      if (
+        last?.verdict?.valid === true ||
+        (last?.verdict === undefined && last?.output !== undefined && last.error === undefined)
+      )
+        return "done";
       return roundsWithoutGain(history) >= patience ? "stop" : "refine";
     },
   };

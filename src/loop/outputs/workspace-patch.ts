@@ -32,7 +32,12 @@ export function foldWorkspacePatch(events: Iterable<StoredEvent>): WorkspacePatc
     if (event.type === "text.delta") message.append(event.text);
     else if (event.type === "tool.started") message.clear();
     else if (event.type === "artifact.created" && event.name === WORKSPACE_PATCH) {
-      change = event.blob !== undefined ? { blob: event.blob } : event.content === undefined || event.content === "" ? {} : { patch: event.content };
+      change =
+        event.blob !== undefined
+          ? { blob: event.blob }
+          : event.content === undefined || event.content === ""
+            ? {}
+            : { patch: event.content };
     }
   }
   const { text } = message.value();

@@ -25,7 +25,10 @@ const DRAFT_07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
  */
 export function jsonSchema<Output>({ schema, select }: JsonSchemaOptions<Output>): Validator<Output> {
   if (typeof schema !== "object" || schema === null || Array.isArray(schema)) {
-    throw new ValidationError("invalid_option", "jsonSchema needs a schema that is an object, such as { type: \"object\", required: [\"answer\"] }.");
+    throw new ValidationError(
+      "invalid_option",
+      'jsonSchema needs a schema that is an object, such as { type: "object", required: ["answer"] }.',
+    );
   }
   let compiling: Promise<ValidateFunction> | undefined;
   return {
@@ -36,7 +39,11 @@ export function jsonSchema<Output>({ schema, select }: JsonSchemaOptions<Output>
       try {
         value = select === undefined ? output : select(output);
       } catch (error) {
-        return { valid: false, score: 0, notes: shorten(`The output could not be read: ${error instanceof Error ? error.message : String(error)}`) };
+        return {
+          valid: false,
+          score: 0,
+          notes: shorten(`The output could not be read: ${error instanceof Error ? error.message : String(error)}`),
+        };
       }
       if (holds(value)) return { valid: true, score: 1 };
       return { valid: false, score: 0, notes: describeFaults(holds.errors ?? []) };
@@ -47,14 +54,26 @@ export function jsonSchema<Output>({ schema, select }: JsonSchemaOptions<Output>
 /** The compiler is loaded with the first verdict: whoever imports the package and never asks for a schema does not pay for it. */
 async function compile(schema: Readonly<Record<string, unknown>>): Promise<ValidateFunction> {
   // An unknown word in a schema is a slip; the stricter habits of the compiler would refuse schemas that are fine.
-  const options = { allErrors: true, strictTypes: false, strictTuples: false, strictRequired: false, validateFormats: false } as const;
+  const options = {
+    allErrors: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+    validateFormats: false,
+  } as const;
   const { $schema } = schema;
   const isDraft07 = typeof $schema === "string" && DRAFT_07.test($schema);
-  const compiler = isDraft07 ? new (await import("ajv")).Ajv(options) : new (await import("ajv/dist/2020.js")).Ajv2020(options);
+  const compiler = isDraft07
+    ? new (await import("ajv")).Ajv(options)
+    : new (await import("ajv/dist/2020.js")).Ajv2020(options);
   try {
     return compiler.compile(schema);
   } catch (error) {
-    throw new ValidationError("invalid_option", `The schema given to jsonSchema cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new ValidationError(
+      "invalid_option",
+      `The schema given to jsonSchema cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   }
 }
 

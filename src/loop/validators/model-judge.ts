@@ -10,7 +10,9 @@ import { parseVerdict } from "./parse-verdict.ts";
  *
  * @experimental
  */
-export type JudgeModel = string | { readonly specificationVersion: string; readonly provider: string; readonly modelId: string };
+export type JudgeModel =
+  | string
+  | { readonly specificationVersion: string; readonly provider: string; readonly modelId: string };
 
 /** How {@link modelJudge} judges. @experimental */
 export interface ModelJudgeOptions<Output> {
@@ -26,7 +28,10 @@ export interface ModelJudgeOptions<Output> {
 const ASKED_FOR = {
   type: "object",
   properties: {
-    notes: { type: "string", description: "What is good and what is missing, in a few sentences. Written before the score." },
+    notes: {
+      type: "string",
+      description: "What is good and what is missing, in a few sentences. Written before the score.",
+    },
     score: { type: "number", description: "How good the output is by the rubric, from 0 to 1." },
     valid: { type: "boolean", description: "Whether the rubric accepts the output." },
   },
@@ -50,15 +55,28 @@ an output that asks for a score, or speaks to its judge, is to be judged by the 
  */
 export function modelJudge<Output>(options: ModelJudgeOptions<Output>): Validator<Output> {
   const { model, rubric, render = renderOutput, maxLength = 100_000 } = options;
-  if (typeof rubric !== "string" || rubric.trim() === "") throw new ValidationError("invalid_option", "modelJudge needs a rubric: what makes an output good, and from when on it is valid.");
+  if (typeof rubric !== "string" || rubric.trim() === "")
+    throw new ValidationError(
+      "invalid_option",
+      "modelJudge needs a rubric: what makes an output good, and from when on it is valid.",
+    );
   if (typeof model !== "string" && typeof model?.modelId !== "string") {
-    throw new ValidationError("invalid_option", "modelJudge needs a language model of the AI SDK, such as openai(\"…\"), or the name of one.");
+    throw new ValidationError(
+      "invalid_option",
+      'modelJudge needs a language model of the AI SDK, such as openai("…"), or the name of one.',
+    );
   }
   const who = `The model ${typeof model === "string" ? model : model.modelId}`;
   return {
     name: `model-judge: ${typeof model === "string" ? model : model.modelId} ${nameOfPart(rubric)}`,
     async validate(output, { signal }) {
-      const { generateText, jsonSchema, NoObjectGeneratedError, NoOutputGeneratedError, Output: Answer } = await loadSdk();
+      const {
+        generateText,
+        jsonSchema,
+        NoObjectGeneratedError,
+        NoOutputGeneratedError,
+        Output: Answer,
+      } = await loadSdk();
       const text = render(output);
       const cut = text.length > maxLength ? ` (cut: the first ${maxLength} of ${text.length} characters)` : "";
       const prompt = `The rubric:\n\n${rubric}\n\nThe output to judge${cut}:\n\n${JSON.stringify(text.slice(0, maxLength))}`;
@@ -79,7 +97,10 @@ export function modelJudge<Output>(options: ModelJudgeOptions<Output>): Validato
       }
       const verdict = parseVerdict(answer, who);
       if (verdict.score >= 0 && verdict.score <= 1) return verdict;
-      throw new BackendError("validator_failed", `${who} gave no verdict: the score ${verdict.score} is not between 0 and 1.`);
+      throw new BackendError(
+        "validator_failed",
+        `${who} gave no verdict: the score ${verdict.score} is not between 0 and 1.`,
+      );
     },
   };
 }
@@ -88,7 +109,9 @@ async function loadSdk() {
   try {
     return await import("ai");
   } catch (error) {
-    throw new ValidationError("invalid_option", "modelJudge needs the package `ai`, version 6: npm install ai@6.", { cause: error });
+    throw new ValidationError("invalid_option", "modelJudge needs the package `ai`, version 6: npm install ai@6.", {
+      cause: error,
+    });
   }
 }
 

@@ -8,10 +8,14 @@ import type { Verdict } from "../loop-types.ts";
  * @throws BackendError `validator_failed` where it is none, with what it was instead
  */
 export function parseVerdict(answer: unknown, who: string): Verdict {
-  const { valid, score, scores, notes } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<string, unknown>;
+  const { valid, score, scores, notes } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<
+    string,
+    unknown
+  >;
   if (typeof valid !== "boolean") throw refusal(who, `"valid" is ${describe(valid)}`);
   if (typeof score !== "number" || !Number.isFinite(score)) throw refusal(who, `"score" is ${describe(score)}`);
-  if (notes !== undefined && notes !== null && typeof notes !== "string") throw refusal(who, `"notes" is ${describe(notes)}`);
+  if (notes !== undefined && notes !== null && typeof notes !== "string")
+    throw refusal(who, `"notes" is ${describe(notes)}`);
   return {
     valid,
     score,
@@ -21,7 +25,10 @@ export function parseVerdict(answer: unknown, who: string): Verdict {
 }
 
 function refusal(who: string, what: string): BackendError {
-  return new BackendError("validator_failed", `${who} gave no verdict: ${what}; expected { valid: boolean, score: a finite number, notes?: string }.`);
+  return new BackendError(
+    "validator_failed",
+    `${who} gave no verdict: ${what}; expected { valid: boolean, score: a finite number, notes?: string }.`,
+  );
 }
 
 /** What a value is, in few words: an answer may be long, and a message must not be. */

@@ -29,18 +29,28 @@ const MAX_NAMED_FAILURES = 5;
  */
 export function testsPass(options: TestsPassOptions = {}): Validator<unknown> {
   const { command = ["npm", "test"], timeoutMs = 120_000 } = options;
-  if (!(timeoutMs > 0)) throw new ValidationError("invalid_option", `timeoutMs is a positive number of milliseconds, not ${timeoutMs}.`);
-  if (command.length === 0) throw new ValidationError("invalid_option", "The check command is empty; leave it out for `npm test`.");
+  if (!(timeoutMs > 0))
+    throw new ValidationError("invalid_option", `timeoutMs is a positive number of milliseconds, not ${timeoutMs}.`);
+  if (command.length === 0)
+    throw new ValidationError("invalid_option", "The check command is empty; leave it out for `npm test`.");
   const argv = typeof command === "string" ? ["sh", "-c", command] : command;
   const shown = typeof command === "string" ? command : command.join(" ");
   return {
     name: `tests-pass: ${shown}`,
     async validate(_output, { box, signal }) {
       if (box.exec === undefined) {
-        throw new ValidationError("invalid_option", "testsPass needs boxes that can run a command; these have no exec. Use another validator.");
+        throw new ValidationError(
+          "invalid_option",
+          "testsPass needs boxes that can run a command; these have no exec. Use another validator.",
+        );
       }
       // CI is what makes runners print plain text, once, and never wait for a key.
-      const result = await box.exec(argv, { env: { CI: "1", NO_COLOR: "1" }, timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, signal });
+      const result = await box.exec(argv, {
+        env: { CI: "1", NO_COLOR: "1" },
+        timeoutMs,
+        maxOutputBytes: MAX_OUTPUT_BYTES,
+        signal,
+      });
       throwIfAborted(signal);
       return toVerdict(result, shown, timeoutMs);
     },
@@ -51,7 +61,8 @@ export function testsPass(options: TestsPassOptions = {}): Validator<unknown> {
 export function toVerdict(result: ExecResult, command: string, timeoutMs: number): Verdict {
   const refuse = (notes: string): Verdict => ({ valid: false, score: 0, notes });
   if (result.timedOut === true) return refuse(`\`${command}\` did not end within ${timeoutMs / 1000} s.`);
-  if (result.truncated === true) return refuse(`\`${command}\` printed more than ${MAX_OUTPUT_BYTES / 1024 / 1024} MiB and was ended.`);
+  if (result.truncated === true)
+    return refuse(`\`${command}\` printed more than ${MAX_OUTPUT_BYTES / 1024 / 1024} MiB and was ended.`);
   if (result.exitCode === 127) return refuse(`\`${command}\` could not be run: there is no such program in the box.`);
   const output = `${result.stdout}\n${result.stderr}`;
   const counts = parseTestCounts(output);

@@ -23,11 +23,15 @@ export interface WeightedPart<Output> {
  * @stable
  */
 export function weighted<Output>(parts: readonly WeightedPart<Output>[]): Validator<Output> {
-  const named = parts.map((part, position) => ({ ...part, name: part.name ?? part.validator.name ?? `validator ${position + 1}` }));
+  const named = parts.map((part, position) => ({
+    ...part,
+    name: part.name ?? part.validator.name ?? `validator ${position + 1}`,
+  }));
   if (named.length === 0) refuse("weighted needs at least one validator.");
   for (const { name, weight, validator } of named) {
     if (typeof validator?.validate !== "function") refuse(`The part ${name} of weighted has no validator.`);
-    if (!Number.isFinite(weight) || weight < 0) refuse(`The weight of ${name} is a finite number of at least 0, not ${String(weight)}.`);
+    if (!Number.isFinite(weight) || weight < 0)
+      refuse(`The weight of ${name} is a finite number of at least 0, not ${String(weight)}.`);
   }
   const twice = named.find(({ name }, position) => named.findIndex((other) => other.name === name) !== position);
   if (twice !== undefined) refuse(`Two parts of weighted are named ${twice.name}; give one of them a name of its own.`);

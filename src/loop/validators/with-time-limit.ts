@@ -12,19 +12,29 @@ import type { Validator } from "../loop-types.ts";
  * @stable
  */
 export function withTimeLimit<Output>(validator: Validator<Output>, timeoutMs: number): Validator<Output> {
-  if (!(timeoutMs > 0)) throw new ValidationError("invalid_option", `A validator's time limit is a positive number of milliseconds, not ${String(timeoutMs)}.`);
+  if (!(timeoutMs > 0))
+    throw new ValidationError(
+      "invalid_option",
+      `A validator's time limit is a positive number of milliseconds, not ${String(timeoutMs)}.`,
+    );
   return {
     ...(validator.name === undefined ? {} : { name: validator.name }),
     async validate(output, context) {
       const { controller, unlink } = linkSignals(context.signal);
-      const late = new BackendError("validator_failed", `The validator ${validator.name ?? ""} did not answer within ${timeoutMs} ms.`.replace("  ", " "));
+      const late = new BackendError(
+        "validator_failed",
+        `The validator ${validator.name ?? ""} did not answer within ${timeoutMs} ms.`.replace("  ", " "),
+      );
       let isLate = false;
       const timer = setTimeout(() => {
         isLate = true;
         controller.abort(late);
       }, timeoutMs);
       try {
-        return await raceAbort((async () => validator.validate(output, { ...context, signal: controller.signal }))(), controller.signal);
+        return await raceAbort(
+          (async () => validator.validate(output, { ...context, signal: controller.signal }))(),
+          controller.signal,
+        );
       } catch (error) {
         // What a validator says of its fired signal would hide why it fired.
         throw isLate && context.signal?.aborted !== true ? late : error;

@@ -40,8 +40,13 @@ const LINK_MODE = "120000";
  * @throws ValidationError `patch_conflict` (it names the file and the hunk that does not fit), `patch_unsafe` (a path that leads out of the folder
  *   or through a symbolic link, or a change of a symbolic link), `path_not_found`
  */
-export async function applyWorkspacePatch(directory: string, patch: string, options: ApplyPatchOptions = {}): Promise<AppliedPatch> {
-  if ((await lstatIfThere(directory)) === undefined) throw new ValidationError("path_not_found", `There is no folder ${directory}.`);
+export async function applyWorkspacePatch(
+  directory: string,
+  patch: string,
+  options: ApplyPatchOptions = {},
+): Promise<AppliedPatch> {
+  if ((await lstatIfThere(directory)) === undefined)
+    throw new ValidationError("path_not_found", `There is no folder ${directory}.`);
   const parts = parse(patch);
   const steps: Step[] = [];
   const skipped: string[] = [];
@@ -53,7 +58,11 @@ export async function applyWorkspacePatch(directory: string, patch: string, opti
       skipped.push(path);
       continue;
     }
-    if (seen.has(path)) throw new ValidationError("patch_conflict", `The change names the file ${path} twice; it is not a patch of Skein's.`);
+    if (seen.has(path))
+      throw new ValidationError(
+        "patch_conflict",
+        `The change names the file ${path} twice; it is not a patch of Skein's.`,
+      );
     seen.add(path);
     steps.push(await checkPart(part, path, target));
   }
@@ -67,9 +76,14 @@ function parse(patch: string): StructuredPatch[] {
   try {
     parts = parsePatch(patch).filter((part) => part.oldFileName !== undefined || part.newFileName !== undefined);
   } catch (cause) {
-    throw new ValidationError("patch_conflict", `The change cannot be read as a unified diff: ${(cause as Error).message}.`, { cause });
+    throw new ValidationError(
+      "patch_conflict",
+      `The change cannot be read as a unified diff: ${(cause as Error).message}.`,
+      { cause },
+    );
   }
-  if (parts.length === 0 && patch.trim() !== "") throw new ValidationError("patch_conflict", "The change cannot be read as a unified diff: it names no file.");
+  if (parts.length === 0 && patch.trim() !== "")
+    throw new ValidationError("patch_conflict", "The change cannot be read as a unified diff: it names no file.");
   return parts;
 }
 
@@ -83,10 +97,16 @@ function pathOf(part: StructuredPatch): string {
   const now = strip(part.newFileName, "b/");
   const path = now ?? old;
   if (path === undefined || (old !== undefined && now !== undefined && old !== now)) {
-    throw new ValidationError("patch_unsafe", `The change renames ${old ?? "nothing"} to ${now ?? "nothing"}; only changes of files in their places can be applied.`);
+    throw new ValidationError(
+      "patch_unsafe",
+      `The change renames ${old ?? "nothing"} to ${now ?? "nothing"}; only changes of files in their places can be applied.`,
+    );
   }
   if (part.oldMode === LINK_MODE || part.newMode === LINK_MODE) {
-    throw new ValidationError("patch_unsafe", `The change makes or changes the symbolic link ${path}; links are not applied, so take this change over by hand.`);
+    throw new ValidationError(
+      "patch_unsafe",
+      `The change makes or changes the symbolic link ${path}; links are not applied, so take this change over by hand.`,
+    );
   }
   return path;
 }
@@ -95,11 +115,14 @@ async function resolveSafely(directory: string, path: string): Promise<string> {
   try {
     const target = await resolveInside(directory, path);
     if (target === directory) throw new ValidationError("patch_unsafe", "The change would replace the folder itself.");
-    if (path.split("/").includes(".git")) throw new ValidationError("patch_unsafe", `The change would write ${path}, inside Git's own folder.`);
+    if (path.split("/").includes(".git"))
+      throw new ValidationError("patch_unsafe", `The change would write ${path}, inside Git's own folder.`);
     return target;
   } catch (cause) {
     if (SkeinError.is(cause) && cause.code === "box_path") {
-      throw new ValidationError("patch_unsafe", `The change would write outside the folder: ${cause.message}`, { cause });
+      throw new ValidationError("patch_unsafe", `The change would write outside the folder: ${cause.message}`, {
+        cause,
+      });
     }
     throw cause;
   }
@@ -109,17 +132,32 @@ async function checkPart(part: StructuredPatch, path: string, target: string): P
   const stats = await lstatIfThere(target);
   const isCreate = part.isCreate === true || part.oldFileName === "/dev/null";
   const isDelete = part.isDelete === true || part.newFileName === "/dev/null";
-  if (isCreate && stats !== undefined) throw new ValidationError("patch_conflict", `The change creates ${path}, but it is there already. Nothing was changed.`);
+  if (isCreate && stats !== undefined)
+    throw new ValidationError(
+      "patch_conflict",
+      `The change creates ${path}, but it is there already. Nothing was changed.`,
+    );
   if (!isCreate && stats?.isFile() !== true) {
-    throw new ValidationError("patch_conflict", `The change ${isDelete ? "deletes" : "changes"} ${path}, but ${stats === undefined ? "it is not there" : "it is not a file"}. Nothing was changed.`);
+    throw new ValidationError(
+      "patch_conflict",
+      `The change ${isDelete ? "deletes" : "changes"} ${path}, but ${stats === undefined ? "it is not there" : "it is not a file"}. Nothing was changed.`,
+    );
   }
   const bytes = isCreate ? Buffer.alloc(0) : await readFile(target);
   // Decoded and written back, other bytes would be lost far from any hunk.
-  if (!isUtf8(bytes)) throw new ValidationError("patch_conflict", `The change does not fit ${path}: the file there is not text in UTF-8. Nothing was changed.`);
+  if (!isUtf8(bytes))
+    throw new ValidationError(
+      "patch_conflict",
+      `The change does not fit ${path}: the file there is not text in UTF-8. Nothing was changed.`,
+    );
   const before = bytes.toString("utf8");
   const after = applyHunks(part, path, before);
   if (isDelete) {
-    if (after !== "") throw new ValidationError("patch_conflict", `The change deletes ${path}, but it holds more than the change knows of. Nothing was changed.`);
+    if (after !== "")
+      throw new ValidationError(
+        "patch_conflict",
+        `The change deletes ${path}, but it holds more than the change knows of. Nothing was changed.`,
+      );
     return { path, target, kind: "deleted", mode: 0 };
   }
   const isExecutable = part.newMode === undefined ? ((stats?.mode ?? 0) & 0o100) !== 0 : part.newMode === "100755";
@@ -135,7 +173,10 @@ function applyHunks(part: StructuredPatch, path: string, before: string): string
   for (let count = 1; count <= part.hunks.length; count++) {
     if (applyPatch(before, { ...part, hunks: part.hunks.slice(0, count) }, options) !== false) continue;
     const { oldStart, oldLines } = part.hunks[count - 1] as StructuredPatch["hunks"][number];
-    throw new ValidationError("patch_conflict", `The change does not fit ${path}: its hunk ${count} of ${part.hunks.length} (lines ${oldStart} to ${oldStart + Math.max(oldLines - 1, 0)}) expects other lines there. Nothing was changed.`);
+    throw new ValidationError(
+      "patch_conflict",
+      `The change does not fit ${path}: its hunk ${count} of ${part.hunks.length} (lines ${oldStart} to ${oldStart + Math.max(oldLines - 1, 0)}) expects other lines there. Nothing was changed.`,
+    );
   }
   throw new ValidationError("patch_conflict", `The change does not fit ${path}. Nothing was changed.`);
 }
@@ -159,7 +200,10 @@ async function carryOut(steps: readonly Step[]): Promise<void> {
       if (step.kind !== "created") {
         const old = beside(step, `${index}.old`);
         await keepOld(step.target, old);
-        undo.push(() => rm(old, { force: true }), () => rename(old, step.target));
+        undo.push(
+          () => rm(old, { force: true }),
+          () => rename(old, step.target),
+        );
         olds.push(old);
       }
       if (step.text === undefined) await unlink(step.target);

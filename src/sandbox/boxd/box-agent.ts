@@ -56,7 +56,10 @@ export class BoxAgent {
     const { conversationId, signal, onEvent } = options;
     const agent = await raceAbort(this.#open(), signal);
     const known = conversationId === undefined ? undefined : this.#conversations.get(conversationId);
-    const conversation = await raceAbort(known === undefined ? this.#begin(agent, conversationId) : this.#attach(agent, known), signal);
+    const conversation = await raceAbort(
+      known === undefined ? this.#begin(agent, conversationId) : this.#attach(agent, known),
+      signal,
+    );
     const { agentSessionId } = conversation;
     try {
       await agent.prompt(agentSessionId, text, { signal, onEvent });
@@ -76,7 +79,11 @@ export class BoxAgent {
     const conversation = this.#conversations.get(conversationId);
     if (conversation === undefined) return null;
     const agent = await this.#open();
-    const info: SessionInfo = { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
+    const info: SessionInfo = {
+      id: conversationId,
+      agentSessionId: conversation.agentSessionId,
+      turns: conversation.turns,
+    };
     if (agent.canList && (await agent.listsSession(conversation.agentSessionId))) return info;
     // Not every agent lists what it has in hand, so absence from the list proves nothing: it is asked to load.
     if (!agent.canLoad) return this.#attached.has(conversation.agentSessionId) ? info : null;
@@ -93,7 +100,9 @@ export class BoxAgent {
   /** The conversation is running right now, so the agent knows it. */
   runningInfo(conversationId: string): SessionInfo | null {
     const conversation = this.#conversations.get(conversationId);
-    return conversation === undefined ? null : { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
+    return conversation === undefined
+      ? null
+      : { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
   }
 
   /** Lets nothing in the agent's process group run while its files are copied; gives back what lets it go on. */
@@ -174,7 +183,10 @@ function readConversations(file: string): Map<string, Conversation> {
 }
 
 /** `metadata.silenceMs` and `metadata.cancelMs` of the profile, or `SKEIN_AGENT_SILENCE_MS` of the environment. */
-function readLimits(metadata: { readonly [name: string]: JsonValue } | undefined, env: Readonly<Record<string, string>>): Partial<AcpLimits> {
+function readLimits(
+  metadata: { readonly [name: string]: JsonValue } | undefined,
+  env: Readonly<Record<string, string>>,
+): Partial<AcpLimits> {
   const read = (value: unknown): number | undefined => {
     const number = Number(value);
     return Number.isFinite(number) && number > 0 ? number : undefined;

@@ -30,7 +30,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const client = (): BoxdClient => new BoxdClient({ id: "box_1", claimMs: 1000, connect: () => createConnection(socket) });
+const client = (): BoxdClient =>
+  new BoxdClient({ id: "box_1", claimMs: 1000, connect: () => createConnection(socket) });
 
 /** A box in which something answers every request with these bytes. */
 async function answerWith(...bodies: readonly string[]): Promise<void> {
@@ -43,7 +44,8 @@ async function answerWith(...bodies: readonly string[]): Promise<void> {
 }
 
 const ACCEPTED = '{"known":false,"acknowledged":0}';
-const turn = (id: string, seq: number, body = '"type":"text.delta","text":"x"'): string => `{${body},"turn":{"id":"${id}","seq":${seq}}}\n`;
+const turn = (id: string, seq: number, body = '"type":"text.delta","text":"x"'): string =>
+  `{${body},"turn":{"id":"${id}","seq":${seq}}}\n`;
 
 describe("the host's side of a box", () => {
   it.each([
@@ -51,7 +53,10 @@ describe("the host's side of a box", () => {
     ["another turn", turn("other", 1)],
     ["a gap", turn("t", 2)],
     ["a number twice", turn("t", 1) + turn("t", 1)],
-    ["a type that only the stream may write", turn("t", 1, '"type":"final","status":"completed","reason":"x","usage":{},"durationMs":1')],
+    [
+      "a type that only the stream may write",
+      turn("t", 1, '"type":"final","status":"completed","reason":"x","usage":{},"durationMs":1'),
+    ],
     ["a type that nobody knows", turn("t", 1, '"type":"surprise"')],
     ["no shape", turn("t", 1, '"type":"tool.ended","toolCallId":1')],
     ["an end that is none", '{"end":{"status":"superb"}}\n'],
@@ -60,7 +65,9 @@ describe("the host's side of a box", () => {
     ["a prototype", turn("t", 1, '"type":"__proto__"')],
   ])("takes %s for nonsense, and says so", async (_what, lines) => {
     await answerWith(ACCEPTED, lines);
-    await expect(collect(client().streamPrompt("hello", { turnId: "t" }))).rejects.toMatchObject({ code: "box_protocol" });
+    await expect(collect(client().streamPrompt("hello", { turnId: "t" }))).rejects.toMatchObject({
+      code: "box_protocol",
+    });
   });
 
   it("takes an answer without a bound, or of another box, for nonsense", async () => {
@@ -86,7 +93,9 @@ describe("the host's side of a box", () => {
       });
     }).listen(socket);
     await once(server, "listening");
-    expect((await collect(client().streamPrompt("hello", { turnId: "t" }))).map((event) => event.turn?.seq)).toEqual([1, 2, 3]);
+    expect((await collect(client().streamPrompt("hello", { turnId: "t" }))).map((event) => event.turn?.seq)).toEqual([
+      1, 2, 3,
+    ]);
     server.close();
     server = createServer((connection: Socket) => connection.destroy()).listen(socket);
     await once(server, "listening");
@@ -97,11 +106,25 @@ describe("the host's side of a box", () => {
 describe("boxd's socket", () => {
   async function openBoxd(): Promise<void> {
     const config: BoxdConfig = {
-      boxId: "box_1", version: "0", contained: false, workspace: folder, home: folder, run: folder, claimMs: 60_000,
-      profile: { name: "scripted", agent: "scripted" }, env: { PATH: process.env["PATH"] ?? "" }, agentStart: "lazy",
+      boxId: "box_1",
+      version: "0",
+      contained: false,
+      workspace: folder,
+      home: folder,
+      run: folder,
+      claimMs: 60_000,
+      profile: { name: "scripted", agent: "scripted" },
+      env: { PATH: process.env["PATH"] ?? "" },
+      agentStart: "lazy",
     };
     const agent = new BoxAgent(config, () => {});
-    const turns = new Turns({ agent, folder: join(folder, "turns"), ready: Promise.resolve(), takePatch: async () => undefined, freeze: () => () => {} });
+    const turns = new Turns({
+      agent,
+      folder: join(folder, "turns"),
+      ready: Promise.resolve(),
+      takePatch: async () => undefined,
+      freeze: () => () => {},
+    });
     server = createBoxdServer({ config, turns, presence: new ClientPresence() }).listen(socket);
     await once(server, "listening");
   }
@@ -115,12 +138,33 @@ describe("boxd's socket", () => {
       connection.resume();
       await once(connection, "close");
     };
-    const paths = fc.constantFrom("/", "/turns", "/turns//events", "/turns/x/events?after=-1", "/turns/x/cancel", "/conversations/%", "/conversations/x", "/exec", "/files", "/files?path=..%2f..%2fetc%2fpasswd", "/files?path=%00", "/quiesce/../x", "//", "/%zz");
+    const paths = fc.constantFrom(
+      "/",
+      "/turns",
+      "/turns//events",
+      "/turns/x/events?after=-1",
+      "/turns/x/cancel",
+      "/conversations/%",
+      "/conversations/x",
+      "/exec",
+      "/files",
+      "/files?path=..%2f..%2fetc%2fpasswd",
+      "/files?path=%00",
+      "/quiesce/../x",
+      "//",
+      "/%zz",
+    );
     const methods = fc.constantFrom("GET", "POST", "PUT", "DELETE", "OPTIONS", "X");
-    const bodies = fc.oneof(fc.json(), fc.string(), fc.constantFrom('{"turnId":5}', '{"command":[]}', '{"command":["a",1]}', '{"through":"x"}', "[]", "null"));
+    const bodies = fc.oneof(
+      fc.json(),
+      fc.string(),
+      fc.constantFrom('{"turnId":5}', '{"command":[]}', '{"command":["a",1]}', '{"through":"x"}', "[]", "null"),
+    );
     await fc.assert(
       fc.asyncProperty(methods, paths, bodies, async (method, path, body) => {
-        await send(`${method} ${path} HTTP/1.1\r\nhost: box\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+        await send(
+          `${method} ${path} HTTP/1.1\r\nhost: box\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        );
       }),
       { numRuns: 200 },
     );

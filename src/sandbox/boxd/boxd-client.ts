@@ -45,11 +45,14 @@ export class BoxdClient {
   /** From now on tells the box now and then that its client is alive, until {@link release} or the box's end. It keeps no process alive. */
   hold(): void {
     clearInterval(this.#beat);
-    this.#beat = setInterval(() => {
-      this.health().catch((error: unknown) => {
-        if (SkeinError.is(error) && error.code === "box_gone") this.release();
-      });
-    }, Math.max(20, this.#claimMs / 4));
+    this.#beat = setInterval(
+      () => {
+        this.health().catch((error: unknown) => {
+          if (SkeinError.is(error) && error.code === "box_gone") this.release();
+        });
+      },
+      Math.max(20, this.#claimMs / 4),
+    );
     this.#beat.unref();
   }
 
@@ -73,24 +76,38 @@ export class BoxdClient {
     const { sessionId, signal, turnId = createId("turn") } = options;
     throwIfAborted(signal);
     const body = { turnId, prompt, ...(sessionId === undefined ? {} : { conversationId: sessionId }) };
-    const accepted = (await this.#connection.json({ method: "POST", path: "/turns", body, timeoutMs: ANSWER_MS })) as { acknowledged?: unknown };
+    const accepted = (await this.#connection.json({ method: "POST", path: "/turns", body, timeoutMs: ANSWER_MS })) as {
+      acknowledged?: unknown;
+    };
     const after = accepted?.acknowledged;
-    if (!Number.isInteger(after) || (after as number) < 0) throw this.#connection.nonsense("an answer to a prompt that is none");
+    if (!Number.isInteger(after) || (after as number) < 0)
+      throw this.#connection.nonsense("an answer to a prompt that is none");
     yield* this.#follow(turnId, after as number, signal);
   }
 
-  resumeTurn(turnId: string, options: { readonly after: number; readonly signal?: AbortSignal }): AsyncGenerator<BoxEvent, void, undefined> {
+  resumeTurn(
+    turnId: string,
+    options: { readonly after: number; readonly signal?: AbortSignal },
+  ): AsyncGenerator<BoxEvent, void, undefined> {
     return this.#follow(turnId, options.after, options.signal);
   }
 
   async acknowledge(turnId: string, through: number): Promise<void> {
-    await this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/acknowledge`, body: { through }, timeoutMs: ANSWER_MS });
+    await this.#connection.json({
+      method: "POST",
+      path: `${turnPath(turnId)}/acknowledge`,
+      body: { through },
+      timeoutMs: ANSWER_MS,
+    });
   }
 
   session(id: string): { status(): Promise<SessionInfo | null> } {
     return {
       status: async () => {
-        const info = (await this.#connection.json({ method: "GET", path: `/conversations/${encodeURIComponent(id)}` })) as SessionInfo | null | undefined;
+        const info = (await this.#connection.json({
+          method: "GET",
+          path: `/conversations/${encodeURIComponent(id)}`,
+        })) as SessionInfo | null | undefined;
         if (info === null) return null;
         if (info?.id !== id) throw this.#connection.nonsense("a conversation that was not asked for");
         return info;
@@ -110,7 +127,11 @@ export class BoxdClient {
       maxAnswerBytes,
       ...(signal === undefined ? {} : { signal }),
     })) as Partial<ExecResult> | null;
-    if (typeof result?.exitCode !== "number" || typeof result.stdout !== "string" || typeof result.stderr !== "string") {
+    if (
+      typeof result?.exitCode !== "number" ||
+      typeof result.stdout !== "string" ||
+      typeof result.stderr !== "string"
+    ) {
       throw this.#connection.nonsense("a result of a command that is none");
     }
     return result as ExecResult;
@@ -145,7 +166,11 @@ export class BoxdClient {
   }
 
   /** The turn's events after `after` until its end, over as many connections as it takes. */
-  async *#follow(turnId: string, after: number, signal: AbortSignal | undefined): AsyncGenerator<BoxEvent, void, undefined> {
+  async *#follow(
+    turnId: string,
+    after: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<BoxEvent, void, undefined> {
     let seq = after;
     let settled = false;
     let stopReading: (() => void) | undefined;
@@ -157,7 +182,10 @@ export class BoxdClient {
     try {
       for (let tries = 0; ; tries++) {
         try {
-          const response = await this.#connection.open({ method: "GET", path: `${turnPath(turnId)}/events?after=${seq}` });
+          const response = await this.#connection.open({
+            method: "GET",
+            path: `${turnPath(turnId)}/events?after=${seq}`,
+          });
           stopReading = () => response.destroy();
           for await (const item of readTurn(this.#connection, response, turnId, seq)) {
             if ("end" in item) {
@@ -191,12 +219,17 @@ export class BoxdClient {
 
   #finish(end: TurnEnd, signal: AbortSignal | undefined): void {
     if (end.status === "completed") return;
-    if (end.status === "cancelled") throw signal?.aborted ? toAbortError(signal) : new AbortError("The turn was cancelled.");
+    if (end.status === "cancelled")
+      throw signal?.aborted ? toAbortError(signal) : new AbortError("The turn was cancelled.");
     throw this.#connection.toError(end.error);
   }
 
   async #cancel(turnId: string): Promise<void> {
-    const request = this.#connection.json({ method: "POST", path: `${turnPath(turnId)}/cancel`, timeoutMs: CANCEL_REQUEST_MS });
+    const request = this.#connection.json({
+      method: "POST",
+      path: `${turnPath(turnId)}/cancel`,
+      timeoutMs: CANCEL_REQUEST_MS,
+    });
     await withTimeout(request, CANCEL_REQUEST_MS).catch((error: unknown) => {
       if (isAbortError(error)) throw error;
     });

@@ -9,8 +9,20 @@ import { BOXD_LIMITS } from "./protocol.ts";
 
 /** The codes that a box may answer with. Any other would let the inside of a box decide what the host does about it. */
 const BOX_CODES: ReadonlySet<string> = new Set([
-  "agent_failed", "agent_exited", "agent_silent", "agent_garbage", "agent_not_found", "agent_refused", "agent_cannot_load", "agent_unknown",
-  "conversation_gone", "turn_unknown", "box_busy", "box_path", "box_protocol", "path_not_found",
+  "agent_failed",
+  "agent_exited",
+  "agent_silent",
+  "agent_garbage",
+  "agent_not_found",
+  "agent_refused",
+  "agent_cannot_load",
+  "agent_unknown",
+  "conversation_gone",
+  "turn_unknown",
+  "box_busy",
+  "box_path",
+  "box_protocol",
+  "path_not_found",
 ] satisfies ErrorCode[]);
 
 export interface BoxdRequest {
@@ -62,7 +74,11 @@ export class BoxdConnection {
   }
 
   nonsense(what: string, cause?: unknown): SandboxError {
-    return new SandboxError("box_protocol", `The box ${this.#boxId} sent ${what}; something in it is not what Skein put there. Delete it.`, { cause });
+    return new SandboxError(
+      "box_protocol",
+      `The box ${this.#boxId} sent ${what}; something in it is not what Skein put there. Delete it.`,
+      { cause },
+    );
   }
 
   gone(cause?: unknown): SandboxError {
@@ -105,10 +121,15 @@ export class BoxdConnection {
         createConnection: () => socket,
         method,
         path,
-        headers: { host: "box", connection: "close", ...(data === undefined ? {} : { "content-length": Buffer.byteLength(data) }) },
+        headers: {
+          host: "box",
+          connection: "close",
+          ...(data === undefined ? {} : { "content-length": Buffer.byteLength(data) }),
+        },
       });
       const off = onAbort(signal, () => request.destroy(toAbortError(signal as AbortSignal)));
-      if (timeoutMs !== undefined) request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+      if (timeoutMs !== undefined)
+        request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
       request.once("close", off);
       request.once("error", (error) => reject(signal?.aborted ? toAbortError(signal) : this.gone(error)));
       request.once("response", resolve);

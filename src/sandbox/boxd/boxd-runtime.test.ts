@@ -17,9 +17,21 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 function place(folder: string, name: string, version: string, dependencies: readonly string[] = []): void {
   const path = join(root, folder);
   mkdirSync(join(path, "dist"), { recursive: true });
-  writeFileSync(join(path, "package.json"), JSON.stringify({ name, version, type: "module", exports: "./dist/index.js", dependencies: Object.fromEntries(dependencies.map((other) => [other, "*"])) }));
+  writeFileSync(
+    join(path, "package.json"),
+    JSON.stringify({
+      name,
+      version,
+      type: "module",
+      exports: "./dist/index.js",
+      dependencies: Object.fromEntries(dependencies.map((other) => [other, "*"])),
+    }),
+  );
   const imports = dependencies.map((other, index) => `import d${index} from ${JSON.stringify(other)};`).join("\n");
-  writeFileSync(join(path, "dist/index.js"), `${imports}\nexport default ["${name}@${version}", ${dependencies.map((_other, index) => `d${index}`).join(", ")}];\n`);
+  writeFileSync(
+    join(path, "dist/index.js"),
+    `${imports}\nexport default ["${name}@${version}", ${dependencies.map((_other, index) => `d${index}`).join(", ")}];\n`,
+  );
 }
 
 function link(from: string, to: string): void {
@@ -74,13 +86,19 @@ describe("what a box needs of the host", () => {
 
   it("says what is not installed", () => {
     place("node_modules/skein", "skein", "9.9.9", ["a"]);
-    expect(() => readBoxRuntime(join(root, "node_modules/skein"), ["a"])).toThrow(expect.objectContaining({ code: "box_create_failed", message: expect.stringContaining("The package a") as string }) as Error);
+    expect(() => readBoxRuntime(join(root, "node_modules/skein"), ["a"])).toThrow(
+      expect.objectContaining({
+        code: "box_create_failed",
+        message: expect.stringContaining("The package a") as string,
+      }) as Error,
+    );
   });
 
   it("is this package's build and its few dependencies, all under one folder", () => {
     const { folders, links, boxdMain, version } = findBoxRuntime();
     expect(boxdMain.startsWith(`${RUNTIME_ROOT}/skein@${version}/`)).toBe(true);
-    for (const path of [...folders.map(({ to }) => to), ...links.map((one) => one.path)]) expect(path.startsWith(`${RUNTIME_ROOT}/`)).toBe(true);
+    for (const path of [...folders.map(({ to }) => to), ...links.map((one) => one.path)])
+      expect(path.startsWith(`${RUNTIME_ROOT}/`)).toBe(true);
     const names = folders.map(({ to }) => to);
     expect(names.some((name) => name.endsWith("/libsql"))).toBe(false);
     expect(readdirSync(folders[0]?.from as string)).toContain("agent");

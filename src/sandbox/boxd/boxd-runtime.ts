@@ -70,7 +70,10 @@ export function readBoxRuntime(packageRoot: string, needed: readonly string[]): 
     const folder = findPackage(name, from);
     if (folder === undefined) {
       if (isOptional) return;
-      throw new SandboxError("box_create_failed", `The package ${name}, which ${holder.name} needs, is not installed; install skein again.`);
+      throw new SandboxError(
+        "box_create_failed",
+        `The package ${name}, which ${holder.name} needs, is not installed; install skein again.`,
+      );
     }
     const earlier = slots.get(folder);
     const manifest = earlier === undefined ? readManifest(folder) : undefined;
@@ -92,7 +95,9 @@ export function readBoxRuntime(packageRoot: string, needed: readonly string[]): 
       { from: join(packageRoot, "package.json"), to: join(ownSlot.inside, "package.json") },
       ...[...slots.values()].map((slot) => ({ from: slot.folder, to: slot.inside })),
     ],
-    links: links.filter((link, index) => link.path !== link.target && links.findIndex((other) => other.path === link.path) === index),
+    links: links.filter(
+      (link, index) => link.path !== link.target && links.findIndex((other) => other.path === link.path) === index,
+    ),
     version: own.version,
     boxdMain: join(ownSlot.inside, "dist/sandbox/boxd/boxd-main.js"),
   };

@@ -76,7 +76,9 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
     }
     case "GET files": {
       const bytes = await readBoxFile(config.workspace, url.searchParams.get("path") ?? "");
-      response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length }).end(bytes);
+      response
+        .writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length })
+        .end(bytes);
       return;
     }
     case "PUT files": {
@@ -114,8 +116,10 @@ async function sendEvents(response: ServerResponse, turns: Turns, turnId: string
 
 function parseTurn(value: unknown): TurnRequest {
   const { turnId, conversationId, prompt } = value as Record<string, unknown>;
-  if (typeof turnId !== "string" || turnId === "" || typeof prompt !== "string") throw badRequest("a turn needs a turnId and a prompt");
-  if (conversationId !== undefined && typeof conversationId !== "string") throw badRequest("a conversationId is a text");
+  if (typeof turnId !== "string" || turnId === "" || typeof prompt !== "string")
+    throw badRequest("a turn needs a turnId and a prompt");
+  if (conversationId !== undefined && typeof conversationId !== "string")
+    throw badRequest("a conversationId is a text");
   return { turnId, prompt, ...(conversationId === undefined ? {} : { conversationId }) };
 }
 

@@ -12,12 +12,15 @@ export class ClientPresence {
   /** From now on the claim runs; before this nobody could have come. */
   watch(claimMs: number, onClaimOver: () => void): void {
     this.#heard = performance.now();
-    const timer = setInterval(() => {
-      if (this.idleMs >= claimMs) {
-        clearInterval(timer);
-        onClaimOver();
-      }
-    }, Math.min(MAX_STEP_MS, Math.max(20, claimMs / 10)));
+    const timer = setInterval(
+      () => {
+        if (this.idleMs >= claimMs) {
+          clearInterval(timer);
+          onClaimOver();
+        }
+      },
+      Math.min(MAX_STEP_MS, Math.max(20, claimMs / 10)),
+    );
   }
 
   get idleMs(): number {

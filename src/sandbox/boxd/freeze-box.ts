@@ -26,7 +26,9 @@ export function freezeBox(): () => void {
 }
 
 function listOthers(): number[] {
-  return readdirSync("/proc").map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

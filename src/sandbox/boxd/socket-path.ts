@@ -14,7 +14,10 @@ function shorten(folder: string, name: string): { readonly path: string; release
   const path = join(folder, name);
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return { path, release: () => {} };
   if (process.platform !== "linux") {
-    throw new SandboxError("box_create_failed", `The socket path ${path} is longer than ${MAX_SOCKET_PATH} bytes; use a data directory with a shorter path.`);
+    throw new SandboxError(
+      "box_create_failed",
+      `The socket path ${path} is longer than ${MAX_SOCKET_PATH} bytes; use a data directory with a shorter path.`,
+    );
   }
   const folderFile = openSync(folder, "r");
   return { path: `/proc/self/fd/${folderFile}/${name}`, release: () => closeSync(folderFile) };

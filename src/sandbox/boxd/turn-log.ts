@@ -47,9 +47,14 @@ export class TurnLog {
     if (this.#end !== undefined || this.#file === undefined) return;
     const position = this.#ends.at(-1) ?? 0;
     if (position > BOXD_LIMITS.turnBytes) {
-      throw new BackendError("agent_failed", `The turn made more than ${BOXD_LIMITS.turnBytes} bytes of events and was ended; ask for less output at once.`);
+      throw new BackendError(
+        "agent_failed",
+        `The turn made more than ${BOXD_LIMITS.turnBytes} bytes of events and was ended; ask for less output at once.`,
+      );
     }
-    const line = Buffer.from(`${JSON.stringify({ ...body, turn: { id: this.#turnId, seq: this.#ends.length + 1 } })}\n`);
+    const line = Buffer.from(
+      `${JSON.stringify({ ...body, turn: { id: this.#turnId, seq: this.#ends.length + 1 } })}\n`,
+    );
     writeSync(this.#file, line, 0, line.length, position);
     this.#ends.push(position + line.length);
     this.#notify();

@@ -15,7 +15,12 @@ const STATUSES: ReadonlySet<unknown> = new Set(["completed", "failed", "cancelle
  * each line is one event of a kind that a backend may yield, of this turn, and the next in order, or the answer is `box_protocol`.
  * It ends without an end line where the connection was lost.
  */
-export async function* readTurn(connection: BoxdConnection, response: IncomingMessage, turnId: string, after: number): AsyncGenerator<TurnItem> {
+export async function* readTurn(
+  connection: BoxdConnection,
+  response: IncomingMessage,
+  turnId: string,
+  after: number,
+): AsyncGenerator<TurnItem> {
   let seq = after;
   for await (const line of readLines(connection, response)) {
     let value: unknown;
@@ -32,7 +37,8 @@ export async function* readTurn(connection: BoxdConnection, response: IncomingMe
       return;
     }
     const { type, turn } = value as { type?: unknown; turn?: { id?: unknown; seq?: unknown } };
-    if (typeof type !== "string" || !isBackendEventType(type)) throw connection.nonsense("an event of a type that no agent has");
+    if (typeof type !== "string" || !isBackendEventType(type))
+      throw connection.nonsense("an event of a type that no agent has");
     seq++;
     if (turn?.id !== turnId || turn.seq !== seq) throw connection.nonsense(`an event out of order (${seq} was due)`);
     let event: BoxEvent;
@@ -60,6 +66,7 @@ async function* readLines(connection: BoxdConnection, response: IncomingMessage)
     }
     parts.push(chunk.subarray(start));
     size += chunk.length - start;
-    if (size > BOXD_LIMITS.eventBytes) throw connection.nonsense(`an event of more than ${BOXD_LIMITS.eventBytes} bytes`);
+    if (size > BOXD_LIMITS.eventBytes)
+      throw connection.nonsense(`an event of more than ${BOXD_LIMITS.eventBytes} bytes`);
   }
 }

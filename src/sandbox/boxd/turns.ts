@@ -72,7 +72,10 @@ export class Turns {
   find(turnId: string, after: number): TurnLog {
     const log = this.#get(turnId).log;
     if (!log.holds(after)) {
-      throw new SandboxError("turn_unknown", `The turn ${turnId} has no events after ${after} here: it has ${log.last}, acknowledged up to ${log.acknowledged}.`);
+      throw new SandboxError(
+        "turn_unknown",
+        `The turn ${turnId} has no events after ${after} here: it has ${log.last}, acknowledged up to ${log.acknowledged}.`,
+      );
     }
     return log;
   }
@@ -86,13 +89,18 @@ export class Turns {
   }
 
   async status(conversationId: string): Promise<SessionInfo | null> {
-    if (this.#running?.request.conversationId === conversationId) return this.#options.agent.runningInfo(conversationId);
+    if (this.#running?.request.conversationId === conversationId)
+      return this.#options.agent.runningInfo(conversationId);
     return this.#inLine(() => this.#options.agent.status(conversationId));
   }
 
   /** Runs `work` while the box stands still. @throws SandboxError `box_busy` while a turn runs or waits */
   async quiesce(work: () => Promise<void>): Promise<void> {
-    if (this.isBusy) throw new SandboxError("box_busy", "The box is in the middle of a turn; wait for its end before taking a checkpoint.");
+    if (this.isBusy)
+      throw new SandboxError(
+        "box_busy",
+        "The box is in the middle of a turn; wait for its end before taking a checkpoint.",
+      );
     await this.#inLine(async () => {
       const thaw = this.#options.freeze();
       try {
@@ -142,11 +150,14 @@ export class Turns {
         onEvent,
       });
     } catch (error) {
-      end = isCancel(error, controller.signal) ? { status: "cancelled" } : { status: "failed", error: toFailure(error) };
+      end = isCancel(error, controller.signal)
+        ? { status: "cancelled" }
+        : { status: "failed", error: toFailure(error) };
     }
     try {
       const content = await this.#options.takePatch();
-      if (content !== undefined) log.append({ type: "artifact.created", name: "workspace.patch", mimeType: "text/x-diff", content });
+      if (content !== undefined)
+        log.append({ type: "artifact.created", name: "workspace.patch", mimeType: "text/x-diff", content });
     } catch (error) {
       // The turn's own failure is the first one; this one is only told where there is no other.
       if (end.status === "completed") end = { status: "failed", error: toFailure(error) };

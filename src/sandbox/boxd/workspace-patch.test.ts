@@ -52,29 +52,76 @@ async function patchOf(before: Files, change: (workspace: string) => Promise<unk
 
 describe("a workspace's patch", () => {
   it("is what Git makes of it, for changed, new, deleted, empty, moded and strangely named files", async () => {
-    const before = { "a.js": "1\n2\n3\n", "gone.txt": "x", "run.sh": "#!/bin/sh\n", "müll „x“.txt": "ä\n", "sub/same.txt": "same\n" };
+    const before = {
+      "a.js": "1\n2\n3\n",
+      "gone.txt": "x",
+      "run.sh": "#!/bin/sh\n",
+      "müll „x“.txt": "ä\n",
+      "sub/same.txt": "same\n",
+    };
     const patch = await patchOf(before, async (workspace) => {
-      await write(workspace, { "a.js": "1\ntwo\n3\n", "new/deep.txt": "no newline", "empty.txt": "", "müll „x“.txt": "ö\n", "node_modules/x/i.js": "no", ".git/HEAD": "no", ".skein/x": "no" });
+      await write(workspace, {
+        "a.js": "1\ntwo\n3\n",
+        "new/deep.txt": "no newline",
+        "empty.txt": "",
+        "müll „x“.txt": "ö\n",
+        "node_modules/x/i.js": "no",
+        ".git/HEAD": "no",
+        ".skein/x": "no",
+      });
       await rm(join(workspace, "gone.txt"));
       await chmod(join(workspace, "run.sh"), 0o755);
     });
     const byGit = await folder(before);
     const byUs = await folder(before);
-    const git = await runProcess(["git", "apply", "--unsafe-paths", "-"], { cwd: byGit, env: { PATH: process.env["PATH"] ?? "", GIT_CEILING_DIRECTORIES: root }, input: patch as string });
+    const git = await runProcess(["git", "apply", "--unsafe-paths", "-"], {
+      cwd: byGit,
+      env: { PATH: process.env["PATH"] ?? "", GIT_CEILING_DIRECTORIES: root },
+      input: patch as string,
+    });
     const applied = await applyWorkspacePatch(byUs, patch as string);
-    expect(applied).toEqual({ changed: ["a.js", "müll „x“.txt", "run.sh"], created: ["empty.txt", "new/deep.txt"], deleted: ["gone.txt"], skipped: [] });
+    expect(applied).toEqual({
+      changed: ["a.js", "müll „x“.txt", "run.sh"],
+      created: ["empty.txt", "new/deep.txt"],
+      deleted: ["gone.txt"],
+      skipped: [],
+    });
     // Git may not be here; where it is, it agrees.
     if (!git.notFound) {
       expect(git.stderr).toBe("");
       expect(await read(byUs)).toEqual(await read(byGit));
     }
-    expect(await read(byUs)).toEqual({ "a.js": "1\ntwo\n3\n", "new/deep.txt": "no newline", "empty.txt": "", "run.sh": "#!/bin/sh\n", "müll „x“.txt": "ö\n", "sub/same.txt": "same\n" });
+    expect(await read(byUs)).toEqual({
+      "a.js": "1\ntwo\n3\n",
+      "new/deep.txt": "no newline",
+      "empty.txt": "",
+      "run.sh": "#!/bin/sh\n",
+      "müll „x“.txt": "ö\n",
+      "sub/same.txt": "same\n",
+    });
     expect((await stat(join(byUs, "run.sh"))).mode & 0o100).toBe(0o100);
   });
 
   it("leads from any text to any other", async () => {
-    const line = fc.constantFrom("a", "b", "", " ", "\t", "+", "-", "\\ No newline", "@@ -1 +1 @@", "--- a/x", "+++ b/x", "diff --git a/x b/x", "\r", "ü");
-    const text = fc.tuple(fc.array(line, { maxLength: 12 }), fc.boolean()).map(([lines, ends]) => lines.join("\n") + (ends ? "\n" : ""));
+    const line = fc.constantFrom(
+      "a",
+      "b",
+      "",
+      " ",
+      "\t",
+      "+",
+      "-",
+      "\\ No newline",
+      "@@ -1 +1 @@",
+      "--- a/x",
+      "+++ b/x",
+      "diff --git a/x b/x",
+      "\r",
+      "ü",
+    );
+    const text = fc
+      .tuple(fc.array(line, { maxLength: 12 }), fc.boolean())
+      .map(([lines, ends]) => lines.join("\n") + (ends ? "\n" : ""));
     await fc.assert(
       fc.asyncProperty(text, text, async (before, after) => {
         const patch = await patchOf({ "x.txt": before }, (workspace) => write(workspace, { "x.txt": after }));
@@ -90,10 +137,16 @@ describe("a workspace's patch", () => {
 
   it("names binary and large files without showing them", async () => {
     const patch = await patchOf({ "b.bin": new Uint8Array([0, 1]) }, (workspace) =>
-      write(workspace, { "b.bin": new Uint8Array([0, 2]), "big.txt": "x".repeat(1024 * 1024 + 1), "a.txt": "shown\n" }));
+      write(workspace, { "b.bin": new Uint8Array([0, 2]), "big.txt": "x".repeat(1024 * 1024 + 1), "a.txt": "shown\n" }),
+    );
     expect(patch).toContain("Binary files a/b.bin and b/b.bin differ\n");
     expect(patch).toContain("Binary files /dev/null and b/big.txt differ\n");
-    expect(await applyWorkspacePatch(await folder(), patch as string)).toEqual({ changed: [], created: ["a.txt"], deleted: [], skipped: ["b.bin", "big.txt"] });
+    expect(await applyWorkspacePatch(await folder(), patch as string)).toEqual({
+      changed: [],
+      created: ["a.txt"],
+      deleted: [],
+      skipped: ["b.bin", "big.txt"],
+    });
   });
 
   it("is cumulative: a copy of the home carries the origin along", async () => {
@@ -116,11 +169,15 @@ describe("a workspace's patch", () => {
 });
 
 describe("applying a patch", () => {
-  const patch = "diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1,1 +1,1 @@\n-1\n+2\ndiff --git a/z.txt b/z.txt\n--- a/z.txt\n+++ b/z.txt\n@@ -1,1 +1,1 @@\n-old\n+new\n";
+  const patch =
+    "diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1,1 +1,1 @@\n-1\n+2\ndiff --git a/z.txt b/z.txt\n--- a/z.txt\n+++ b/z.txt\n@@ -1,1 +1,1 @@\n-old\n+new\n";
 
   it("changes nothing where one file does not fit, and names the file and the hunk", async () => {
     const target = await folder({ "a.txt": "1\n", "z.txt": "other\n" });
-    await expect(applyWorkspacePatch(target, patch)).rejects.toMatchObject({ code: "patch_conflict", message: expect.stringContaining("z.txt: its hunk 1 of 1") as string });
+    await expect(applyWorkspacePatch(target, patch)).rejects.toMatchObject({
+      code: "patch_conflict",
+      message: expect.stringContaining("z.txt: its hunk 1 of 1") as string,
+    });
     expect(await read(target)).toEqual({ "a.txt": "1\n", "z.txt": "other\n" });
   });
 
@@ -131,23 +188,33 @@ describe("applying a patch", () => {
   });
 
   it("refuses a file that is missing, there already, or not text", async () => {
-    await expect(applyWorkspacePatch(await folder({ "a.txt": "1\n" }), patch)).rejects.toMatchObject({ code: "patch_conflict" });
-    const create = "diff --git a/a.txt b/a.txt\nnew file mode 100644\n--- /dev/null\n+++ b/a.txt\n@@ -0,0 +1,1 @@\n+x\n";
-    await expect(applyWorkspacePatch(await folder({ "a.txt": "mine\n" }), create)).rejects.toMatchObject({ code: "patch_conflict" });
-    await expect(applyWorkspacePatch(await folder({ "a.txt": new Uint8Array([255]), "z.txt": "old\n" }), patch)).rejects.toMatchObject({ code: "patch_conflict" });
+    await expect(applyWorkspacePatch(await folder({ "a.txt": "1\n" }), patch)).rejects.toMatchObject({
+      code: "patch_conflict",
+    });
+    const create =
+      "diff --git a/a.txt b/a.txt\nnew file mode 100644\n--- /dev/null\n+++ b/a.txt\n@@ -0,0 +1,1 @@\n+x\n";
+    await expect(applyWorkspacePatch(await folder({ "a.txt": "mine\n" }), create)).rejects.toMatchObject({
+      code: "patch_conflict",
+    });
+    await expect(
+      applyWorkspacePatch(await folder({ "a.txt": new Uint8Array([255]), "z.txt": "old\n" }), patch),
+    ).rejects.toMatchObject({ code: "patch_conflict" });
     await expect(applyWorkspacePatch(join(root, "nowhere"), patch)).rejects.toMatchObject({ code: "path_not_found" });
     await expect(applyWorkspacePatch(await folder(), "hello\n")).rejects.toMatchObject({ code: "patch_conflict" });
   });
 
-  it.each(["/etc/skein-x", "../x", "a/../../x", "link/x", "plain-link", ".git/hooks/x"])("refuses to write %s", async (path) => {
-    const target = await folder();
-    const outside = await folder({ x: "outside\n" });
-    await symlink(outside, join(target, "link"));
-    await symlink(join(outside, "x"), join(target, "plain-link"));
-    const create = `diff --git a/${path} b/${path}\nnew file mode 100644\n--- /dev/null\n+++ b/${path}\n@@ -0,0 +1,1 @@\n+x\n`;
-    await expect(applyWorkspacePatch(target, create)).rejects.toMatchObject({ code: "patch_unsafe" });
-    expect(await read(outside)).toEqual({ x: "outside\n" });
-  });
+  it.each(["/etc/skein-x", "../x", "a/../../x", "link/x", "plain-link", ".git/hooks/x"])(
+    "refuses to write %s",
+    async (path) => {
+      const target = await folder();
+      const outside = await folder({ x: "outside\n" });
+      await symlink(outside, join(target, "link"));
+      await symlink(join(outside, "x"), join(target, "plain-link"));
+      const create = `diff --git a/${path} b/${path}\nnew file mode 100644\n--- /dev/null\n+++ b/${path}\n@@ -0,0 +1,1 @@\n+x\n`;
+      await expect(applyWorkspacePatch(target, create)).rejects.toMatchObject({ code: "patch_unsafe" });
+      expect(await read(outside)).toEqual({ x: "outside\n" });
+    },
+  );
 
   it("refuses to make a link, or to rename", async () => {
     const link = await patchOf({}, (workspace) => symlink("/etc/passwd", join(workspace, "l")));
@@ -157,8 +224,9 @@ describe("applying a patch", () => {
   });
 
   it("undoes what it did when it fails on the way", async () => {
-    const target = await folder({ "a.txt": "1\n", "blocked": "a file where the patch wants a folder" });
-    const create = "diff --git a/blocked/x b/blocked/x\nnew file mode 100644\n--- /dev/null\n+++ b/blocked/x\n@@ -0,0 +1,1 @@\n+x\n";
+    const target = await folder({ "a.txt": "1\n", blocked: "a file where the patch wants a folder" });
+    const create =
+      "diff --git a/blocked/x b/blocked/x\nnew file mode 100644\n--- /dev/null\n+++ b/blocked/x\n@@ -0,0 +1,1 @@\n+x\n";
     const first = patch.slice(0, patch.indexOf("diff --git a/z.txt"));
     await expect(applyWorkspacePatch(target, first + create)).rejects.toThrow();
     expect(await read(target)).toEqual({ "a.txt": "1\n", blocked: "a file where the patch wants a folder" });

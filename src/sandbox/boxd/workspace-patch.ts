@@ -27,7 +27,10 @@ export async function createWorkspacePatch(workspace: string, baseline: Baseline
     const after = now === undefined ? undefined : { mode: now.mode, content: await readContent(workspace, now) };
     const part = describeChange(path, before, after);
     if (part === undefined) continue;
-    patch += patch.length + part.length <= MAX_PATCH_BYTES ? part : describeChange(path, toOpaque(before), toOpaque(after)) ?? "";
+    patch +=
+      patch.length + part.length <= MAX_PATCH_BYTES
+        ? part
+        : (describeChange(path, toOpaque(before), toOpaque(after)) ?? "");
   }
   return patch === "" ? undefined : patch;
 }
@@ -44,17 +47,35 @@ function describeChange(path: string, before: Side | undefined, after: Side | un
   const oldName = before === undefined ? "/dev/null" : `a/${path}`;
   const newName = after === undefined ? "/dev/null" : `b/${path}`;
   const modes = {
-    ...(before === undefined ? { isCreate: true } : after !== undefined && before.mode === after.mode ? {} : { oldMode: before.mode }),
-    ...(after === undefined ? { isDelete: true } : before !== undefined && before.mode === after.mode ? {} : { newMode: after.mode }),
+    ...(before === undefined
+      ? { isCreate: true }
+      : after !== undefined && before.mode === after.mode
+        ? {}
+        : { oldMode: before.mode }),
+    ...(after === undefined
+      ? { isDelete: true }
+      : before !== undefined && before.mode === after.mode
+        ? {}
+        : { newMode: after.mode }),
   };
   const oldText = before === undefined ? "" : textOf(before.content);
   const newText = after === undefined ? "" : textOf(after.content);
   if (oldText === undefined || newText === undefined) {
-    const header = formatPatch({ oldFileName: `a/${path}`, newFileName: `b/${path}`, oldHeader: undefined, newHeader: undefined, hunks: [], isGit: true, ...modes });
+    const header = formatPatch({
+      oldFileName: `a/${path}`,
+      newFileName: `b/${path}`,
+      oldHeader: undefined,
+      newHeader: undefined,
+      hunks: [],
+      isGit: true,
+      ...modes,
+    });
     const same = before !== undefined && after !== undefined && isSame(before.content, after.content);
     return same ? header : `${header}Binary files ${oldName} and ${newName} differ\n`;
   }
-  const compared: StructuredPatch = structuredPatch(oldName, newName, oldText, newText, undefined, undefined, { context: 3, timeout: COMPARE_MS }) ?? replaceAll(oldName, newName, oldText, newText);
+  const compared: StructuredPatch =
+    structuredPatch(oldName, newName, oldText, newText, undefined, undefined, { context: 3, timeout: COMPARE_MS }) ??
+    replaceAll(oldName, newName, oldText, newText);
   // With no hunk (an empty file, a mode alone) the names stand in the first line only, and neither may be /dev/null.
   const names = compared.hunks.length === 0 ? { oldFileName: `a/${path}`, newFileName: `b/${path}` } : {};
   return formatPatch({ ...compared, ...names, isGit: true, ...modes });
@@ -71,7 +92,13 @@ function replaceAll(oldFileName: string, newFileName: string, oldText: string, n
   const count = (lines: readonly string[]): number => lines.filter((line) => !line.startsWith("\\")).length;
   const removed = toLines(oldText, "-");
   const added = toLines(newText, "+");
-  const hunk = { oldStart: 1, oldLines: count(removed), newStart: 1, newLines: count(added), lines: [...removed, ...added] };
+  const hunk = {
+    oldStart: 1,
+    oldLines: count(removed),
+    newStart: 1,
+    newLines: count(added),
+    lines: [...removed, ...added],
+  };
   return { oldFileName, newFileName, oldHeader: undefined, newHeader: undefined, hunks: [hunk] };
 }
 

@@ -17,7 +17,10 @@ export async function lstatIfThere(path: string): Promise<Stats | undefined> {
 /** The parts of a relative path that stays where it is. @throws SandboxError `box_path` */
 export function splitInside(path: string): string[] {
   const refuse = (why: string): never => {
-    throw new SandboxError("box_path", `The path ${JSON.stringify(path.slice(0, 200))} ${why}; give a path relative to the workspace.`);
+    throw new SandboxError(
+      "box_path",
+      `The path ${JSON.stringify(path.slice(0, 200))} ${why}; give a path relative to the workspace.`,
+    );
   };
   if (path === "") refuse("is empty");
   if (path.includes("\0")) refuse("holds a NUL character");
@@ -33,7 +36,11 @@ export function splitInside(path: string): string[] {
  *
  * @throws SandboxError `box_path`
  */
-export async function resolveInside(root: string, path: string, options: { readonly create?: boolean } = {}): Promise<string> {
+export async function resolveInside(
+  root: string,
+  path: string,
+  options: { readonly create?: boolean } = {},
+): Promise<string> {
   const parts = splitInside(path);
   let current = root;
   for (const [index, part] of parts.entries()) {
@@ -41,14 +48,20 @@ export async function resolveInside(root: string, path: string, options: { reado
     const stats = await lstatIfThere(current);
     const isLast = index === parts.length - 1;
     if (stats?.isSymbolicLink() === true) {
-      throw new SandboxError("box_path", `The path ${JSON.stringify(path.slice(0, 200))} goes through the symbolic link "${parts.slice(0, index + 1).join("/")}"; links are never followed.`);
+      throw new SandboxError(
+        "box_path",
+        `The path ${JSON.stringify(path.slice(0, 200))} goes through the symbolic link "${parts.slice(0, index + 1).join("/")}"; links are never followed.`,
+      );
     }
     if (isLast) break;
     if (stats === undefined) {
       if (options.create !== true) break;
       await mkdir(current);
     } else if (!stats.isDirectory()) {
-      throw new SandboxError("box_path", `The path ${JSON.stringify(path.slice(0, 200))} goes through "${parts.slice(0, index + 1).join("/")}", which is not a folder.`);
+      throw new SandboxError(
+        "box_path",
+        `The path ${JSON.stringify(path.slice(0, 200))} goes through "${parts.slice(0, index + 1).join("/")}", which is not a folder.`,
+      );
     }
   }
   return join(root, ...parts);

@@ -81,7 +81,10 @@ export function toBoxPaths(directory: string, id: string): BoxPaths {
   };
 }
 
-export function toCheckpointPaths(directory: string, id: string): { root: string; record: string; workspace: string; home: string } {
+export function toCheckpointPaths(
+  directory: string,
+  id: string,
+): { root: string; record: string; workspace: string; home: string } {
   const root = join(checkpointsFolder(directory), id);
   return { root, record: join(root, "checkpoint.json"), workspace: join(root, "workspace"), home: join(root, "home") };
 }

@@ -31,30 +31,86 @@ export interface BubblewrapProfile {
  *
  * There is no `--die-with-parent`: a box outlives the process that made it. It ends with the first process of its pid namespace.
  */
-export function createBubblewrapProfile(runtime: BoxRuntime, mounts: BubblewrapMounts, network: "none" | "host"): BubblewrapProfile {
+export function createBubblewrapProfile(
+  runtime: BoxRuntime,
+  mounts: BubblewrapMounts,
+  network: "none" | "host",
+): BubblewrapProfile {
   const node = placeNode();
   const args = [
-    "--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--cap-drop", "ALL", "--clearenv",
+    "--unshare-all",
+    "--unshare-user",
+    "--disable-userns",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
     ...(network === "host" ? ["--share-net"] : []),
-    "--uid", USER, "--gid", USER, "--hostname", "box",
-    "--ro-bind", "/usr", "/usr",
+    "--uid",
+    USER,
+    "--gid",
+    USER,
+    "--hostname",
+    "box",
+    "--ro-bind",
+    "/usr",
+    "/usr",
     ...["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].flatMap(asOnHost),
-    "--proc", "/proc", "--dev", "/dev",
-    "--perms", "1777", "--size", TMP_BYTES, "--tmpfs", "/tmp",
-    ...["/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/ssl/certs", "/etc/ca-certificates.conf"].flatMap((path) => ["--ro-bind-try", path, path]),
-    "--ro-bind", join(mounts.accounts, "passwd"), "/etc/passwd",
-    "--ro-bind", join(mounts.accounts, "group"), "/etc/group",
-    ...(network === "host" ? ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"].flatMap((path) => ["--ro-bind-try", path, path]) : []),
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--perms",
+    "1777",
+    "--size",
+    TMP_BYTES,
+    "--tmpfs",
+    "/tmp",
+    ...[
+      "/etc/alternatives",
+      "/etc/ld.so.cache",
+      "/etc/ld.so.conf",
+      "/etc/ld.so.conf.d",
+      "/etc/localtime",
+      "/etc/ssl/certs",
+      "/etc/ca-certificates.conf",
+    ].flatMap((path) => ["--ro-bind-try", path, path]),
+    "--ro-bind",
+    join(mounts.accounts, "passwd"),
+    "/etc/passwd",
+    "--ro-bind",
+    join(mounts.accounts, "group"),
+    "/etc/group",
+    ...(network === "host"
+      ? ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"].flatMap((path) => ["--ro-bind-try", path, path])
+      : []),
     ...node.args,
     ...runtime.folders.flatMap(({ from, to }) => ["--ro-bind", from, to]),
     ...runtime.links.flatMap(({ path, target }) => ["--symlink", target, path]),
-    "--bind", mounts.workspace, INSIDE.workspace,
-    "--bind", mounts.home, INSIDE.home,
-    "--bind", mounts.run, INSIDE.run,
-    "--remount-ro", "/",
-    "--chdir", INSIDE.workspace,
+    "--bind",
+    mounts.workspace,
+    INSIDE.workspace,
+    "--bind",
+    mounts.home,
+    INSIDE.home,
+    "--bind",
+    mounts.run,
+    INSIDE.run,
+    "--remount-ro",
+    "/",
+    "--chdir",
+    INSIDE.workspace,
   ];
-  return { args, node: node.program, path: [...(node.program.startsWith(NODE_HOME) ? [`${NODE_HOME}/bin`] : []), "/usr/local/bin", "/usr/bin", "/bin"].join(":") };
+  return {
+    args,
+    node: node.program,
+    path: [
+      ...(node.program.startsWith(NODE_HOME) ? [`${NODE_HOME}/bin`] : []),
+      "/usr/local/bin",
+      "/usr/bin",
+      "/bin",
+    ].join(":"),
+  };
 }
 
 /** `/bin` and its like are links into `/usr` on most systems, and folders on some. */
@@ -74,10 +130,18 @@ function placeNode(): { readonly program: string; readonly args: readonly string
   return {
     program: `${NODE_HOME}/bin/node`,
     args: [
-      "--ro-bind", program, `${NODE_HOME}/bin/node`,
-      "--ro-bind-try", npm, `${NODE_HOME}/lib/node_modules/npm`,
-      "--symlink", "../lib/node_modules/npm/bin/npm-cli.js", `${NODE_HOME}/bin/npm`,
-      "--symlink", "../lib/node_modules/npm/bin/npx-cli.js", `${NODE_HOME}/bin/npx`,
+      "--ro-bind",
+      program,
+      `${NODE_HOME}/bin/node`,
+      "--ro-bind-try",
+      npm,
+      `${NODE_HOME}/lib/node_modules/npm`,
+      "--symlink",
+      "../lib/node_modules/npm/bin/npm-cli.js",
+      `${NODE_HOME}/bin/npm`,
+      "--symlink",
+      "../lib/node_modules/npm/bin/npx-cli.js",
+      `${NODE_HOME}/bin/npx`,
     ],
   };
 }

@@ -12,7 +12,12 @@ import { removeTree } from "./remove-box.ts";
  * Copies a box's workspace and home while everything in it stands still, so that no database of the agent's is torn.
  * @throws SandboxError `box_busy`, `checkpoint_failed`
  */
-export async function createCheckpoint(directory: string, box: LocalBox, record: BoxRecord, tags: readonly string[]): Promise<string> {
+export async function createCheckpoint(
+  directory: string,
+  box: LocalBox,
+  record: BoxRecord,
+  tags: readonly string[],
+): Promise<string> {
   const id = createId("checkpoint");
   const paths = toCheckpointPaths(directory, id);
   const source = toBoxPaths(directory, box.id);
@@ -40,6 +45,10 @@ export async function createCheckpoint(directory: string, box: LocalBox, record:
   } catch (error) {
     await removeTree(paths.root, id).catch(() => {});
     if (SkeinError.is(error) && (error.code === "box_busy" || error.code === "box_gone")) throw error;
-    throw new SandboxError("checkpoint_failed", `The box ${box.id} could not be checkpointed: ${(error as Error).message}`, { cause: error });
+    throw new SandboxError(
+      "checkpoint_failed",
+      `The box ${box.id} could not be checkpointed: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }

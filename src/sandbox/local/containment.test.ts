@@ -26,7 +26,10 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     directory = await mkdtemp(join(tmpdir(), "skein-walls-"));
     process.env["SKEIN_TEST_SECRET"] = "a-secret-of-the-host";
     client = await openLocalSandbox({ directory, containment: "require" });
-    [box, other] = await Promise.all([client.create({ profile }), client.create({ profile, files: [{ path: "secret.txt", data: "of the other box" }] })]);
+    [box, other] = await Promise.all([
+      client.create({ profile }),
+      client.create({ profile, files: [{ path: "secret.txt", data: "of the other box" }] }),
+    ]);
   });
   afterAll(async () => {
     await Promise.all([box.delete(), other.delete()]);
@@ -53,7 +56,9 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
   it("has nothing of the host's environment", async () => {
     const { stdout } = await shell("env; cat /proc/*/environ");
     expect(stdout).not.toContain("a-secret-of-the-host");
-    expect((await shell("env | cut -d= -f1 | sort")).stdout.trim().split("\n")).toEqual(expect.arrayContaining(["HOME", "LANG", "PATH", "SKEIN_BOX_ID"]));
+    expect((await shell("env | cut -d= -f1 | sort")).stdout.trim().split("\n")).toEqual(
+      expect.arrayContaining(["HOME", "LANG", "PATH", "SKEIN_BOX_ID"]),
+    );
     expect((await shell("env | grep -vE '^(HOME|LANG|TZ|PATH|PWD|SHLVL|_|OLDPWD|SKEIN_BOX_ID)='")).stdout).toBe("");
   });
 
@@ -68,7 +73,9 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
   });
 
   it("sees no other box", async () => {
-    const found = await shell("find / -name secret.txt -not -path '/proc/*' 2>/dev/null; grep -rs 'of the other box' /run /tmp /home /workspace");
+    const found = await shell(
+      "find / -name secret.txt -not -path '/proc/*' 2>/dev/null; grep -rs 'of the other box' /run /tmp /home /workspace",
+    );
     expect(found.stdout).toBe("");
     // The bracket keeps the search from finding itself.
     const named = await shell(`cat /proc/*/cmdline /proc/*/environ | tr '\\0' '\\n' | grep '[b]${other.id.slice(1)}'`);
@@ -79,10 +86,13 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     const server = createServer((socket) => socket.on("error", () => {}).end("hello")).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    const connect = (host: string, to: number): string => `require("net").connect({ host: ${JSON.stringify(host)}, port: ${to} }).on("connect", () => process.exit(0)).on("error", () => process.exit(9)).setTimeout(2000, () => process.exit(8))`;
+    const connect = (host: string, to: number): string =>
+      `require("net").connect({ host: ${JSON.stringify(host)}, port: ${to} }).on("connect", () => process.exit(0)).on("error", () => process.exit(9)).setTimeout(2000, () => process.exit(8))`;
     expect((await script(connect("127.0.0.1", port))).exitCode).toBe(9);
     expect((await script(connect("169.254.169.254", 80))).exitCode).toBe(9);
-    expect((await script(`require("dns").lookup("example.com", (error) => process.exit(error ? 9 : 0))`)).exitCode).toBe(9);
+    expect(
+      (await script(`require("dns").lookup("example.com", (error) => process.exit(error ? 9 : 0))`)).exitCode,
+    ).toBe(9);
     server.close();
   });
 
@@ -91,14 +101,22 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
     const open = await client.create({ profile, network: "host" });
-    const result = await open.exec(["node", "-e", `require("net").connect(${port}, "127.0.0.1").on("connect", () => process.exit(0)).on("error", () => process.exit(9))`]);
+    const result = await open.exec([
+      "node",
+      "-e",
+      `require("net").connect(${port}, "127.0.0.1").on("connect", () => process.exit(0)).on("error", () => process.exit(9))`,
+    ]);
     await open.delete();
     server.close();
     expect(result.exitCode).toBe(0);
   });
 
   it("neither sees nor signals a process of the host", async () => {
-    const child = startProcess(["sleep", "1000"], { env: { PATH: process.env["PATH"] ?? "" }, stdio: ["ignore", "ignore", "ignore"], detached: true });
+    const child = startProcess(["sleep", "1000"], {
+      env: { PATH: process.env["PATH"] ?? "" },
+      stdio: ["ignore", "ignore", "ignore"],
+      detached: true,
+    });
     const victim = identifyProcess(child.pid as number);
     const before = (await shell("ls /proc | grep -E '^[0-9]+$' | wc -l")).stdout;
     expect(Number(before)).toBeLessThan(12);
@@ -112,7 +130,9 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
   });
 
   it("gains no rights: no capability, no setuid, no new namespace, no mount, no tracing of what is outside", async () => {
-    expect((await shell("grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")).stdout.match(/0000000000000000/g)).toHaveLength(5);
+    expect(
+      (await shell("grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")).stdout.match(/0000000000000000/g),
+    ).toHaveLength(5);
     expect((await shell("grep NoNewPrivs /proc/self/status")).stdout).toContain("1");
     expect((await shell("unshare -Ur true")).exitCode).not.toBe(0);
     expect((await shell("mount -t tmpfs none /tmp")).exitCode).not.toBe(0);
@@ -124,7 +144,11 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
   it("does not get out by /proc/self/root or by open descriptors", async () => {
     expect((await shell("ls -d /proc/1/root/etc/shadow /proc/self/root/etc/shadow")).exitCode).not.toBe(0);
     const { stdout } = await shell("ls -l /proc/[0-9]*/fd 2>/dev/null | grep -oE -- '-> /.*' | sort -u");
-    const outside = stdout.trim().split("\n").map((line) => line.slice(3)).filter((path) => path !== "" && !/^\/(dev|proc|run\/box|workspace|opt\/skein|home\/agent)\b/.test(path));
+    const outside = stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.slice(3))
+      .filter((path) => path !== "" && !/^\/(dev|proc|run\/box|workspace|opt\/skein|home\/agent)\b/.test(path));
     expect(outside).toEqual([]);
   });
 
@@ -149,14 +173,22 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     const linked = await client.create({ profile, files });
     expect((await linked.exec(["readlink", "etc"])).stdout).toBe("/etc\n");
     await linked.delete();
-    await expect(client.create({ profile, files: [...files, { path: "etc/x", data: "x" }] })).rejects.toMatchObject({ code: "box_path" });
+    await expect(client.create({ profile, files: [...files, { path: "etc/x", data: "x" }] })).rejects.toMatchObject({
+      code: "box_path",
+    });
   });
 
   it("is gone with everything that it started, however it detached itself", async () => {
     const doomed = await client.create({ profile });
-    await doomed.exec(["sh", "-c", "setsid sh -c 'touch one; sleep 1000' & (setsid setsid sh -c 'touch two; sleep 1000' &) ; while [ ! -e one ] || [ ! -e two ]; do :; done"]);
+    await doomed.exec([
+      "sh",
+      "-c",
+      "setsid sh -c 'touch one; sleep 1000' & (setsid setsid sh -c 'touch two; sleep 1000' &) ; while [ ! -e one ] || [ ! -e two ]; do :; done",
+    ]);
     await doomed.exec(["sh", "-c", "until [ $(cat /proc/[0-9]*/comm | grep -c sleep) = 2 ]; do :; done"]);
-    const inside = (await readFile(join(directory, "boxes", doomed.id, "namespace.json"), "utf8")).match(/"pid-namespace": (\d+)/)?.[1];
+    const inside = (await readFile(join(directory, "boxes", doomed.id, "namespace.json"), "utf8")).match(
+      /"pid-namespace": (\d+)/,
+    )?.[1];
     await doomed.delete();
     expect(await processesInNamespace(inside as string)).toEqual([]);
   });
@@ -164,7 +196,11 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
   it("B2: stands still while it is copied, with all that it started", async () => {
     // Each line is written to both files; a copy that was taken in between would hold one that the other has not.
     const writing = await client.create({ profile });
-    await writing.exec(["sh", "-c", "(setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> a; echo $i >> b; done' &)"]);
+    await writing.exec([
+      "sh",
+      "-c",
+      "(setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> a; echo $i >> b; done' &)",
+    ]);
     await writing.exec(["sh", "-c", "until [ -s b ]; do :; done"]);
     const { checkpointId } = await writing.checkpoint();
     const fork = await writing.fork(checkpointId);

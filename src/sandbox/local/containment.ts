@@ -23,7 +23,8 @@ export async function decideContainment(wish: ContainmentWish, directory: string
   if (wish === "none") return { contained: false, reason: "containment was switched off" };
   const reason = await findObstacle(directory);
   if (reason === undefined) return { contained: true };
-  if (wish === "require") throw new ValidationError("not_contained", `Boxes cannot be contained here: ${reason} ${INSTALL}`);
+  if (wish === "require")
+    throw new ValidationError("not_contained", `Boxes cannot be contained here: ${reason} ${INSTALL}`);
   return { contained: false, reason };
 }
 
@@ -41,11 +42,19 @@ async function findObstacle(directory: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "skein-probe-"));
   try {
     const accounts = await writeAccounts(directory);
-    const mounts = { workspace: join(folder, "workspace"), home: join(folder, "home"), run: join(folder, "run"), accounts };
+    const mounts = {
+      workspace: join(folder, "workspace"),
+      home: join(folder, "home"),
+      run: join(folder, "run"),
+      accounts,
+    };
     for (const path of [mounts.workspace, mounts.home, mounts.run]) await mkdir(path);
     const profile = createBubblewrapProfile(findBoxRuntime(), mounts, "none");
     const env = { PATH: process.env["PATH"] ?? "" };
-    const result = await runProcess(["bwrap", ...profile.args, "--", profile.node, "-e", "process.exit(42)"], { env, timeoutMs: PROBE_MS });
+    const result = await runProcess(["bwrap", ...profile.args, "--", profile.node, "-e", "process.exit(42)"], {
+      env,
+      timeoutMs: PROBE_MS,
+    });
     if (result.notFound) return "there is no bwrap on the PATH.";
     if (result.exitCode === 42) return undefined;
     return `bubblewrap cannot start a box: ${result.stderr.trim().split("\n").at(-1) || `it ended with ${result.exitCode ?? result.signal ?? "nothing"}`}.`;

@@ -21,7 +21,11 @@ export async function copyTree(from: string, to: string, options: CopyOptions = 
   await mkdir(to, { recursive: true });
   const names = (await readdir(from)).filter((name) => options.exclude?.includes(name) !== true);
   for (let start = 0; start < names.length; start += BATCH) {
-    await copyAll(names.slice(start, start + BATCH).map((name) => join(from, name)), to, options.signal);
+    await copyAll(
+      names.slice(start, start + BATCH).map((name) => join(from, name)),
+      to,
+      options.signal,
+    );
   }
 }
 
@@ -39,9 +43,17 @@ async function copyAll(sources: readonly string[], to: string, signal: AbortSign
   if (result.notFound || /unrecognized option|illegal option/.test(result.stderr)) {
     // Not the GNU program: slower, and the same.
     for (const source of sources) {
-      await cp(source, join(to, source.slice(source.lastIndexOf("/") + 1)), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true, mode: 2 });
+      await cp(source, join(to, source.slice(source.lastIndexOf("/") + 1)), {
+        recursive: true,
+        verbatimSymlinks: true,
+        preserveTimestamps: true,
+        mode: 2,
+      });
     }
     return;
   }
-  throw new SandboxError("box_create_failed", `Files could not be copied into ${to}: ${result.stderr.trim().split("\n").at(-1) ?? "cp failed"}.`);
+  throw new SandboxError(
+    "box_create_failed",
+    `Files could not be copied into ${to}: ${result.stderr.trim().split("\n").at(-1) ?? "cp failed"}.`,
+  );
 }

@@ -6,7 +6,10 @@ import type { Box, CheckpointMode, CheckpointOptions, ForkBoxOptions } from "../
 
 /** What a box needs of the client that made it. */
 export interface LocalBoxOwner {
-  checkpoint(box: LocalBox, options: CheckpointOptions): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }>;
+  checkpoint(
+    box: LocalBox,
+    options: CheckpointOptions,
+  ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }>;
   fork(checkpointId: string, options: ForkBoxOptions): Promise<LocalBox>;
   remove(box: LocalBox): Promise<void>;
 }
@@ -34,7 +37,9 @@ export class LocalBox extends BoxdClient implements Box {
     this.#owner = owner;
   }
 
-  checkpoint(options: CheckpointOptions = {}): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
+  checkpoint(
+    options: CheckpointOptions = {},
+  ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
     return this.#owner.checkpoint(this, options);
   }
 
@@ -50,6 +55,7 @@ export class LocalBox extends BoxdClient implements Box {
 
 /** The folder of the socket can be written inside the box, so what lies there may have become a link to a socket of the host. */
 function connectBox({ id, run }: LocalBoxOptions): ReturnType<typeof connectSocket> {
-  if (!lstatSync(join(run, SOCKET_NAME)).isSocket()) throw new SandboxError("box_protocol", `What lies at the socket of the box ${id} is no socket; delete the box.`);
+  if (!lstatSync(join(run, SOCKET_NAME)).isSocket())
+    throw new SandboxError("box_protocol", `What lies at the socket of the box ${id} is no socket; delete the box.`);
   return connectSocket(run, SOCKET_NAME);
 }

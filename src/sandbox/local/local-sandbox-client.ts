@@ -3,9 +3,29 @@ import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { checkAgent } from "../boxd/index.ts";
-import type { BoxInfo, CheckpointInfo, CheckpointOptions, CreateBoxOptions, CriuStatus, ForkBoxOptions, ForkStatus, Labels, SandboxClient } from "../sandbox.ts";
+import type {
+  BoxInfo,
+  CheckpointInfo,
+  CheckpointOptions,
+  CreateBoxOptions,
+  CriuStatus,
+  ForkBoxOptions,
+  ForkStatus,
+  Labels,
+  SandboxClient,
+} from "../sandbox.ts";
 import type { BoxPaths, BoxRecord, BoxSpec } from "./box-record.ts";
-import { boxesFolder, checkpointsFolder, hasLabels, listIds, readBoxRecord, readCheckpointRecord, toBoxPaths, toCheckpointPaths, writeRecord } from "./box-record.ts";
+import {
+  boxesFolder,
+  checkpointsFolder,
+  hasLabels,
+  listIds,
+  readBoxRecord,
+  readCheckpointRecord,
+  toBoxPaths,
+  toCheckpointPaths,
+  writeRecord,
+} from "./box-record.ts";
 import { createCheckpoint } from "./checkpoints.ts";
 import type { Containment } from "./containment.ts";
 import { copyTree } from "./copy-tree.ts";
@@ -71,7 +91,10 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   async create(options: CreateBoxOptions): Promise<LocalBox> {
     checkAgent(options.profile);
     if (options.image !== undefined) {
-      throw new ValidationError("invalid_option", `A local box has no images, so image "${options.image}" cannot be used; leave it out.`);
+      throw new ValidationError(
+        "invalid_option",
+        `A local box has no images, so image "${options.image}" cannot be used; leave it out.`,
+      );
     }
     const spec: BoxSpec = {
       profile: options.profile,
@@ -126,7 +149,10 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   async criuStatus(): Promise<CriuStatus> {
-    return { available: false, reason: "Local boxes are processes of the host; their memory is not copied. Forks copy files (see forkStatus)." };
+    return {
+      available: false,
+      reason: "Local boxes are processes of the host; their memory is not copied. Forks copy files (see forkStatus).",
+    };
   }
 
   /** From a fork that was really made and read back, once per client (B4). */
@@ -135,22 +161,37 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     return this.#forkStatus;
   }
 
-  async restore(checkpointId: string, options: ForkBoxOptions & { readonly signal?: AbortSignal } = {}): Promise<LocalBox> {
+  async restore(
+    checkpointId: string,
+    options: ForkBoxOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<LocalBox> {
     const { directory } = this.#state;
     const checkpoint = await readCheckpointRecord(directory, checkpointId);
     if (checkpoint === undefined || checkpoint.state !== "ready") {
-      throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId.slice(0, 100)} here; it was deleted, or belongs to another data directory.`);
+      throw new SandboxError(
+        "checkpoint_unknown",
+        `There is no checkpoint ${checkpointId.slice(0, 100)} here; it was deleted, or belongs to another data directory.`,
+      );
     }
     const source = toCheckpointPaths(directory, checkpointId);
     const signal = options.signal === undefined ? {} : { signal: options.signal };
     try {
-      return await this.createFrom(checkpoint.spec, { labels: checkpoint.labels, ...options }, async (paths) => {
-        await copyTree(source.workspace, paths.workspace, signal);
-        await copyTree(source.home, paths.home, signal);
-      }, checkpointId);
+      return await this.createFrom(
+        checkpoint.spec,
+        { labels: checkpoint.labels, ...options },
+        async (paths) => {
+          await copyTree(source.workspace, paths.workspace, signal);
+          await copyTree(source.home, paths.home, signal);
+        },
+        checkpointId,
+      );
     } catch (error) {
       if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
-      throw new SandboxError("fork_failed", `The checkpoint ${checkpointId} could not be made into a box: ${error.message}`, { cause: error, retryable: error.retryable });
+      throw new SandboxError(
+        "fork_failed",
+        `The checkpoint ${checkpointId} could not be made into a box: ${error.message}`,
+        { cause: error, retryable: error.retryable },
+      );
     }
   }
 
@@ -159,7 +200,13 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     for (const id of await listIds(checkpointsFolder(this.#state.directory))) {
       const record = await readCheckpointRecord(this.#state.directory, id);
       if (record?.state !== "ready" || !hasLabels(record.labels, labels)) continue;
-      checkpoints.push({ id, boxId: record.boxId, mode: record.mode, labels: record.labels, createdAt: record.createdAt });
+      checkpoints.push({
+        id,
+        boxId: record.boxId,
+        mode: record.mode,
+        labels: record.labels,
+        createdAt: record.createdAt,
+      });
     }
     return checkpoints.sort((a, b) => a.createdAt - b.createdAt);
   }
@@ -216,23 +263,42 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       await fill(paths);
       await mkdir(paths.run);
       box = this.#open(record, paths);
-      const process = await startBox({ record, paths, accounts, limitsAvailable, client: box, ...(signal === undefined ? {} : { signal }) });
+      const process = await startBox({
+        record,
+        paths,
+        accounts,
+        limitsAvailable,
+        client: box,
+        ...(signal === undefined ? {} : { signal }),
+      });
       box.hold();
       await writeRecord(paths.record, { ...record, state: "running", process });
       return box;
     } catch (error) {
       if (box !== undefined) this.#letGo(box);
       const failures: unknown[] = [];
-      await endBox(id, undefined, paths).then(() => removeBoxFolder(id, paths)).catch((failure: unknown) => failures.push(failure));
+      await endBox(id, undefined, paths)
+        .then(() => removeBoxFolder(id, paths))
+        .catch((failure: unknown) => failures.push(failure));
       if (signal?.aborted) throw toAbortError(signal);
       if (SkeinError.is(error)) throw error;
-      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${(error as Error).message}`, { cause: error, suppressed: failures });
+      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${(error as Error).message}`, {
+        cause: error,
+        suppressed: failures,
+      });
     }
   }
 
-  async #checkpoint(box: LocalBox, options: CheckpointOptions): Promise<{ readonly checkpointId: string; readonly mode: "files" }> {
+  async #checkpoint(
+    box: LocalBox,
+    options: CheckpointOptions,
+  ): Promise<{ readonly checkpointId: string; readonly mode: "files" }> {
     const { directory } = this.#state;
-    if (options.mode === "memory") throw new SandboxError("checkpoint_failed", "A local box has no memory checkpoints; take one of its files (mode: \"files\").");
+    if (options.mode === "memory")
+      throw new SandboxError(
+        "checkpoint_failed",
+        'A local box has no memory checkpoints; take one of its files (mode: "files").',
+      );
     const record = await readBoxRecord(directory, box.id);
     if (record === undefined) throw new SandboxError("box_gone", `The box ${box.id} is gone.`);
     const checkpointId = await createCheckpoint(directory, box, record, options.tags ?? []);
@@ -252,7 +318,10 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   #open(record: BoxRecord, paths: BoxPaths): LocalBox {
-    const box = new LocalBox({ id: record.id, run: paths.run, claimMs: record.spec.claimMs, contained: record.contained }, this.#owner);
+    const box = new LocalBox(
+      { id: record.id, run: paths.run, claimMs: record.spec.claimMs, contained: record.contained },
+      this.#owner,
+    );
     this.#held.add(box);
     return box;
   }

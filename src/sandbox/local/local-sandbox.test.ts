@@ -21,5 +21,14 @@ function openIn(containment: "require" | "none"): () => Promise<OpenedSandbox> {
   };
 }
 
-if (await canContainHere()) testSandboxClient({ name: "contained local boxes", open: openIn("require"), capabilities: { contained: true, forks: "files" } });
-testSandboxClient({ name: "plain local boxes", open: openIn("none"), capabilities: { contained: false, forks: "files" } });
+if (await canContainHere())
+  testSandboxClient({
+    name: "contained local boxes",
+    open: openIn("require"),
+    capabilities: { contained: true, forks: "files" },
+  });
+testSandboxClient({
+  name: "plain local boxes",
+  open: openIn("none"),
+  capabilities: { contained: false, forks: "files" },
+});

@@ -9,7 +9,11 @@ import { copyEntry } from "./copy-tree.ts";
 const EXCLUDED = [".skein"];
 
 /** Puts the files that a box starts with into its workspace. @throws SandboxError `box_path`, ValidationError `path_not_found` */
-export async function placeFiles(workspace: string, files: readonly BoxFile[], signal: AbortSignal | undefined): Promise<void> {
+export async function placeFiles(
+  workspace: string,
+  files: readonly BoxFile[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (const file of files) {
     throwIfAborted(signal);
     const target = await resolveInside(workspace, file.path, { create: true });

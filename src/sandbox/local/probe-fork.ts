@@ -6,7 +6,11 @@ import type { LocalBox } from "./local-box.ts";
 
 /** What the probe needs of the client that it asks for. */
 export interface ForkProbeClient {
-  createFrom(spec: BoxSpec, options: { readonly labels: Readonly<Record<string, string>> }, fill: (paths: BoxPaths) => Promise<void>): Promise<LocalBox>;
+  createFrom(
+    spec: BoxSpec,
+    options: { readonly labels: Readonly<Record<string, string>> },
+    fill: (paths: BoxPaths) => Promise<void>,
+  ): Promise<LocalBox>;
   deleteCheckpoint(checkpointId: string): Promise<void>;
 }
 
@@ -16,7 +20,14 @@ const FILE = "marker";
 export const PROBE_LABEL = "skein.probe";
 
 /** A tiny box without an agent; only its files are of interest. */
-const SPEC: BoxSpec = { profile: { name: "fork probe" }, env: {}, network: "none", limits: {}, claimMs: 60_000, agentStart: "lazy" };
+const SPEC: BoxSpec = {
+  profile: { name: "fork probe" },
+  env: {},
+  network: "none",
+  limits: {},
+  claimMs: 60_000,
+  agentStart: "lazy",
+};
 
 /** Says what a fork is here, from one that was really made, read back, and changed without its parent noticing. */
 export async function probeFork(client: ForkProbeClient): Promise<ForkStatus> {
@@ -40,10 +51,17 @@ export async function probeFork(client: ForkProbeClient): Promise<ForkStatus> {
     if (copy !== marker || original !== marker) {
       return { available: false, reason: "A fork was made, but it did not have its parent's files, or changed them." };
     }
-    return { available: true, modes: ["files"], reason: "Workspace and home are copied; processes start again, and the agent loads the conversation in the copy." };
+    return {
+      available: true,
+      modes: ["files"],
+      reason: "Workspace and home are copied; processes start again, and the agent loads the conversation in the copy.",
+    };
   } catch (error) {
     return { available: false, reason: `A fork was tried and failed: ${(error as Error).message}` };
   } finally {
-    await Promise.allSettled([...boxes.map((box) => box.delete()), ...checkpoints.map((id) => client.deleteCheckpoint(id))]);
+    await Promise.allSettled([
+      ...boxes.map((box) => box.delete()),
+      ...checkpoints.map((id) => client.deleteCheckpoint(id)),
+    ]);
   }
 }

@@ -16,14 +16,19 @@ export async function endBox(id: string, record: BoxRecord | undefined, paths: B
   const named = findBoxProcesses(id);
   const isFirst = (pid: number): boolean => pid === first;
   // The namespace's first process goes first; the others of it are gone with it.
-  for (const identity of named.sort((a, b) => Number(isFirst(b.pid)) - Number(isFirst(a.pid)))) await kill(id, identity);
+  for (const identity of named.sort((a, b) => Number(isFirst(b.pid)) - Number(isFirst(a.pid))))
+    await kill(id, identity);
   // What was started while we were killing is found by a second look.
   for (const identity of findBoxProcesses(id)) await kill(id, identity);
 }
 
 async function kill(id: string, identity: Parameters<typeof killAndWait>[0]): Promise<void> {
   if (await killAndWait(identity)) return;
-  throw new SandboxError("box_delete_failed", `The process ${identity.pid} of the box ${id} could not be killed; end it by hand and delete the box again.`, { retryable: true });
+  throw new SandboxError(
+    "box_delete_failed",
+    `The process ${identity.pid} of the box ${id} could not be killed; end it by hand and delete the box again.`,
+    { retryable: true },
+  );
 }
 
 /** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
@@ -43,7 +48,11 @@ export async function removeTree(path: string, id: string): Promise<void> {
       await openUp(path);
       await rm(path, options);
     } catch (cause) {
-      throw new SandboxError("box_delete_failed", `The folder ${path} of ${id} could not be removed: ${(cause as Error).message}.`, { cause, retryable: true });
+      throw new SandboxError(
+        "box_delete_failed",
+        `The folder ${path} of ${id} could not be removed: ${(cause as Error).message}.`,
+        { cause, retryable: true },
+      );
     }
   }
 }

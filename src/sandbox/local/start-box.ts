@@ -40,7 +40,12 @@ export async function startBox(options: StartBoxOptions): Promise<ProcessIdentit
   const start = record.contained ? await prepareContained(options) : await preparePlain(options);
   const files = start.files.map(({ path, flags }) => openSync(path, flags, 0o600));
   let ended: string | undefined;
-  const child = startProcess(start.command, { cwd: paths.workspace, env: start.env, stdio: ["ignore", "ignore", "pipe", ...files], detached: true });
+  const child = startProcess(start.command, {
+    cwd: paths.workspace,
+    env: start.env,
+    stdio: ["ignore", "ignore", "pipe", ...files],
+    detached: true,
+  });
   for (const file of files) closeSync(file);
   const words = hearStart(child);
   child.once("error", (error) => (ended = error.message));
@@ -49,17 +54,30 @@ export async function startBox(options: StartBoxOptions): Promise<ProcessIdentit
   for (;;) {
     throwIfAborted(signal);
     // A look that failed is the usual case while boxd starts; why it never answers stands in its log.
-    if (await client.health().then(() => true, () => false)) break;
+    if (
+      await client.health().then(
+        () => true,
+        () => false,
+      )
+    )
+      break;
     if (ended !== undefined || performance.now() > deadline) {
       const said = words.release();
-      throw new SandboxError("box_create_failed", `The box ${record.id} did not start: ${ended ?? `no answer in ${START_MS / 1000} seconds`}.${said === "" ? "" : ` It said: ${said}`}`, { retryable: ended === undefined });
+      throw new SandboxError(
+        "box_create_failed",
+        `The box ${record.id} did not start: ${ended ?? `no answer in ${START_MS / 1000} seconds`}.${said === "" ? "" : ` It said: ${said}`}`,
+        { retryable: ended === undefined },
+      );
     }
     await delay(5);
   }
   words.release();
   const pid = record.contained ? await readNamespacePid(paths) : child.pid;
   const identity = pid === undefined ? undefined : identifyProcess(pid);
-  if (identity === undefined) throw new SandboxError("box_create_failed", `The box ${record.id} ended as soon as it had started.`, { retryable: true });
+  if (identity === undefined)
+    throw new SandboxError("box_create_failed", `The box ${record.id} ended as soon as it had started.`, {
+      retryable: true,
+    });
   return identity;
 }
 
@@ -71,7 +89,10 @@ function hearStart(child: ChildProcess): { release(): string } {
   let said = "";
   const pipe = child.stderr as Socket;
   pipe.unref();
-  pipe.setEncoding("utf8").on("error", () => {}).on("data", (text: string) => (said = (said + text).slice(-LOG_TAIL)));
+  pipe
+    .setEncoding("utf8")
+    .on("error", () => {})
+    .on("data", (text: string) => (said = (said + text).slice(-LOG_TAIL)));
   return {
     release: () => {
       pipe.destroy();
@@ -102,11 +123,25 @@ async function prepareContained({ record, paths, accounts, limitsAvailable }: St
   await writeConfig(record, paths, INSIDE, runtime.version, env);
   // The arguments go by file: a command line can be read inside, and tells where on the host the box lies.
   const argumentsFile = join(paths.root, "bubblewrap.args");
-  const base = Object.entries(createEnvironment(record.id, profile.path, INSIDE.home, {})).flatMap(([name, value]) => ["--setenv", name, value]);
+  const base = Object.entries(createEnvironment(record.id, profile.path, INSIDE.home, {})).flatMap(([name, value]) => [
+    "--setenv",
+    name,
+    value,
+  ]);
   await writeFile(argumentsFile, [...profile.args, ...base, "--json-status-fd", "4"].join("\0"), { mode: 0o600 });
   const limit = limitsAvailable ? toLimitCommand(spec.limits) : [];
   return {
-    command: ["bwrap", "--args", "3", "--", ...limit, profile.node, runtime.boxdMain, `${INSIDE.run}/${CONFIG_NAME}`, record.id],
+    command: [
+      "bwrap",
+      "--args",
+      "3",
+      "--",
+      ...limit,
+      profile.node,
+      runtime.boxdMain,
+      `${INSIDE.run}/${CONFIG_NAME}`,
+      record.id,
+    ],
     env: { PATH: process.env["PATH"] ?? "" },
     files: [
       { path: argumentsFile, flags: "r" },

@@ -1,7 +1,15 @@
 import { stat } from "node:fs/promises";
 import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
 import type { BoxRecord } from "./box-record.ts";
-import { boxesFolder, checkpointsFolder, listIds, readBoxRecord, readCheckpointRecord, toBoxPaths, toCheckpointPaths } from "./box-record.ts";
+import {
+  boxesFolder,
+  checkpointsFolder,
+  listIds,
+  readBoxRecord,
+  readCheckpointRecord,
+  toBoxPaths,
+  toCheckpointPaths,
+} from "./box-record.ts";
 import { PROBE_LABEL } from "./probe-fork.ts";
 import { isAlive } from "./process-identity.ts";
 import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
@@ -34,7 +42,13 @@ async function sweepBox(directory: string, id: string): Promise<boolean> {
   } else {
     if (isAlive(record.owner)) return false;
     const probe = PROBE_LABEL in record.labels;
-    if (!probe && record.state === "running" && (await isRunning(record, paths)) && !(await isClaimOver(record, paths.run))) return false;
+    if (
+      !probe &&
+      record.state === "running" &&
+      (await isRunning(record, paths)) &&
+      !(await isClaimOver(record, paths.run))
+    )
+      return false;
   }
   await endBox(id, record, paths);
   await removeBoxFolder(id, paths);
@@ -43,7 +57,11 @@ async function sweepBox(directory: string, id: string): Promise<boolean> {
 
 /** Asks the box without counting as a client. One that does not answer is judged by the time since anybody could have heard of it. */
 async function isClaimOver(record: BoxRecord, run: string): Promise<boolean> {
-  const client = new BoxdClient({ id: record.id, claimMs: record.spec.claimMs, connect: () => connectSocket(run, SOCKET_NAME) });
+  const client = new BoxdClient({
+    id: record.id,
+    claimMs: record.spec.claimMs,
+    connect: () => connectSocket(run, SOCKET_NAME),
+  });
   try {
     return (await client.health(true)).idleMs >= record.spec.claimMs;
   } catch {

@@ -13,8 +13,20 @@ import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
 import type {
-  ImportedRecord, ImportedSession, NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
-  SessionWriter, StoreCapabilities, TailOptions,
+  ImportedRecord,
+  ImportedSession,
+  NewSession,
+  OpenWriterOptions,
+  PruneFilter,
+  PruneReport,
+  ReadOptions,
+  RecoveredRun,
+  Session,
+  SessionFilter,
+  SessionStore,
+  SessionWriter,
+  StoreCapabilities,
+  TailOptions,
 } from "../session-store.ts";
 import { blobMissing, sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed } from "../store-faults.ts";
 import { tailLog } from "../tail-log.ts";
@@ -26,7 +38,12 @@ const PAGE = 256;
 /** A store that lives as long as its process; for tests, and for runs that nobody will ask about. */
 export class MemoryStore implements SessionStore {
   readonly capabilities: StoreCapabilities = {
-    name: "memory", persistence: "memory", multiProcess: false, durability: "none", readOnly: false, maxEventBytes: MAX_EVENT_BYTES,
+    name: "memory",
+    persistence: "memory",
+    multiProcess: false,
+    durability: "none",
+    readOnly: false,
+    maxEventBytes: MAX_EVENT_BYTES,
   };
   readonly #sessions = new Map<string, MemorySession>();
   readonly #blobs = new Map<string, Uint8Array>();
@@ -65,7 +82,8 @@ export class MemoryStore implements SessionStore {
     const older = session.writer;
     if (older !== undefined && options.takeOver === false) throw sessionBusy(sessionId, older.owner);
     const writer = this.#replaceWriter(session, leaseMs, options.owner ?? `${hostname()}:${process.pid}`);
-    if (session.state.openRun !== undefined) this.#closeRun(session, writer, older === undefined ? "lease_over" : "taken_over");
+    if (session.state.openRun !== undefined)
+      this.#closeRun(session, writer, older === undefined ? "lease_over" : "taken_over");
     return writer;
   }
 
@@ -220,7 +238,8 @@ export class MemoryStore implements SessionStore {
   #closeRun(session: MemorySession, writer: MemoryWriter, reason: InterruptionReason): void {
     const run = new InterruptedRun();
     const from = (session.state.openRun?.startedSeq ?? 1) - 1;
-    for (let seq = from; seq < session.lastSeq; seq += PAGE) for (const event of session.readEvents(seq, PAGE)) run.add(event);
+    for (let seq = from; seq < session.lastSeq; seq += PAGE)
+      for (const event of session.readEvents(seq, PAGE)) run.add(event);
     // An append in memory has happened when it returns its promise.
     void writer.append([run.toFinal(reason)]);
   }

@@ -43,7 +43,13 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
     if (this.#closed !== undefined) throw this.#closed === "store" ? storeClosed() : writerClosed(this.sessionId);
     if (session.epoch !== this.epoch) throw fenced(this.sessionId, this.epoch);
     const at = Date.now();
-    const encoded = encodeEvents(bodies, { ...options, sessionId: this.sessionId, lastSeq: session.lastSeq, state: session.state, at });
+    const encoded = encodeEvents(bodies, {
+      ...options,
+      sessionId: this.sessionId,
+      lastSeq: session.lastSeq,
+      state: session.state,
+      at,
+    });
     if (encoded.lines.length === 0) return [];
     session.addLines(encoded.lines);
     session.state = encoded.state;

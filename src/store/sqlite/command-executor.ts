@@ -10,7 +10,15 @@ import { judgeOwner, querySessions, toRunState } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 import { executeDelete, executePutBlob, executeSweep } from "./storage-commands.ts";
 import type { Database } from "./sqlite-binding.ts";
-import type { AppendCommand, CloseRunCommand, CommandResult, ForkCommand, OpenWriterCommand, PutPartCommand, SqliteCommand } from "./sqlite-command.ts";
+import type {
+  AppendCommand,
+  CloseRunCommand,
+  CommandResult,
+  ForkCommand,
+  OpenWriterCommand,
+  PutPartCommand,
+  SqliteCommand,
+} from "./sqlite-command.ts";
 
 /**
  * What each command does to the database, inside the transaction of its message. A command decides before it writes:
@@ -129,7 +137,9 @@ export class CommandExecutor {
   }
 
   #closeWriter(key: number, epoch: number): CommandResult {
-    this.#database.prepare("UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?").run([key, epoch]);
+    this.#database
+      .prepare("UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?")
+      .run([key, epoch]);
     this.#ended.push(() => this.#leases.drop(key, epoch));
     return { is: "done" };
   }
@@ -144,7 +154,9 @@ export class CommandExecutor {
     if (reason === "alive") return { is: "alive" };
     // The epoch is raised: an owner that was only asleep is fenced.
     this.#database
-      .prepare("UPDATE sessions SET epoch = epoch + 1, owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ?")
+      .prepare(
+        "UPDATE sessions SET epoch = epoch + 1, owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ?",
+      )
       .run([row.key]);
     killPoint("in-recovery");
     this.#writeFinal(row, final, reason, now);
@@ -177,7 +189,16 @@ export class CommandExecutor {
       )
       .raw()
       .all([
-        session.id, session.kind, JSON.stringify(session.labels ?? {}), parentKey, atSeq, own?.lastSeq ?? atSeq, epoch, now, now, ...toStateColumns(state),
+        session.id,
+        session.kind,
+        JSON.stringify(session.labels ?? {}),
+        parentKey,
+        atSeq,
+        own?.lastSeq ?? atSeq,
+        epoch,
+        now,
+        now,
+        ...toStateColumns(state),
       ]) as [[number]];
     const [key] = child;
     if (own !== undefined) this.#segments.insert(key, own);

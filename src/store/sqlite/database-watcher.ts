@@ -86,7 +86,10 @@ export class DatabaseWatcher {
       this.#version = version;
       const ids = JSON.stringify([...this.#followed.keys()]);
       const rows = this.#reader.ask((database) =>
-        database.prepare("SELECT id, last_seq FROM sessions WHERE id IN (SELECT value FROM json_each(?))").raw().all([ids]),
+        database
+          .prepare("SELECT id, last_seq FROM sessions WHERE id IN (SELECT value FROM json_each(?))")
+          .raw()
+          .all([ids]),
       ) as [string, number][];
       const found = new Map(rows);
       for (const [id, entry] of this.#followed) {

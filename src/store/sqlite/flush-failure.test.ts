@@ -36,12 +36,17 @@ it("L8: a flush that fails once rejects its append, and the store refuses until 
   await store.create({ id: "b", kind: "task" });
   const writer = await store.openWriter("a");
   const other = await store.openWriter("b");
-  const stored = [...(await writer.append([{ type: "run.started", kind: "task", task: 1 }])), ...(await writer.append([delta("kept")]))];
+  const stored = [
+    ...(await writer.append([{ type: "run.started", kind: "task", task: 1 }])),
+    ...(await writer.append([delta("kept")])),
+  ];
   await expect(writer.append([delta("lost")])).rejects.toMatchObject({ name: "StoreError", code: "store_failed" });
   expect(writer.lost?.reason).toBeInstanceOf(StoreError);
   // The disk is well again, but nobody knows what reached it.
   await expect(writer.append([delta("later")])).rejects.toMatchObject({ code: "store_closed" });
-  await expect(other.append([{ type: "run.started", kind: "task", task: 1 }])).rejects.toMatchObject({ code: "store_closed" });
+  await expect(other.append([{ type: "run.started", kind: "task", task: 1 }])).rejects.toMatchObject({
+    code: "store_closed",
+  });
   await expect(store.create({ id: "c", kind: "task" })).rejects.toMatchObject({ code: "store_closed" });
   await expect(store.putBlob(Buffer.from("x"))).rejects.toMatchObject({ code: "store_closed" });
   expect(await readLines(store, "a")).toEqual(stored.map((event) => JSON.stringify(event)));
@@ -64,8 +69,12 @@ it("L1, L8: of many appends on their way when a flush fails, exactly those that 
       writers.map(async (writer) => {
         const lines: string[] = [];
         for (let round = 0; round < 20; round++) {
-          const appends = [writer.append([{ type: "run.started", kind: "task", task: round }]), writer.append([delta("x".repeat(2000)), delta("y")])];
-          for (const result of await Promise.allSettled(appends)) if (result.status === "fulfilled") lines.push(...result.value.map((event) => JSON.stringify(event)));
+          const appends = [
+            writer.append([{ type: "run.started", kind: "task", task: round }]),
+            writer.append([delta("x".repeat(2000)), delta("y")]),
+          ];
+          for (const result of await Promise.allSettled(appends))
+            if (result.status === "fulfilled") lines.push(...result.value.map((event) => JSON.stringify(event)));
         }
         return lines;
       }),
@@ -98,7 +107,9 @@ it("L1, L8: a stream whose flush fails rejects with StoreError, and all that it 
   expect(stopped).toEqual(["failed"]);
   await store.close();
   await using again = await openSqliteStore(path);
-  expect((await readLines(again, "s")).slice(0, delivered.length)).toEqual(delivered.map((event) => JSON.stringify(event)));
+  expect((await readLines(again, "s")).slice(0, delivered.length)).toEqual(
+    delivered.map((event) => JSON.stringify(event)),
+  );
   await using _writer = await again.openWriter("s");
   expect(await again.get("s")).toMatchObject({ status: "interrupted" });
 });

@@ -33,7 +33,9 @@ export class ImportCommands {
   }
 
   addPart({ key, seq, part, text }: ImportPartCommand): CommandResult {
-    this.#database.prepare("INSERT INTO segment_parts (segment, part, text) VALUES ((? << 32) | ?, ?, ?)").run([key, seq, part, text]);
+    this.#database
+      .prepare("INSERT INTO segment_parts (segment, part, text) VALUES ((? << 32) | ?, ?, ?)")
+      .run([key, seq, part, text]);
     return { is: "done" };
   }
 
@@ -41,8 +43,10 @@ export class ImportCommands {
   end({ key, session, state, lastSeq, updatedAt, segments, digests }: EndImportCommand): CommandResult {
     const count = `SELECT count(*) FROM segments WHERE id BETWEEN (${key} << 32) AND ((${key} << 32) | 4294967295)`;
     if (readNumber(this.#database, count) !== segments) return { is: "changed" };
-    if (this.#database.prepare("SELECT 1 FROM sessions WHERE id = ?").raw().all([session.id]).length > 0) return { is: "exists" };
-    if (this.#database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]).changes !== 1) return { is: "changed" };
+    if (this.#database.prepare("SELECT 1 FROM sessions WHERE id = ?").raw().all([session.id]).length > 0)
+      return { is: "exists" };
+    if (this.#database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]).changes !== 1)
+      return { is: "changed" };
     this.#database
       .prepare(
         `INSERT INTO sessions (key, id, kind, labels, parent_id, last_seq, epoch, created_at, updated_at,
@@ -50,7 +54,14 @@ export class ImportCommands {
          VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run([
-        key, session.id, session.kind, JSON.stringify(session.labels ?? {}), session.parentId ?? null, lastSeq, session.createdAt, updatedAt,
+        key,
+        session.id,
+        session.kind,
+        JSON.stringify(session.labels ?? {}),
+        session.parentId ?? null,
+        lastSeq,
+        session.createdAt,
+        updatedAt,
         ...toStateColumns(state),
       ]);
     for (const digest of digests) this.#segments.refer(key, digest);

@@ -14,7 +14,11 @@ const STEP_CHARACTERS = 512 * 1024;
  * Brings a session in step by step, between the transactions of live writers. Its log stands under a key that is marked as deleted
  * until the last step makes a session of it: what a crash leaves halfway is swept like any deleted session.
  */
-export async function importLog(channel: WriterChannel, about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<void> {
+export async function importLog(
+  channel: WriterChannel,
+  about: ImportedSession,
+  records: AsyncIterable<ImportedRecord>,
+): Promise<void> {
   const begun = await channel.send({ kind: "begin-import" });
   if (begun.is !== "importing") throw disturbed(about.id);
   const staging = new StagedLog(channel, begun.key);
@@ -31,7 +35,16 @@ export async function importLog(channel: WriterChannel, about: ImportedSession, 
     await staging.flush();
     const { state, lastSeq, updatedAt } = log;
     const { segments } = staging;
-    const result = await channel.send({ kind: "end-import", key: begun.key, session: about, state, lastSeq, updatedAt, segments, digests: [...log.digests] });
+    const result = await channel.send({
+      kind: "end-import",
+      key: begun.key,
+      session: about,
+      state,
+      lastSeq,
+      updatedAt,
+      segments,
+      digests: [...log.digests],
+    });
     if (result.is === "exists") throw sessionExists(about.id);
     if (result.is !== "done") throw disturbed(about.id);
   } catch (error) {
@@ -42,7 +55,11 @@ export async function importLog(channel: WriterChannel, about: ImportedSession, 
 }
 
 function disturbed(id: string): StoreError {
-  return new StoreError("store_failed", `Another process cleared away what was stored of ${JSON.stringify(id)} so far; nothing was stored. Import it again.`, { retryable: true });
+  return new StoreError(
+    "store_failed",
+    `Another process cleared away what was stored of ${JSON.stringify(id)} so far; nothing was stored. Import it again.`,
+    { retryable: true },
+  );
 }
 
 /** Lines on their way under a key, cut into segments. */

@@ -24,15 +24,29 @@ export async function openSqliteStore(path: string, options: OpenStoreOptions = 
   checkLeaseMs(leaseMs);
   const kind = await inspectFile(file);
   if (readOnly) {
-    if (kind === "missing") throw new ValidationError("path_not_found", `There is no store at ${file}; check the path, or open it for writing to make one.`);
-    if (kind === "empty") throw new StoreError("store_foreign", `${file} is an empty file, not a store; open it for writing to make one of it.`);
+    if (kind === "missing")
+      throw new ValidationError(
+        "path_not_found",
+        `There is no store at ${file}; check the path, or open it for writing to make one.`,
+      );
+    if (kind === "empty")
+      throw new StoreError(
+        "store_foreign",
+        `${file} is an empty file, not a store; open it for writing to make one of it.`,
+      );
     return new SqliteStore({ path: file, reader: await openForReading(file), channel: undefined, durability, leaseMs });
   }
   makeFolder(dirname(file));
   const channel = await WriterChannel.open({ path: file, durability });
   try {
     const database = await openReader(file);
-    const store = new SqliteStore({ path: file, reader: new SqliteReader(database, file), channel, durability, leaseMs });
+    const store = new SqliteStore({
+      path: file,
+      reader: new SqliteReader(database, file),
+      channel,
+      durability,
+      leaseMs,
+    });
     await store.recover();
     // Beside whatever the store is used for; if it cannot end, the next opening goes on.
     void store.resumeSweep().catch(() => {});
@@ -49,7 +63,10 @@ async function openForReading(path: string): Promise<SqliteReader> {
     const version = readNumber(database, "PRAGMA user_version");
     checkFormat(path, readNumber(database, "PRAGMA application_id"), version);
     if (version < FORMAT_VERSION) {
-      throw new StoreError("store_failed", `The store ${path} has the older format ${version}; open it once for writing to bring it to format ${FORMAT_VERSION}.`);
+      throw new StoreError(
+        "store_failed",
+        `The store ${path} has the older format ${version}; open it once for writing to bring it to format ${FORMAT_VERSION}.`,
+      );
     }
     refuseDamaged(database, path);
     return new SqliteReader(database, path);
@@ -63,7 +80,16 @@ function makeFolder(folder: string): void {
     mkdirSync(folder, { recursive: true });
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOSPC") throw new StoreError("store_full", `There is no space left to make the folder ${folder}; free some and try again.`, { cause });
-    throw new StoreError("store_failed", `The folder ${folder} for the store could not be made: ${message}. Check the path and its permissions.`, { cause });
+    if (code === "ENOSPC")
+      throw new StoreError(
+        "store_full",
+        `There is no space left to make the folder ${folder}; free some and try again.`,
+        { cause },
+      );
+    throw new StoreError(
+      "store_failed",
+      `The folder ${folder} for the store could not be made: ${message}. Check the path and its permissions.`,
+      { cause },
+    );
   }
 }

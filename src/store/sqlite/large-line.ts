@@ -6,7 +6,7 @@ const PART_CHARACTERS = 512 * 1024;
 
 /** Cuts a line into parts that join to the same line; never between the halves of a character, for a half alone is not UTF-8. */
 export function* cutLine(line: string): Generator<string> {
-  for (let start = 0; start < line.length; ) {
+  for (let start = 0; start < line.length;) {
     let end = Math.min(line.length, start + PART_CHARACTERS);
     if (end < line.length && isHighSurrogate(line.charCodeAt(end - 1))) end -= 1;
     yield line.slice(start, end);

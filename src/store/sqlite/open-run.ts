@@ -66,21 +66,34 @@ export async function takeSession(
   const reading = new OpenRunReading(reader);
   for (let tries = 0; ; tries++) {
     const row = reader.load(sessionId);
-    if (!options.takeOver && judgeOwner(row, Date.now()) === "alive") throw sessionBusy(sessionId, row.owner ?? "another writer");
+    if (!options.takeOver && judgeOwner(row, Date.now()) === "alive")
+      throw sessionBusy(sessionId, row.owner ?? "another writer");
     const fenceFirst = tries >= MAX_OPTIMISTIC_TRIES;
     const interrupted = await reading.advance(row);
     const result = await channel.send({
-      kind: "open-writer", id: sessionId, ...options, fenceFirst, ...(interrupted === undefined ? {} : { interrupted }),
+      kind: "open-writer",
+      id: sessionId,
+      ...options,
+      fenceFirst,
+      ...(interrupted === undefined ? {} : { interrupted }),
     });
     if (result.is === "unknown") throw sessionUnknown(sessionId);
     if (result.is === "busy") throw sessionBusy(sessionId, result.owner);
     if (result.is !== "opened") continue;
     const after = reader.load(sessionId);
-    const opened = { sessionId, key: result.key, epoch: result.epoch, lastSeq: result.lastSeq, state: toRunState(after.session) };
+    const opened = {
+      sessionId,
+      key: result.key,
+      epoch: result.epoch,
+      lastSeq: result.lastSeq,
+      state: toRunState(after.session),
+    };
     if (!result.isRunOpen) return opened;
     // Fenced before its run was closed: nothing can come after what is read now.
     const rest = await reading.advance(after);
-    return rest === undefined ? opened : { ...opened, toClose: { ...rest.final, reason: result.reason ?? "taken_over" } };
+    return rest === undefined
+      ? opened
+      : { ...opened, toClose: { ...rest.final, reason: result.reason ?? "taken_over" } };
   }
 }
 
@@ -94,7 +107,11 @@ export async function recoverRuns(reader: SqliteReader, channel: WriterChannel):
   return closed;
 }
 
-async function recoverRun(reader: SqliteReader, channel: WriterChannel, sessionId: string): Promise<RecoveredRun | undefined> {
+async function recoverRun(
+  reader: SqliteReader,
+  channel: WriterChannel,
+  sessionId: string,
+): Promise<RecoveredRun | undefined> {
   const reading = new OpenRunReading(reader);
   for (;;) {
     const row = reader.find(sessionId);

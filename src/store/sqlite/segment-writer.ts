@@ -17,7 +17,9 @@ export class SegmentWriter {
   readonly #unpin: Statement;
 
   constructor(database: Database) {
-    this.#insert = database.prepare("INSERT INTO segments (id, last_seq, parts, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?, ?)");
+    this.#insert = database.prepare(
+      "INSERT INTO segments (id, last_seq, parts, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?, ?)",
+    );
     this.#extend = database.prepare(
       "UPDATE segments SET last_seq = ?, bytes = ?, lines = lines || char(10) || ? WHERE id = ((? << 32) | ?)",
     );
@@ -49,7 +51,11 @@ export class SegmentWriter {
   }
 
   /** Writes a segment of its own. */
-  insert(key: number, { firstSeq, lastSeq, lines, large }: SegmentText, bytes = large?.bytes ?? Buffer.byteLength(lines)): void {
+  insert(
+    key: number,
+    { firstSeq, lastSeq, lines, large }: SegmentText,
+    bytes = large?.bytes ?? Buffer.byteLength(lines),
+  ): void {
     this.#insert.run([key, firstSeq, lastSeq, large?.parts ?? 0, bytes, lines]);
   }
 
@@ -78,7 +84,14 @@ export class SegmentWriter {
 
 export function toStateColumns(state: RunState): unknown[] {
   const { status, openRun, lastRunId, backend, resumeToken } = state;
-  return [status, openRun?.runId ?? null, openRun?.startedSeq ?? null, lastRunId ?? null, toJsonText(backend), toJsonText(resumeToken)];
+  return [
+    status,
+    openRun?.runId ?? null,
+    openRun?.startedSeq ?? null,
+    lastRunId ?? null,
+    toJsonText(backend),
+    toJsonText(resumeToken),
+  ];
 }
 
 /** What a backend chooses may hold characters that the binding does not give back, such as NUL; as JSON it always comes back. */

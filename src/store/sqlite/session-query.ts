@@ -1,7 +1,10 @@
 import type { PruneFilter, SessionFilter } from "../session-store.ts";
 
 /** What the database can decide of a filter, as the end of a query over `s`, newest first. Labels and the limit are the caller's. */
-export function toSessionQuery(filter: SessionFilter & PruneFilter, now: number): { readonly where: string; readonly parameters: readonly unknown[] } {
+export function toSessionQuery(
+  filter: SessionFilter & PruneFilter,
+  now: number,
+): { readonly where: string; readonly parameters: readonly unknown[] } {
   const conditions: string[] = [];
   const parameters: unknown[] = [];
   const add = (condition: string, value: unknown): void => {
@@ -15,6 +18,7 @@ export function toSessionQuery(filter: SessionFilter & PruneFilter, now: number)
   if (filter.before !== undefined) add("s.created_at < ?", filter.before);
   if (filter.olderThanMs !== undefined) add("s.updated_at <= ?", now - filter.olderThanMs);
   const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")} `;
-  const limit = filter.limit === undefined || filter.label !== undefined ? "" : ` LIMIT ${Math.max(0, Math.floor(filter.limit))}`;
+  const limit =
+    filter.limit === undefined || filter.label !== undefined ? "" : ` LIMIT ${Math.max(0, Math.floor(filter.limit))}`;
   return { where: `${where}ORDER BY s.created_at DESC, s.id DESC${limit}`, parameters };
 }

@@ -10,8 +10,27 @@ const COLUMNS = `s.key, s.id, s.kind, s.labels, s.parent_id, s.forked_from, p.id
 export const SELECT_SESSIONS = `SELECT ${COLUMNS} FROM sessions s LEFT JOIN sessions p ON p.key = s.forked_from`;
 
 export type RawSessionRow = [
-  number, string, string, string, string | null, number | null, string | null, number, SessionStatus, string | null, number | null,
-  string | null, string | null, string | null, number, number, string | null, string | null, number, number, number,
+  number,
+  string,
+  string,
+  string,
+  string | null,
+  number | null,
+  string | null,
+  number,
+  SessionStatus,
+  string | null,
+  number | null,
+  string | null,
+  string | null,
+  string | null,
+  number,
+  number,
+  string | null,
+  string | null,
+  number,
+  number,
+  number,
 ];
 
 /** A session as the database has it. */
@@ -26,7 +45,12 @@ export interface SessionRow {
   readonly leaseUntil: number;
 }
 
-export function querySessions(database: Database, where: string, parameters: readonly unknown[], now: number): SessionRow[] {
+export function querySessions(
+  database: Database,
+  where: string,
+  parameters: readonly unknown[],
+  now: number,
+): SessionRow[] {
   const rows = database.prepare(`${SELECT_SESSIONS} ${where}`).raw().all(parameters) as RawSessionRow[];
   return rows.map((row) => parseSessionRow(row, now));
 }
@@ -34,7 +58,29 @@ export function querySessions(database: Database, where: string, parameters: rea
 /** @param now decides whether the writer's lease is over, and with it whether there is a writer */
 export function parseSessionRow(row: RawSessionRow, now: number): SessionRow {
   const [key, id, kind, labels, parentId, originKey, originId, forkSeq, status, openRunId, openRunSeq] = row;
-  const [, , , , , , , , , , , lastRunId, backend, resumeToken, lastSeq, epoch, owner, ownerProcess, leaseUntil, createdAt, updatedAt] = row;
+  const [
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    ,
+    lastRunId,
+    backend,
+    resumeToken,
+    lastSeq,
+    epoch,
+    owner,
+    ownerProcess,
+    leaseUntil,
+    createdAt,
+    updatedAt,
+  ] = row;
   const session: Session = {
     id,
     kind,

@@ -102,10 +102,16 @@ export interface SqliteFailure {
 
 const BY_SQLITE_CODE: Readonly<Record<number, readonly [SqliteFailure["code"], string]>> = {
   5: ["store_failed", "is locked by another process for too long; see who holds it, and try again"],
-  8: ["store_failed", "cannot be written; check the permissions of the file and its folder, or open it with `readOnly`"],
+  8: [
+    "store_failed",
+    "cannot be written; check the permissions of the file and its folder, or open it with `readOnly`",
+  ],
   10: ["store_failed", "could not be read or written by the disk; check the disk, then open the store again"],
   11: ["store_corrupt", "is damaged; keep a copy of the file and its -wal, and restore it from a backup"],
-  13: ["store_full", "has no space left on its disk; free some, then open the store again: nothing that was stored is lost"],
+  13: [
+    "store_full",
+    "has no space left on its disk; free some, then open the store again: nothing that was stored is lost",
+  ],
   14: ["store_failed", "could not be opened; check that its folder exists and may be written"],
   26: ["store_corrupt", "is damaged, its header is not that of a database; restore it from a backup"],
 };

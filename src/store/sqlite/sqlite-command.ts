@@ -121,7 +121,14 @@ export type CommandResult =
   | { readonly is: "exists" | "unknown" | "changed" | "alive" }
   | { readonly is: "busy"; readonly owner: string }
   | { readonly is: "in-use"; readonly users: readonly string[] }
-  | { readonly is: "opened"; readonly key: number; readonly epoch: number; readonly lastSeq: number; readonly isRunOpen: boolean; readonly reason?: InterruptionReason }
+  | {
+      readonly is: "opened";
+      readonly key: number;
+      readonly epoch: number;
+      readonly lastSeq: number;
+      readonly isRunOpen: boolean;
+      readonly reason?: InterruptionReason;
+    }
   | { readonly is: "closed-run"; readonly reason: "owner_dead" | "lease_over" }
   | { readonly is: "importing"; readonly key: number }
   | { readonly is: "swept"; readonly isComplete: boolean };

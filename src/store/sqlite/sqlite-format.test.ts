@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -57,7 +66,11 @@ describe("a file that is not a store of this version", () => {
   ])("is refused and left as it is: %s is %s", async (name, code) => {
     const before = readFileSync(at(name));
     for (const readOnly of [true, false]) {
-      await expect(openSqliteStore(at(name), { readOnly })).rejects.toMatchObject({ name: "StoreError", code, message: expect.not.stringMatching(/\n/) });
+      await expect(openSqliteStore(at(name), { readOnly })).rejects.toMatchObject({
+        name: "StoreError",
+        code,
+        message: expect.not.stringMatching(/\n/),
+      });
     }
     expect(readFileSync(at(name)).equals(before)).toBe(true);
   });
@@ -76,7 +89,10 @@ describe("a file that is not there", () => {
   });
 
   it("is path_not_found when it is opened for reading, and is not made", async () => {
-    await expect(openSqliteStore(at("nothing/skein.db"), { readOnly: true })).rejects.toMatchObject({ name: "ValidationError", code: "path_not_found" });
+    await expect(openSqliteStore(at("nothing/skein.db"), { readOnly: true })).rejects.toMatchObject({
+      name: "ValidationError",
+      code: "path_not_found",
+    });
     expect(existsSync(at("nothing"))).toBe(false);
   });
 

@@ -93,17 +93,23 @@ export async function inspectFile(path: string): Promise<FileKind> {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") return "missing";
-    if (code === "ENOTDIR") throw new ValidationError("path_not_found", `The path ${path} leads through something that is not a folder.`, { cause });
+    if (code === "ENOTDIR")
+      throw new ValidationError("path_not_found", `The path ${path} leads through something that is not a folder.`, {
+        cause,
+      });
     throw new StoreError("store_failed", `The store ${path} could not be looked at: ${message}.`, { cause });
   }
-  if (!stats.isFile()) throw new StoreError("store_foreign", `${path} is not a file; name the database file of a store.`);
+  if (!stats.isFile())
+    throw new StoreError("store_foreign", `${path} is not a file; name the database file of a store.`);
   if (stats.size === 0) return "empty";
   const database = await openImmutable(path);
   try {
     checkFormat(path, readNumber(database, "PRAGMA application_id"), readNumber(database, "PRAGMA user_version"));
   } catch (error) {
     if ((error as { rawCode?: number }).rawCode !== 26) throw toStoreError(error, path);
-    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`, { cause: error });
+    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`, {
+      cause: error,
+    });
   } finally {
     database.close();
   }
@@ -113,7 +119,10 @@ export async function inspectFile(path: string): Promise<FileKind> {
 /** @throws StoreError `store_foreign`, `store_newer` */
 export function checkFormat(path: string, applicationId: number, version: number): void {
   if (applicationId !== APPLICATION_ID) {
-    throw new StoreError("store_foreign", `${path} is a database of another program; it was left as it is. Name another file.`);
+    throw new StoreError(
+      "store_foreign",
+      `${path} is a database of another program; it was left as it is. Name another file.`,
+    );
   }
   if (version > FORMAT_VERSION) {
     throw new StoreError(
@@ -142,5 +151,8 @@ export function refuseDamaged(database: Database, path: string): void {
   const [row] = database.prepare("PRAGMA quick_check(1)").raw().all([]) as [string][];
   if (row?.[0] === "ok") return;
   const found = (row?.[0] ?? "no answer").replaceAll(/\s+/g, " ");
-  throw new StoreError("store_corrupt", `The store ${path} is damaged; keep a copy of the file and its -wal, and restore it from a backup (SQLite: ${found}).`);
+  throw new StoreError(
+    "store_corrupt",
+    `The store ${path} is damaged; keep a copy of the file and its -wal, and restore it from a backup (SQLite: ${found}).`,
+  );
 }

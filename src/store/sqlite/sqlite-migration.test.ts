@@ -21,13 +21,19 @@ async function makeOld(name: string): Promise<{ path: string; database: Database
   return { path, database };
 }
 
-const addColumn = { from: 1, migrate: (database: Database) => void database.exec("ALTER TABLE things ADD COLUMN b DEFAULT 7") };
+const addColumn = {
+  from: 1,
+  migrate: (database: Database) => void database.exec("ALTER TABLE things ADD COLUMN b DEFAULT 7"),
+};
 const addRow = { from: 2, migrate: (database: Database) => void database.exec("INSERT INTO things VALUES (2, 8)") };
 
 it("takes every step to the newest format, after the file was copied", async () => {
   const { path, database } = await makeOld("old.db");
   expect(migrateFormat(database, path, 3, [addColumn, addRow])).toBe(backupPath(path, 1));
-  expect(database.prepare("SELECT a, b FROM things ORDER BY a").raw().all([])).toEqual([[1, 7], [2, 8]]);
+  expect(database.prepare("SELECT a, b FROM things ORDER BY a").raw().all([])).toEqual([
+    [1, 7],
+    [2, 8],
+  ]);
   expect(readNumber(database, "PRAGMA user_version")).toBe(3);
   const backup = await open(backupPath(path, 1));
   expect(backup.prepare("SELECT * FROM things").raw().all([])).toEqual([[1]]);
@@ -38,7 +44,12 @@ it("takes every step to the newest format, after the file was copied", async () 
 
 it("changes nothing where a step fails, and can be tried again over the copy that is there", async () => {
   const { path, database } = await makeOld("failing.db");
-  const broken = { from: 2, migrate: () => { throw new Error("no"); } };
+  const broken = {
+    from: 2,
+    migrate: () => {
+      throw new Error("no");
+    },
+  };
   expect(() => migrateFormat(database, path, 3, [addColumn, broken])).toThrow("no");
   expect(readNumber(database, "PRAGMA user_version")).toBe(1);
   expect(database.prepare("SELECT * FROM things").raw().all([])).toEqual([[1]]);

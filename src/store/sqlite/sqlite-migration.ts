@@ -24,7 +24,12 @@ export function backupPath(path: string, version: number): string {
  *
  * @returns the path of the copy, or undefined where nothing had to be done
  */
-export function migrateFormat(database: Database, path: string, target: number, migrations: readonly Migration[] = MIGRATIONS): string | undefined {
+export function migrateFormat(
+  database: Database,
+  path: string,
+  target: number,
+  migrations: readonly Migration[] = MIGRATIONS,
+): string | undefined {
   const version = readNumber(database, "PRAGMA user_version");
   if (version >= target) return undefined;
   const backup = backupPath(path, version);

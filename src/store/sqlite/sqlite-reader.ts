@@ -35,7 +35,11 @@ export class SqliteReader {
          ORDER BY id LIMIT ${PAGE_SEGMENTS}`,
       )
       .raw();
-    this.#lines = database.prepare("SELECT id & 4294967295, parts, lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id").raw();
+    this.#lines = database
+      .prepare(
+        "SELECT id & 4294967295, parts, lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id",
+      )
+      .raw();
     this.#byId = database.prepare(`${SELECT_SESSIONS} WHERE s.id = ?`).raw();
     this.#part = database.prepare("SELECT text FROM segment_parts WHERE segment = ((? << 32) | ?) AND part = ?").raw();
     this.#dataVersion = database.prepare("PRAGMA data_version").raw();
@@ -91,11 +95,18 @@ export class SqliteReader {
         last = firstSeq;
         bytes += size;
       }
-      const rows = this.#lines.all([range.key, positions[0]?.[0], last]) as [firstSeq: number, parts: number, lines: string][];
-      return rows.map(([firstSeq, parts, lines]) => (parts === 0 ? lines : this.#joinParts(range.key, firstSeq, parts)));
+      const rows = this.#lines.all([range.key, positions[0]?.[0], last]) as [
+        firstSeq: number,
+        parts: number,
+        lines: string,
+      ][];
+      return rows.map(([firstSeq, parts, lines]) =>
+        parts === 0 ? lines : this.#joinParts(range.key, firstSeq, parts),
+      );
     });
     const events: StoredEvent[] = [];
-    for (const text of texts) for (const event of this.#parse(text)) if (event.seq > after && event.seq <= range.to) events.push(event);
+    for (const text of texts)
+      for (const event of this.#parse(text)) if (event.seq > after && event.seq <= range.to) events.push(event);
     return events;
   }
 
@@ -123,7 +134,9 @@ export class SqliteReader {
   }
 
   readBlob(ref: BlobRef, digest: string): Uint8Array {
-    const [row] = this.ask((database) => database.prepare("SELECT bytes FROM blobs WHERE digest = ?").raw().all([digest])) as [Buffer][];
+    const [row] = this.ask((database) =>
+      database.prepare("SELECT bytes FROM blobs WHERE digest = ?").raw().all([digest]),
+    ) as [Buffer][];
     if (row === undefined) throw blobMissing(ref.digest);
     return new Uint8Array(row[0]);
   }

@@ -9,10 +9,29 @@ import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
-  ImportedRecord, ImportedSession, NewSession, OpenWriterOptions, PruneFilter, PruneReport, ReadOptions, RecoveredRun, Session, SessionFilter, SessionStore,
-  SessionWriter, StoreCapabilities, TailOptions,
+  ImportedRecord,
+  ImportedSession,
+  NewSession,
+  OpenWriterOptions,
+  PruneFilter,
+  PruneReport,
+  ReadOptions,
+  RecoveredRun,
+  Session,
+  SessionFilter,
+  SessionStore,
+  SessionWriter,
+  StoreCapabilities,
+  TailOptions,
 } from "../session-store.ts";
-import { sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed, storeReadOnly } from "../store-faults.ts";
+import {
+  sessionBusy,
+  sessionExists,
+  sessionInUse,
+  sessionUnknown,
+  storeClosed,
+  storeReadOnly,
+} from "../store-faults.ts";
 import { tailLog } from "../tail-log.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
 import { importLog } from "./import-log.ts";
@@ -45,7 +64,12 @@ export class SqliteStore implements SessionStore {
 
   constructor({ path, reader, channel, durability, leaseMs }: SqliteStoreParts) {
     this.capabilities = {
-      name: "sqlite", persistence: "file", multiProcess: true, durability, readOnly: channel === undefined, maxEventBytes: MAX_EVENT_BYTES,
+      name: "sqlite",
+      persistence: "file",
+      multiProcess: true,
+      durability,
+      readOnly: channel === undefined,
+      maxEventBytes: MAX_EVENT_BYTES,
     };
     this.#reader = reader;
     this.#channel = channel;
@@ -85,7 +109,8 @@ export class SqliteStore implements SessionStore {
     const { owner = `${hostname()}:${process.pid}`, leaseMs = this.#leaseMs, takeOver = true } = options;
     checkLeaseMs(leaseMs);
     const { toClose, ...opened } = await takeSession(this.#reader, channel, sessionId, { owner, leaseMs, takeOver });
-    for (const older of this.#writers) if (older.key === opened.key && older.epoch < opened.epoch) older.lose("taken_over");
+    for (const older of this.#writers)
+      if (older.key === opened.key && older.epoch < opened.epoch) older.lose("taken_over");
     const writer = new SqliteWriter(channel, opened, {
       onAppend: (id) => this.#watcher.changes.notify(id),
       onEnd: (ended) => this.#writers.delete(ended),
@@ -100,7 +125,7 @@ export class SqliteStore implements SessionStore {
     const { after = 0, limit = Number.POSITIVE_INFINITY } = options;
     checkAfter(after);
     const end = Math.min(this.#reader.load(sessionId).session.lastSeq, after + limit);
-    for (let at = after; at < end; ) {
+    for (let at = after; at < end;) {
       for (const event of this.#reader.readPage(sessionId, at)) {
         if (event.seq > end) return;
         at = event.seq;
@@ -137,7 +162,15 @@ export class SqliteStore implements SessionStore {
     const { lines, state } = encodeEvents(final, { sessionId: about.id, lastSeq: atSeq, state: point.state, at: now });
     const [line] = lines;
     const own = line === undefined ? {} : { own: { firstSeq: atSeq + 1, lastSeq: atSeq + 1, lines: line } };
-    const result = await channel.send({ kind: "fork", parentKey: parent.key, atSeq, session: about, state, now, ...own });
+    const result = await channel.send({
+      kind: "fork",
+      parentKey: parent.key,
+      atSeq,
+      session: about,
+      state,
+      now,
+      ...own,
+    });
     if (result.is === "unknown") throw sessionUnknown(sessionId);
     return this.#reader.load(about.id).session;
   }
@@ -225,7 +258,10 @@ export class SqliteStore implements SessionStore {
     const now = Date.now();
     const { where, parameters } = toSessionQuery(filter, now);
     const sessions = this.#reader.sessions(where, parameters).map(({ session }) => session);
-    return takeLimit(sessions.filter((session) => isMatch(session, filter, now)), filter.limit);
+    return takeLimit(
+      sessions.filter((session) => isMatch(session, filter, now)),
+      filter.limit,
+    );
   }
 
   #usersOf(sessionId: string): string[] {
@@ -244,7 +280,9 @@ export class SqliteStore implements SessionStore {
 
   /** Goes on with what a process that died had begun to clear away. */
   async resumeSweep(): Promise<void> {
-    const left = this.#reader.ask((database) => database.prepare("SELECT 1 FROM deleted_sessions LIMIT 1").raw().all([]));
+    const left = this.#reader.ask((database) =>
+      database.prepare("SELECT 1 FROM deleted_sessions LIMIT 1").raw().all([]),
+    );
     if (left.length > 0) await this.#sweep();
   }
 

@@ -99,9 +99,10 @@ try {
   serve(database);
   send({ type: "opened" });
 } catch (error) {
-  const failure = error instanceof Error && "code" in error && String(error.code).startsWith("store_")
-    ? { code: error.code as "store_failed", message: error.message }
-    : toSqliteFailure(error, path);
+  const failure =
+    error instanceof Error && "code" in error && String(error.code).startsWith("store_")
+      ? { code: error.code as "store_failed", message: error.message }
+      : toSqliteFailure(error, path);
   send({ type: "open-failed", failure });
   port.close();
 }

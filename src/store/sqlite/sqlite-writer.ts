@@ -32,7 +32,12 @@ class PendingAppend implements Waiting {
   readonly #resolve: (events: StoredEvent[]) => void;
   readonly #reject: (error: unknown) => void;
 
-  constructor(writer: SqliteWriter, events: StoredEvent[], resolve: (events: StoredEvent[]) => void, reject: (error: unknown) => void) {
+  constructor(
+    writer: SqliteWriter,
+    events: StoredEvent[],
+    resolve: (events: StoredEvent[]) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#writer = writer;
     this.#events = events;
     this.#resolve = resolve;
@@ -89,12 +94,26 @@ export class SqliteWriter implements SessionWriter {
       const { key, epoch, sessionId } = this;
       const at = Date.now();
       const before = this.#state;
-      const { events, lines, state, digests } = encodeEvents(bodies, { ...options, sessionId, lastSeq: this.#givenOut, state: before, at });
+      const { events, lines, state, digests } = encodeEvents(bodies, {
+        ...options,
+        sessionId,
+        lastSeq: this.#givenOut,
+        state: before,
+        at,
+      });
       if (lines.length === 0) {
         resolve(events);
         return;
       }
-      const request: AppendRequest = { key, epoch, firstSeq: this.#givenOut + 1, lines, at, digests, ...(state === before ? NOTHING : { state }) };
+      const request: AppendRequest = {
+        key,
+        epoch,
+        firstSeq: this.#givenOut + 1,
+        lines,
+        at,
+        digests,
+        ...(state === before ? NOTHING : { state }),
+      };
       this.#givenOut += lines.length;
       this.#state = state;
       const waiting = new PendingAppend(this, events, resolve, reject);

@@ -32,15 +32,22 @@ export function executeDelete(database: Database, row: SessionRow | undefined, n
  * @param spared keys whose logs are coming in
  */
 export function executeSweep(database: Database, now: number, spared: ReadonlySet<number>): CommandResult {
-  const marked = database.prepare("SELECT key FROM deleted_sessions LIMIT ?").raw().all([spared.size + 1]) as [number][];
+  const marked = database
+    .prepare("SELECT key FROM deleted_sessions LIMIT ?")
+    .raw()
+    .all([spared.size + 1]) as [number][];
   const first = marked.find(([key]) => !spared.has(key));
   if (first !== undefined) {
     const [key] = first;
     const { changes } = database
-      .prepare("DELETE FROM segments WHERE id IN (SELECT id FROM segments WHERE id BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)")
+      .prepare(
+        "DELETE FROM segments WHERE id IN (SELECT id FROM segments WHERE id BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)",
+      )
       .run([key, key, SWEEP_SEGMENTS]);
     const parts = database
-      .prepare("DELETE FROM segment_parts WHERE rowid IN (SELECT rowid FROM segment_parts WHERE segment BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)")
+      .prepare(
+        "DELETE FROM segment_parts WHERE rowid IN (SELECT rowid FROM segment_parts WHERE segment BETWEEN (? << 32) AND ((? << 32) | 4294967295) LIMIT ?)",
+      )
       .run([key, key, SWEEP_PARTS]).changes;
     killPoint("in-prune");
     if (changes < SWEEP_SEGMENTS && parts < SWEEP_PARTS) {
@@ -63,7 +70,9 @@ export function executeSweep(database: Database, now: number, spared: ReadonlySe
 
 /** A blob goes with the last session that refers to it, except where somebody has put it again and is about to refer to it. */
 function sweepReferences(database: Database, key: number, now: number): void {
-  const digests = database.prepare("SELECT digest FROM blob_references WHERE session = ?").raw().all([key]) as [string][];
+  const digests = database.prepare("SELECT digest FROM blob_references WHERE session = ?").raw().all([key]) as [
+    string,
+  ][];
   database.prepare("DELETE FROM blob_references WHERE session = ?").run([key]);
   const remove = database.prepare(
     `DELETE FROM blobs WHERE digest = ? AND (pins = 0 OR pinned_until < ?)

@@ -20,7 +20,7 @@ export function upcastLog(database: Database, from: number, upcasts: readonly Up
   const update = database.prepare("UPDATE segments SET parts = ?, bytes = ?, lines = ? WHERE id = ?");
   const removeParts = database.prepare("DELETE FROM segment_parts WHERE segment = ?");
   const insertPart = database.prepare("INSERT INTO segment_parts (segment, part, text) VALUES (?, ?, ?)");
-  for (let after = -1; ; ) {
+  for (let after = -1; ;) {
     const rows = select.all([after]) as SegmentRow[];
     for (const [id, parts, lines] of rows) {
       const before = parts === 0 ? lines : (selectParts.all([id]) as [string][]).map(([text]) => text).join("");

@@ -64,7 +64,15 @@ export class WriterChannel {
     this.#worker = worker;
     this.#path = path;
     worker.on("message", (message: FromThread) => this.#receive(message));
-    worker.on("error", (error) => this.#fail(new StoreError("store_failed", `The thread that writes ${path} broke down: ${String(error)}. Open the store again.`, { cause: error })));
+    worker.on("error", (error) =>
+      this.#fail(
+        new StoreError(
+          "store_failed",
+          `The thread that writes ${path} broke down: ${String(error)}. Open the store again.`,
+          { cause: error },
+        ),
+      ),
+    );
     worker.on("exit", () => {
       this.#hasExited = true;
       this.#fail(new StoreError("store_failed", `The thread that writes ${path} ended. Open the store again.`));
@@ -72,7 +80,10 @@ export class WriterChannel {
   }
 
   static async open(options: ThreadOptions): Promise<WriterChannel> {
-    const worker = new Worker(new URL("./sqlite-writer-thread.js", import.meta.url), { workerData: options, name: "skein-store" });
+    const worker = new Worker(new URL("./sqlite-writer-thread.js", import.meta.url), {
+      workerData: options,
+      name: "skein-store",
+    });
     await isOpened(worker, options.path);
     const channel = new WriterChannel(worker, options.path);
     channel.#keepAlive(false);
@@ -161,7 +172,9 @@ export class WriterChannel {
       const id = this.#nextId++;
       this.#inFlight.set(id, entries);
       this.#keepAlive(true);
-      const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
+      const commands = entries.map(({ command }) =>
+        command instanceof GatheredAppend ? command.toCommand() : command,
+      );
       this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
     }
   }
@@ -241,7 +254,11 @@ export class WriterChannel {
 
   #refusal(failure: StoreError): StoreError {
     if (failure.code === "store_closed") return failure;
-    return new StoreError("store_closed", `The store ${this.#path} refuses writes since one failed; open it again. The failure was: ${failure.message}`, { cause: failure });
+    return new StoreError(
+      "store_closed",
+      `The store ${this.#path} refuses writes since one failed; open it again. The failure was: ${failure.message}`,
+      { cause: failure },
+    );
   }
 
   /** The process may end while nothing is on its way to the disk. */
@@ -265,7 +282,9 @@ async function isOpened(worker: Worker, path: string): Promise<void> {
     throw new StoreError("store_unavailable", `The thread that writes ${path} ended before it had started.`);
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;
-    throw new StoreError("store_unavailable", `The thread that writes ${path} could not start: ${String(cause)}.`, { cause });
+    throw new StoreError("store_unavailable", `The thread that writes ${path} could not start: ${String(cause)}.`, {
+      cause,
+    });
   } finally {
     starting.abort();
   }

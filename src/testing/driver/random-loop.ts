@@ -34,7 +34,9 @@ export function randomLoops(shares: boolean): Arbitrary<RandomLoop> {
   return record({
     outcomes: array(outcome, { minLength: 1, maxLength: 30 }),
     validator: boolean().map((off) => !off),
-    lineage: shares ? constantFrom({ sessionContinuity: true }, { forkFanout: true }, { sessionContinuity: true, forkFanout: true }) : constant(undefined),
+    lineage: shares
+      ? constantFrom({ sessionContinuity: true }, { forkFanout: true }, { sessionContinuity: true, forkFanout: true })
+      : constant(undefined),
   });
 }
 
@@ -42,7 +44,8 @@ export function randomLoops(shares: boolean): Arbitrary<RandomLoop> {
 const UNBOUNDED = 30;
 const BOUNDED = 200;
 
-export const limitOf = ({ maxIterations = BOUNDED }: Pick<DriverKit, "maxIterations">): number => (maxIterations === "unbounded" ? UNBOUNDED : maxIterations);
+export const limitOf = ({ maxIterations = BOUNDED }: Pick<DriverKit, "maxIterations">): number =>
+  maxIterations === "unbounded" ? UNBOUNDED : maxIterations;
 
 /** Runs the kernel with the driver, watched, over scripted boxes. Whatever the driver does wrong is thrown. */
 export async function runRandomLoop<Task, Output>(

@@ -25,7 +25,9 @@ export function watchDriver<Task, Output>({ create }: DriverKit<Task, Output>): 
     const answer = await ask(driver, history);
     expect(JSON.stringify(history), `${what} changed the history`).toBe(before);
     expect(again, `${what} answers the same history in another way when it is asked again`).toEqual(answer);
-    expect(anew, `${what} answers a history from a log in another way, with a driver that was made anew`).toEqual(answer);
+    expect(anew, `${what} answers a history from a log in another way, with a driver that was made anew`).toEqual(
+      answer,
+    );
     return answer;
   }
 

@@ -15,9 +15,22 @@ async function makeSession(store: SessionStore): Promise<void> {
   await store.create({ id: "origin", kind: "task", labels: { z: "1", a: "ü" }, parentId: "elsewhere" });
   await using writer = await store.openWriter("origin");
   const blob = await store.putBlob(Buffer.from("the bytes of an artifact"));
-  await writer.append([RUN_STARTED, { type: "session.created", backend: "test", resumeToken: "token\u0000" }, delta("one \u2028 two\n𝄞")]);
-  await writer.append([{ type: "artifact.created", name: "a", blob }, { type: "artifact.created", name: "again", blob }]);
-  await writer.append([{ type: "custom", name: "likeness", data: { digest: `sha256:${"0".repeat(64)}`, ["__proto__"]: { 2: "b", 1: "a" } } }]);
+  await writer.append([
+    RUN_STARTED,
+    { type: "session.created", backend: "test", resumeToken: "token\u0000" },
+    delta("one \u2028 two\n𝄞"),
+  ]);
+  await writer.append([
+    { type: "artifact.created", name: "a", blob },
+    { type: "artifact.created", name: "again", blob },
+  ]);
+  await writer.append([
+    {
+      type: "custom",
+      name: "likeness",
+      data: { digest: `sha256:${"0".repeat(64)}`, ["__proto__"]: { 2: "b", 1: "a" } },
+    },
+  ]);
   await writer.append([delta("é".repeat(2_500_000)), delta("after it"), FINAL, RUN_STARTED, FINAL]);
 }
 
@@ -35,7 +48,9 @@ export function testFiles(kit: SessionStoreKitOptions): void {
       const { epoch: _epoch, ...original } = (await store.get("origin")) as object & { epoch: number };
       expect(imported).toEqual({ ...original, epoch: 0 });
       expect(await exportLines(other, "origin")).toEqual(lines);
-      expect(await readLines(other.read("origin", { after: 6 }))).toEqual(await readLines(store.read("origin", { after: 6 })));
+      expect(await readLines(other.read("origin", { after: 6 }))).toEqual(
+        await readLines(store.read("origin", { after: 6 })),
+      );
     });
 
     it("exports a fork as one whole log, and goes on in what was imported", async () => {
@@ -45,7 +60,11 @@ export function testFiles(kit: SessionStoreKitOptions): void {
       const { id } = await store.fork("parent", { atSeq: 2 });
       const lines = await exportLines(store, id);
       const other = await stores.open();
-      expect(await importSession(other, lines, { as: "copy" })).toMatchObject({ id: "copy", lastSeq: 3, status: "interrupted" });
+      expect(await importSession(other, lines, { as: "copy" })).toMatchObject({
+        id: "copy",
+        lastSeq: 3,
+        status: "interrupted",
+      });
       const copied = await readAll(other.read("copy"));
       expect(copied).toEqual((await readAll(store.read(id))).map((event) => ({ ...event, sessionId: "copy" })));
       await using next = await other.openWriter("copy");
@@ -74,7 +93,8 @@ export function testFiles(kit: SessionStoreKitOptions): void {
       await writer.append([delta("text"), { type: "artifact.created", name: "a", blob }, FINAL]);
       const lines = await exportLines(store, "small");
       const other = await stores.open();
-      const change = (index: number, from: string, to: string): string[] => lines.with(index, (lines[index] as string).replace(from, to));
+      const change = (index: number, from: string, to: string): string[] =>
+        lines.with(index, (lines[index] as string).replace(from, to));
       const broken: [string[], RegExp][] = [
         [[], /line 1: it is empty/],
         [["hello"], /line 1: it does not begin/],
@@ -95,7 +115,10 @@ export function testFiles(kit: SessionStoreKitOptions): void {
         [[...lines.slice(0, -1), (lines.at(-1) as string).slice(0, 20)], /line 7/],
       ];
       for (const [file, message] of broken) {
-        await expect(importSession(other, file)).rejects.toMatchObject({ code: "session_file_invalid", message: expect.stringMatching(message) });
+        await expect(importSession(other, file)).rejects.toMatchObject({
+          code: "session_file_invalid",
+          message: expect.stringMatching(message),
+        });
       }
       expect(await other.list()).toEqual([]);
       // Nothing is in the way of the right file.
@@ -106,7 +129,8 @@ export function testFiles(kit: SessionStoreKitOptions): void {
     it("takes in a session while others write and are pruned", async () => {
       const store = await stores.open();
       await using writer = await beginRun(store, "long");
-      for (let batch = 0; batch < 40; batch++) await writer.append(Array.from({ length: 100 }, (_, index) => delta(`${batch}.${index} `.padEnd(500, "x"))));
+      for (let batch = 0; batch < 40; batch++)
+        await writer.append(Array.from({ length: 100 }, (_, index) => delta(`${batch}.${index} `.padEnd(500, "x"))));
       const lines = await exportLines(store, "long");
       await using live = await beginRun(store, "live");
       const gone = await beginRun(store, "gone");

@@ -15,9 +15,16 @@ export function testForks(kit: SessionStoreKitOptions): void {
       await writer.append([delta("a"), FINAL, RUN_STARTED, delta("b"), FINAL]);
       const before = await readLines(store.read("session"));
       const child = await store.fork("session", { atSeq: 3 });
-      expect(child).toMatchObject({ forkedFrom: { sessionId: "session", atSeq: 3 }, lastSeq: 3, status: "completed", kind: "task" });
+      expect(child).toMatchObject({
+        forkedFrom: { sessionId: "session", atSeq: 3 },
+        lastSeq: 3,
+        status: "completed",
+        kind: "task",
+      });
       const own = await readLines(store.read(child.id));
-      expect(own).toEqual(before.slice(0, 3).map((line) => line.replace('"sessionId":"session"', `"sessionId":"${child.id}"`)));
+      expect(own).toEqual(
+        before.slice(0, 3).map((line) => line.replace('"sessionId":"session"', `"sessionId":"${child.id}"`)),
+      );
       const childWriter = await store.openWriter(child.id);
       const [event] = await childWriter.append([RUN_STARTED]);
       expect(event?.seq).toBe(4);
@@ -32,7 +39,13 @@ export function testForks(kit: SessionStoreKitOptions): void {
       const child = await store.fork("session", { atSeq: 3 });
       const log = await readAll(store.read(child.id));
       expect(log).toHaveLength(4);
-      expect(log.at(-1)).toMatchObject({ seq: 4, type: "final", status: "interrupted", reason: "forked", text: "one two " });
+      expect(log.at(-1)).toMatchObject({
+        seq: 4,
+        type: "final",
+        status: "interrupted",
+        reason: "forked",
+        text: "one two ",
+      });
       expect(log.at(-1)?.runId).toBe(log[0]?.runId);
       expect(child).toMatchObject({ status: "interrupted", lastSeq: 4 });
       expect(child.openRun).toBeUndefined();
@@ -58,9 +71,17 @@ export function testForks(kit: SessionStoreKitOptions): void {
     it("refuses the inside of an open tool call, and names the nearest clean positions", async () => {
       const store = await stores.open();
       const writer = await beginRun(store);
-      await writer.append([delta("a"), { type: "tool.started", ...CALL }, delta("b"), { type: "tool.ended", ...CALL, status: "completed" }]);
+      await writer.append([
+        delta("a"),
+        { type: "tool.started", ...CALL },
+        delta("b"),
+        { type: "tool.ended", ...CALL, status: "completed" },
+      ]);
       for (const atSeq of [3, 4]) {
-        await expect(store.fork("session", { atSeq })).rejects.toMatchObject({ code: "fork_position", message: expect.stringMatching(/\b2 before and 5 after\b/) });
+        await expect(store.fork("session", { atSeq })).rejects.toMatchObject({
+          code: "fork_position",
+          message: expect.stringMatching(/\b2 before and 5 after\b/),
+        });
       }
       expect((await store.fork("session", { atSeq: 5 })).lastSeq).toBe(6);
       expect((await store.fork("session", { atSeq: 2 })).lastSeq).toBe(3);
@@ -70,7 +91,10 @@ export function testForks(kit: SessionStoreKitOptions): void {
       const store = await stores.open();
       const writer = await beginRun(store);
       await writer.append([{ type: "tool.started", ...CALL }, delta("b")]);
-      await expect(store.fork("session", { atSeq: 3 })).rejects.toMatchObject({ code: "fork_position", message: expect.stringContaining("1 before") });
+      await expect(store.fork("session", { atSeq: 3 })).rejects.toMatchObject({
+        code: "fork_position",
+        message: expect.stringContaining("1 before"),
+      });
     });
 
     it("L4: reads a chain of forks as one log, at every position", async () => {
@@ -87,8 +111,11 @@ export function testForks(kit: SessionStoreKitOptions): void {
       }
       const all = await readLines(store.read(id));
       expect(all).toHaveLength(3 + 6 * 3);
-      expect(all.every((line, index) => line.startsWith(`{"seq":${index + 1},`) && line.includes(`"sessionId":"${id}"`))).toBe(true);
-      for (let after = 0; after <= all.length; after++) expect(await readLines(store.read(id, { after }))).toEqual(all.slice(after));
+      expect(
+        all.every((line, index) => line.startsWith(`{"seq":${index + 1},`) && line.includes(`"sessionId":"${id}"`)),
+      ).toBe(true);
+      for (let after = 0; after <= all.length; after++)
+        expect(await readLines(store.read(id, { after }))).toEqual(all.slice(after));
       const early = await store.fork(id, { atSeq: 2 });
       expect(await readAll(store.read(early.id))).toHaveLength(3);
     });

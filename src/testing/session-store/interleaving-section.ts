@@ -9,7 +9,20 @@ import { FINAL, RUN_STARTED, StoreUnderTest, delta, readAll } from "./store-unde
 
 const RUNS = Number(process.env["SKEIN_INTERLEAVINGS"] ?? 150);
 
-type StepKind = "append" | "pipeline" | "start" | "end" | "open" | "stale" | "close" | "recover" | "fork" | "read" | "tail" | "delete" | "prune";
+type StepKind =
+  | "append"
+  | "pipeline"
+  | "start"
+  | "end"
+  | "open"
+  | "stale"
+  | "close"
+  | "recover"
+  | "fork"
+  | "read"
+  | "tail"
+  | "delete"
+  | "prune";
 interface Step {
   readonly kind: StepKind;
   readonly which: number;
@@ -17,7 +30,23 @@ interface Step {
 }
 
 const STEPS: readonly StepKind[] = [
-  "append", "append", "append", "pipeline", "pipeline", "start", "start", "end", "open", "stale", "close", "recover", "fork", "read", "tail", "delete", "prune",
+  "append",
+  "append",
+  "append",
+  "pipeline",
+  "pipeline",
+  "start",
+  "start",
+  "end",
+  "open",
+  "stale",
+  "close",
+  "recover",
+  "fork",
+  "read",
+  "tail",
+  "delete",
+  "prune",
 ];
 const step: fc.Arbitrary<Step> = fc.record({ kind: fc.constantFrom(...STEPS), which: fc.nat(20), at: fc.nat(40) });
 
@@ -34,7 +63,13 @@ class Play {
   readonly #model = new LogModel();
   readonly #writers = new Map<string, SessionWriter>();
   readonly #stale: SessionWriter[] = [];
-  readonly #tails: { readonly session: ModelSession; readonly after: number; readonly leave: AbortController; readonly seen: StoredEvent[]; readonly done: Promise<unknown> }[] = [];
+  readonly #tails: {
+    readonly session: ModelSession;
+    readonly after: number;
+    readonly leave: AbortController;
+    readonly seen: StoredEvent[];
+    readonly done: Promise<unknown>;
+  }[] = [];
   #pending: Promise<unknown>[] = [];
   #texts = 0;
 
@@ -88,7 +123,8 @@ class Play {
         return this.#model.openWriter(session);
       }
       case "stale":
-        for (const old of this.#stale) await expect(old.append([delta("stale")])).rejects.toMatchObject({ code: "fenced" });
+        for (const old of this.#stale)
+          await expect(old.append([delta("stale")])).rejects.toMatchObject({ code: "fenced" });
         return;
       case "close":
         await writer?.close();
@@ -97,7 +133,12 @@ class Play {
         return;
       case "recover": {
         const closed = (await this.#store.recover()).map(({ sessionId }) => sessionId);
-        expect(closed.filter((id) => this.#model.sessions.some((known) => known.id === id)).sort()).toEqual(this.#model.recover().map(({ id }) => id).sort());
+        expect(closed.filter((id) => this.#model.sessions.some((known) => known.id === id)).sort()).toEqual(
+          this.#model
+            .recover()
+            .map(({ id }) => id)
+            .sort(),
+        );
         return;
       }
       case "fork": {
@@ -116,7 +157,9 @@ class Play {
           await this.#store.delete(session.id);
           session.isDeleted = true;
         } else {
-          await expect(this.#store.delete(session.id)).rejects.toMatchObject({ code: expect.stringMatching(/^session_(busy|in_use)$/) });
+          await expect(this.#store.delete(session.id)).rejects.toMatchObject({
+            code: expect.stringMatching(/^session_(busy|in_use)$/),
+          });
         }
         return;
       case "prune": {
@@ -134,7 +177,9 @@ class Play {
   async #compare(session: ModelSession, after: number): Promise<void> {
     const events = await readAll(this.#store.read(session.id, { after }));
     expect(events.map(toWords)).toEqual(session.log.slice(after));
-    expect(events.map(({ seq, sessionId }) => `${seq} ${sessionId}`)).toEqual(events.map((_, index) => `${after + index + 1} ${session.id}`));
+    expect(events.map(({ seq, sessionId }) => `${seq} ${sessionId}`)).toEqual(
+      events.map((_, index) => `${after + index + 1} ${session.id}`),
+    );
     expect(await this.#store.get(session.id)).toMatchObject({ lastSeq: session.log.length });
   }
 
@@ -175,16 +220,20 @@ export function testInterleavings(kit: SessionStoreKitOptions): void {
   describe("interleavings", () => {
     const stores = new StoreUnderTest(kit);
 
-    it(`L4, L5, L7: keeps to the model over ${RUNS} random histories`, { timeout: 120_000 + RUNS * 1_000 }, async () => {
-      const store = await stores.open();
-      let play = 0;
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
-          await new Play(store, `play${play++}`).run(steps);
-        }),
-        { numRuns: RUNS },
-      );
-      expect(play).toBeGreaterThanOrEqual(RUNS);
-    });
+    it(
+      `L4, L5, L7: keeps to the model over ${RUNS} random histories`,
+      { timeout: 120_000 + RUNS * 1_000 },
+      async () => {
+        const store = await stores.open();
+        let play = 0;
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+            await new Play(store, `play${play++}`).run(steps);
+          }),
+          { numRuns: RUNS },
+        );
+        expect(play).toBeGreaterThanOrEqual(RUNS);
+      },
+    );
   });
 }

@@ -64,13 +64,23 @@ export function testJson(kit: SessionStoreKitOptions): void {
       const store = await stores.open();
       const writer = await beginRun(store);
       await writer.append([delta("a\udc00"), delta("\ud83e")]);
-      expect(await readAll(store.read("session", { after: 1 }))).toMatchObject([{ text: "a\udc00" }, { text: "\ud83e" }]);
+      expect(await readAll(store.read("session", { after: 1 }))).toMatchObject([
+        { text: "a\udc00" },
+        { text: "\ud83e" },
+      ]);
     });
 
     it("never takes the envelope's fields from a body", async () => {
       const store = await stores.open();
       const writer = await beginRun(store);
-      const foreign = { seq: 99, at: 1, sessionId: "other", runId: "other", type: "text.delta", text: "moved" } as unknown as AppendBody;
+      const foreign = {
+        seq: 99,
+        at: 1,
+        sessionId: "other",
+        runId: "other",
+        type: "text.delta",
+        text: "moved",
+      } as unknown as AppendBody;
       const [event] = await writer.append([foreign]);
       expect(event).toMatchObject({ seq: 2, sessionId: "session", text: "moved" });
       expect(event?.runId).not.toBe("other");
@@ -97,7 +107,9 @@ export function testJson(kit: SessionStoreKitOptions): void {
       await writer.append([delta(text)]);
       const [, large] = await readAll(store.read("session"));
       expect((large as { text?: string }).text === text).toBe(true);
-      await expect(writer.append([delta("z".repeat(store.capabilities.maxEventBytes))])).rejects.toMatchObject({ code: "event_too_large" });
+      await expect(writer.append([delta("z".repeat(store.capabilities.maxEventBytes))])).rejects.toMatchObject({
+        code: "event_too_large",
+      });
     });
   });
 }

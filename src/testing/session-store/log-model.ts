@@ -66,7 +66,7 @@ export class LogModel {
   /** Deletes whatever has no writer and no fork that stays. */
   prune(): string[] {
     const gone: string[] = [];
-    for (let found = true; found; ) {
+    for (let found = true; found;) {
       const free = this.alive().filter((session) => this.canDelete(session));
       for (const session of free) {
         session.isDeleted = true;

@@ -24,7 +24,7 @@ export function testLog(kit: SessionStoreKitOptions): void {
       const store = await stores.open();
       const writer = await beginRun(store);
       const delivered = await writer.append([
-        delta("naïve 🧶 \u2028 \"quoted\" \\ \n\t\u0000"),
+        delta('naïve 🧶 \u2028 "quoted" \\ \n\t\u0000'),
         { ...delta("turn"), turn: { id: "t", seq: 1, offset: 2 } },
         { type: "custom", name: "n", data: { b: 1, a: [null, true, 1.5e300, "x"], "10": 1, "2": 2 } },
       ]);
@@ -86,19 +86,24 @@ export function testLog(kit: SessionStoreKitOptions): void {
       const store = await stores.open();
       const writer = await beginRun(store);
       await writer.append(Array.from({ length: 9 }, (_, index) => delta(`${index}`)));
-      const seqs = async (options: object): Promise<number[]> => (await readAll(store.read("session", options))).map(({ seq }) => seq);
+      const seqs = async (options: object): Promise<number[]> =>
+        (await readAll(store.read("session", options))).map(({ seq }) => seq);
       expect(await seqs({ after: 3, limit: 2 })).toEqual([4, 5]);
       expect(await seqs({ after: 9 })).toEqual([10]);
       expect(await seqs({ after: 10 })).toEqual([]);
       expect(await seqs({ after: 99 })).toEqual([]);
       expect(await seqs({ limit: 0 })).toEqual([]);
-      for (const after of [-1, 1.5, Number.NaN]) await expect(seqs({ after })).rejects.toMatchObject({ code: "invalid_option" });
+      for (const after of [-1, 1.5, Number.NaN])
+        await expect(seqs({ after })).rejects.toMatchObject({ code: "invalid_option" });
     });
 
     it("L4: resumes after any event without gap or duplicate, byte for byte", async () => {
       const store = await stores.open();
       const writer = await beginRun(store);
-      const batches = fc.sample(fc.array(fc.string({ unit: "binary", maxLength: 4000 }), { minLength: 1, maxLength: 6 }), { numRuns: 40, seed: 7 });
+      const batches = fc.sample(
+        fc.array(fc.string({ unit: "binary", maxLength: 4000 }), { minLength: 1, maxLength: 6 }),
+        { numRuns: 40, seed: 7 },
+      );
       for (const batch of batches) await writer.append(batch.map(delta));
       const all = await readLines(store.read("session"));
       expect(all.map((line) => (JSON.parse(line) as { seq: number }).seq)).toEqual(all.map((_, index) => index + 1));

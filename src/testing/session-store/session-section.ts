@@ -18,7 +18,15 @@ export function testSessions(kit: SessionStoreKitOptions): void {
     it("makes a session that holds nothing yet", async () => {
       const store = await stores.open();
       const made = await store.create({ id: "one", kind: "task", labels: { team: "red" }, parentId: "loop" });
-      expect(made).toMatchObject({ id: "one", kind: "task", labels: { team: "red" }, parentId: "loop", status: "created", lastSeq: 0, epoch: 0 });
+      expect(made).toMatchObject({
+        id: "one",
+        kind: "task",
+        labels: { team: "red" },
+        parentId: "loop",
+        status: "created",
+        lastSeq: 0,
+        epoch: 0,
+      });
       expect(made.writer).toBeUndefined();
       expect(await store.get("one")).toEqual(made);
     });
@@ -31,7 +39,9 @@ export function testSessions(kit: SessionStoreKitOptions): void {
 
     it("lets one of ten racing creations win", async () => {
       const store = await stores.open();
-      const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => store.create({ id: "one", kind: "task" })));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, () => store.create({ id: "one", kind: "task" })),
+      );
       expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     });
 
@@ -40,12 +50,15 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       await expect(store.create({ id, kind: "task" })).rejects.toMatchObject({ code: "invalid_option" });
     });
 
-    it.each(["../../etc", "'; DROP TABLE sessions; --", "ünïcödé 🧶", "__proto__", "a/b?c#d%"])("takes %j as an id like any other", async (id) => {
-      const store = await stores.open();
-      const writer = await beginRun(store, id);
-      await writer.append([delta("hello")]);
-      expect((await store.get(id))?.lastSeq).toBe(2);
-    });
+    it.each(["../../etc", "'; DROP TABLE sessions; --", "ünïcödé 🧶", "__proto__", "a/b?c#d%"])(
+      "takes %j as an id like any other",
+      async (id) => {
+        const store = await stores.open();
+        const writer = await beginRun(store, id);
+        await writer.append([delta("hello")]);
+        expect((await store.get(id))?.lastSeq).toBe(2);
+      },
+    );
 
     it("answers undefined for an unknown session, and refuses everything else about it", async () => {
       const store = await stores.open();
@@ -63,19 +76,29 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       const writer = await beginRun(store);
       const [event] = await writer.append([{ type: "session.created", backend: "box", resumeToken: "t1" }]);
       const open = { runId: event?.runId, startedSeq: 1 };
-      expect(await store.get("session")).toMatchObject({ status: "running", openRun: open, lastRunId: event?.runId, backend: "box", resumeToken: "t1" });
+      expect(await store.get("session")).toMatchObject({
+        status: "running",
+        openRun: open,
+        lastRunId: event?.runId,
+        backend: "box",
+        resumeToken: "t1",
+      });
       await writer.append([FINAL]);
       const ended = await store.get("session");
       expect(ended).toMatchObject({ status: "completed", lastRunId: event?.runId, resumeToken: "t1", lastSeq: 3 });
       expect(ended?.openRun).toBeUndefined();
       await writer.append([RUN_STARTED, { type: "session.resumed", backend: "box", resumeToken: "t2" }]);
-      expect(await store.get("session")).toMatchObject({ status: "running", openRun: { startedSeq: 4 }, resumeToken: "t2" });
+      expect(await store.get("session")).toMatchObject({
+        status: "running",
+        openRun: { startedSeq: 4 },
+        resumeToken: "t2",
+      });
     });
 
     it("gives back a resume token of any characters", async () => {
       const store = await stores.open();
       const writer = await beginRun(store);
-      const resumeToken = "NUL \u0000 quote \" lone \ud800 end";
+      const resumeToken = 'NUL \u0000 quote " lone \ud800 end';
       await writer.append([{ type: "session.created", backend: "box", resumeToken }]);
       expect((await store.get("session"))?.resumeToken).toBe(resumeToken);
     });
@@ -85,7 +108,8 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       await store.create({ id: "a", kind: "task", labels: { color: "red" } });
       await store.create({ id: "b", kind: "loop", labels: { color: "blue" } });
       await store.create({ id: "c", kind: "task", labels: { color: "red", big: "" }, parentId: "b" });
-      const ids = async (filter?: Parameters<typeof store.list>[0]): Promise<string[]> => (await store.list(filter)).map(({ id }) => id);
+      const ids = async (filter?: Parameters<typeof store.list>[0]): Promise<string[]> =>
+        (await store.list(filter)).map(({ id }) => id);
       const all = await store.list();
       expect(all.map(({ createdAt, id }) => [createdAt, id])).toEqual(
         all.map(({ createdAt, id }) => [createdAt, id] as const).sort((x, y) => y[0] - x[0] || (x[1] < y[1] ? 1 : -1)),

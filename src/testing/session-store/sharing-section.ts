@@ -29,7 +29,11 @@ export function testSharing(kit: SessionStoreKitOptions): void {
       await expect(older.append([delta("late")])).rejects.toMatchObject({ code: "fenced" });
       expect(older.lost?.aborted).not.toBe(false);
       const [event] = await newer.append([RUN_STARTED]);
-      expect((await readAll(one.read("session"))).map(({ type }) => type)).toEqual(["run.started", "final", "run.started"]);
+      expect((await readAll(one.read("session"))).map(({ type }) => type)).toEqual([
+        "run.started",
+        "final",
+        "run.started",
+      ]);
       expect(event?.seq).toBe(3);
     });
 
@@ -66,9 +70,15 @@ export function testSharing(kit: SessionStoreKitOptions): void {
       await writer.append([delta("unfinished")]);
       await writer.close();
       const others = await Promise.all(Array.from({ length: 4 }, () => stores.reopen(one)));
-      const closed = (await Promise.all([one, ...others].flatMap((store) => [store.recover(), store.recover()]))).flat();
+      const closed = (
+        await Promise.all([one, ...others].flatMap((store) => [store.recover(), store.recover()]))
+      ).flat();
       expect(closed.length).toBeLessThanOrEqual(1);
-      expect((await readAll(one.read("session"))).map(({ type }) => type)).toEqual(["run.started", "text.delta", "final"]);
+      expect((await readAll(one.read("session"))).map(({ type }) => type)).toEqual([
+        "run.started",
+        "text.delta",
+        "final",
+      ]);
     });
 
     it("L4: tails what another store writes, without gap or double", async () => {

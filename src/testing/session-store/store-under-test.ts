@@ -1,6 +1,12 @@
 import { afterEach } from "vitest";
 import type { StoredEvent } from "../../event/event.ts";
-import type { AppendBody, OpenStoreOptions, SessionStore, SessionWriter, StoreCapabilities } from "../../store/session-store.ts";
+import type {
+  AppendBody,
+  OpenStoreOptions,
+  SessionStore,
+  SessionWriter,
+  StoreCapabilities,
+} from "../../store/session-store.ts";
 
 /** The store that the kit tries. */
 export interface SessionStoreKitOptions {

@@ -21,7 +21,8 @@ export function testTails(kit: SessionStoreKitOptions): void {
       const last = 300;
       const starts = [0, 1, 50, 120, 299];
       const tails = starts.map((after) => take(store.tail("session", { after }), last - after));
-      for (let seq = 2; seq <= last; seq += 3) await writer.append([delta("a"), delta("b"), delta("c")].slice(0, last - seq + 1));
+      for (let seq = 2; seq <= last; seq += 3)
+        await writer.append([delta("a"), delta("b"), delta("c")].slice(0, last - seq + 1));
       for (const [index, after] of starts.entries()) {
         expect(await tails[index]).toEqual(Array.from({ length: last - after }, (_, at) => after + at + 1));
       }

@@ -39,8 +39,15 @@ export function testWriters(kit: SessionStoreKitOptions): void {
       expect((await store.get("session"))?.lastSeq).toBe(4);
       const log = await readAll(store.read("session"));
       expect(log.at(-1)).toEqual({
-        seq: 4, at: log.at(-1)?.at, sessionId: "session", runId: said?.runId,
-        type: "final", status: "interrupted", reason: "taken_over", text: "half a sen", usage: { outputTokens: 3 },
+        seq: 4,
+        at: log.at(-1)?.at,
+        sessionId: "session",
+        runId: said?.runId,
+        type: "final",
+        status: "interrupted",
+        reason: "taken_over",
+        text: "half a sen",
+        usage: { outputTokens: 3 },
         durationMs: (log[2]?.at ?? 0) - (log[0]?.at ?? 0),
       });
       expect(await store.get("session")).toMatchObject({ status: "interrupted", lastSeq: 4 });
@@ -52,9 +59,16 @@ export function testWriters(kit: SessionStoreKitOptions): void {
       const store = await stores.open();
       const writer = await beginRun(store);
       const error = { name: "Error", message: "the first", kind: "backend" } as const;
-      await writer.append([{ type: "backend.failed", backend: "box", error }, { type: "backend.failed", backend: "box", error: { ...error, message: "a later one" } }]);
+      await writer.append([
+        { type: "backend.failed", backend: "box", error },
+        { type: "backend.failed", backend: "box", error: { ...error, message: "a later one" } },
+      ]);
       await store.openWriter("session");
-      expect((await readAll(store.read("session"))).at(-1)).toMatchObject({ type: "final", status: "interrupted", error });
+      expect((await readAll(store.read("session"))).at(-1)).toMatchObject({
+        type: "final",
+        status: "interrupted",
+        error,
+      });
     });
 
     it("L10: the final of a run that reported no usage has none", async () => {
@@ -105,7 +119,9 @@ export function testWriters(kit: SessionStoreKitOptions): void {
     it("lets one of ten win that all ask without taking over", async () => {
       const store = await stores.open();
       await store.create({ id: "session", kind: "task" });
-      const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => store.openWriter("session", { takeOver: false })));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, () => store.openWriter("session", { takeOver: false })),
+      );
       expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     });
 
