@@ -71,22 +71,35 @@ export default {
     layer("ports-know-events", "A port imports leaves, events and ports, never an adapter.", PORT, [LEAF, EVENT]),
     // The stream works over any backend and any store; the memory store is its default.
     layer("stream-knows-ports", "stream/ imports leaves, events, ports and the memory store.", "^src/stream/", [
-      LEAF, EVENT, PORT, "^src/store/memory/",
+      LEAF,
+      EVENT,
+      PORT,
+      "^src/store/memory/",
     ]),
     // Lineage is about boxes: it owns them whoever streams in them.
     layer("lineage-knows-ports", "lineage/ imports leaves, events and ports.", "^src/lineage/", [LEAF, EVENT, PORT]),
     // The kernel puts stream and lineage together; which sandbox, agent or database is behind them it cannot say.
     layer("loop-knows-stream-and-lineage", "loop/ imports what is left of it and the memory store.", "^src/loop/", [
-      LEAF, EVENT, PORT, "^src/(stream|lineage)/", "^src/store/memory/",
+      LEAF,
+      EVENT,
+      PORT,
+      "^src/(stream|lineage)/",
+      "^src/store/memory/",
     ]),
     // The runtime puts the embedded pieces together, so it alone below the command line knows adapters, and only by their doors.
-    layer("runtime-knows-doors", "runtime/ imports what is left of it, and adapters by their index.ts.", "^src/runtime/", [
-      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/(store|sandbox|agent|backend)/[^/]+/index[.]ts$",
-    ]),
+    layer(
+      "runtime-knows-doors",
+      "runtime/ imports what is left of it, and adapters by their index.ts.",
+      "^src/runtime/",
+      [LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/(store|sandbox|agent|backend)/[^/]+/index[.]ts$"],
+    ),
     // The root is the kernel and its vocabulary: importing `skein` loads no database binding, no sandbox and no agent.
-    layer("root-is-light", "src/index.ts imports no adapter but the memory store, and nothing that sits on top.", "^src/index[.]ts$", [
-      LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/store/memory/",
-    ]),
+    layer(
+      "root-is-light",
+      "src/index.ts imports no adapter but the memory store, and nothing that sits on top.",
+      "^src/index[.]ts$",
+      [LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/store/memory/"],
+    ),
 
     // ── adapters ──
     // An adapter depends on its port, not on who uses it; otherwise it could not be used alone.
@@ -125,7 +138,8 @@ export default {
     // What sits on top is used by people and programs, not by the layers below.
     {
       name: "nothing-imports-the-top",
-      comment: "server, client, cli, inspector and testing are imported by nobody below them, nor by each other (server and cli may serve the inspector).",
+      comment:
+        "server, client, cli, inspector and testing are imported by nobody below them, nor by each other (server and cli may serve the inspector).",
       severity: "error",
       from: { path: "^src/([^/]+)/", pathNot: TEST },
       to: { path: TOP, pathNot: ["^src/$1/", "^src/inspector/"] },
@@ -167,10 +181,14 @@ export default {
     // A package that is used but not declared works here and fails at the user's.
     {
       name: "declared-dependencies",
-      comment: "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge.",
+      comment:
+        "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge.",
       severity: "error",
       from: { path: "^src/", pathNot: [TEST, "^src/testing/", "^src/loop/validators/model-judge[.]ts$"] },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"], dependencyTypesNot: ["npm-peer"] },
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"],
+        dependencyTypesNot: ["npm-peer"],
+      },
     },
     // The root must load without what only some of its users have, and without waiting for a compiler that most never ask for.
     {
@@ -191,7 +209,11 @@ export default {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
     moduleSystems: ["es6"],
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "types"], extensions: [".ts", ".js", ".mjs"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "types"],
+      extensions: [".ts", ".js", ".mjs"],
+    },
     skipAnalysisNotInRules: true,
   },
 };
