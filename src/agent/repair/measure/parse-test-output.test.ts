@@ -13,7 +13,7 @@ const TAP = `TAP version 13
     not ok 2 - fails
       ---
       duration_ms: 0.9
-      location: '/work/p/test/a.test.js:3:1'
+      location: '/srv/p/test/a.test.js:3:1'
       error: |-
         Expected values to be strictly equal:
 
@@ -23,7 +23,7 @@ const TAP = `TAP version 13
       expected: 3
       actual: 2
       stack: |-
-        TestContext.<anonymous> (file:///work/p/test/a.test.js:3:26)
+        TestContext.<anonymous> (file:///srv/p/test/a.test.js:3:26)
       ...
     # Subtest: later
     ok 3 - later # SKIP
@@ -54,7 +54,7 @@ describe("parseTestOutput", () => {
       name: "suite > fails",
       expected: "3",
       actual: "2",
-      file: "/work/p/test/a.test.js",
+      file: "/srv/p/test/a.test.js",
     });
     expect(report.failures[0]?.message).toContain("2 !== 3");
   });
