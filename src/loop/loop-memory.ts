@@ -9,7 +9,13 @@ import type { Session, SessionStore } from "../store/session-store.ts";
 import type { Iteration, OutputAdapter, Plan } from "./loop-types.ts";
 import type { IterationRecord, LoopRecord } from "./loop-record.ts";
 import { decisionOf, foldLoop, isFinished } from "./loop-record.ts";
-import type { TurnInFlight } from "./resume-turn.ts";
+
+/** A turn that was under way when its process died, in a box that still lives. */
+export interface TurnInFlight {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly parentIndex?: number;
+}
 
 /**
  * What a loop's log already answers, so that a resumed loop asks nobody twice: plans, iterations, verdicts and decisions of earlier runs,

@@ -1,7 +1,7 @@
 import { BackendError, FencedError, StoreError, ValidationError } from "../errors.ts";
 import type { Backend } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
-import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, Usage } from "../event/event.ts";
+import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, TurnMark, Usage } from "../event/event.ts";
 import type { Redactor } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { raceAbort } from "../internal/abort.ts";
@@ -10,8 +10,8 @@ import type { Branch, Place } from "../lineage/branch.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { TaskRun } from "../stream/task-run.ts";
 import type { LoopLog } from "./loop-log.ts";
-import type { TurnInFlight } from "./resume-turn.ts";
-import { resumeTurn } from "./resume-turn.ts";
+import type { TurnInFlight } from "./loop-memory.ts";
+import { resumeTurn } from "../sandbox/resume-turn.ts";
 import type { AgentRunSpec, Iteration, OutputAdapter, Validator, Verdict } from "./loop-types.ts";
 
 /** What all iterations of a loop share. */
@@ -195,7 +195,9 @@ async function runAgent<Task, Output>(
     kind: "box",
     stream(_input, { signal }) {
       const options = { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal };
-      return inFlight === undefined ? box.streamPrompt(prompt, options) : resumeTurn(box, prompt, earlier, options);
+      return inFlight === undefined
+        ? box.streamPrompt(prompt, options)
+        : resumeTurn(box, prompt, lastMark(earlier, turnId), options);
     },
     ...(box.acknowledge === undefined
       ? {}
@@ -228,6 +230,11 @@ async function runAgent<Task, Output>(
   if (final?.type !== "final")
     throw new StoreError("store_failed", `The session ${sessionId} ended without a final event.`);
   return { events: begun ? await readSession(store, sessionId) : events, final };
+}
+
+/** The last place of a turn that is stored, wholly or in part. */
+function lastMark(events: readonly StoredEvent[], turnId: string): TurnMark | undefined {
+  return events.findLast(({ turn }) => turn?.id === turnId)?.turn;
 }
 
 /** Of all runs of a session: a turn that was taken up again spent something before. */

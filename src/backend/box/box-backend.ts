@@ -1,7 +1,8 @@
 import type { AgentProfile } from "../../agent/agent.ts";
 import type { BoxEvent } from "../../event/event.ts";
-import { SandboxError, SkeinError } from "../../errors.ts";
+import { SandboxError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
+import { resumeTurn } from "../../sandbox/resume-turn.ts";
 import type { Box, CreateBoxOptions, SandboxClient } from "../../sandbox/sandbox.ts";
 import type { Session } from "../../store/session-store.ts";
 import type { Backend, BackendContext, BackendInput } from "../backend.ts";
@@ -81,16 +82,7 @@ class BoxBackend implements Backend {
       const stored = await findStoredTurn(context.history(), turnId, input.prompt);
       // Another prompt is another turn of the same conversation.
       if (!stored.isSamePrompt) return yield* this.#prompt(running, input, context, createId("turn"));
-      try {
-        yield* stored.withoutStored(
-          box.resumeTurn?.(turnId, { after: stored.after, signal }) ??
-            box.streamPrompt(input.prompt, { sessionId, turnId, signal }),
-        );
-        return;
-      } catch (error) {
-        // The prompt was never sent, so it is sent now; had it been sent all the same, its id would make it the same turn.
-        if (!SkeinError.is(error) || error.code !== "turn_unknown" || stored.after > 0) throw error;
-      }
+      return yield* resumeTurn(box, promptOf(input), stored.mark, { sessionId, turnId, signal });
     }
     yield* this.#prompt(running, input, context, turnId);
   }

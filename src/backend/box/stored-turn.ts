@@ -1,14 +1,12 @@
-import type { BoxEvent, JsonValue, StoredEvent } from "../../event/event.ts";
+import type { JsonValue, StoredEvent, TurnMark } from "../../event/event.ts";
 import type { BackendInput } from "../backend.ts";
 
 /** How much of a turn a session holds already. */
 export interface StoredTurn {
   /** True where the run that the turn belongs to was given the same prompt. */
   readonly isSamePrompt: boolean;
-  /** The turn is to be read from the event after this one. */
-  readonly after: number;
-  /** Takes off what is stored of the first event: the redactor may have held back the end of a delta when the process died. */
-  withoutStored(events: AsyncIterable<BoxEvent>): AsyncIterable<BoxEvent>;
+  /** Its last place in the log; absent where nothing of it is stored. */
+  readonly mark?: TurnMark;
 }
 
 /** What the agent is told. Inputs are the task's data; an agent has no other place for them than its prompt. */
@@ -24,7 +22,7 @@ export async function findStoredTurn(
   prompt: string,
 ): Promise<StoredTurn> {
   let task: JsonValue | undefined;
-  let last: StoredEvent["turn"];
+  let last: TurnMark | undefined;
   let isDone = false;
   for await (const event of history) {
     if (event.type === "run.started") task = event.task;
@@ -32,24 +30,7 @@ export async function findStoredTurn(
     else if (event.type === "run.started") isDone = false;
     if (event.turn?.id === turnId) last = event.turn;
   }
-  const offset = last?.offset ?? 0;
-  const seq = last?.seq ?? 0;
-  return {
-    isSamePrompt: !isDone && promptIn(task) === prompt,
-    after: last?.offset === undefined ? seq : seq - 1,
-    async *withoutStored(events) {
-      let left = offset;
-      for await (const event of events) {
-        if (left > 0 && (event.type === "text.delta" || event.type === "reasoning.delta") && event.turn?.seq === seq) {
-          const rest = event.text.slice(left);
-          left = 0;
-          if (rest !== "") yield { ...event, text: rest };
-        } else {
-          yield event;
-        }
-      }
-    },
-  };
+  return { isSamePrompt: !isDone && promptIn(task) === prompt, ...(last === undefined ? {} : { mark: last }) };
 }
 
 function promptIn(task: JsonValue | undefined): string | undefined {
