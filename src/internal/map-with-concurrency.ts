@@ -1,5 +1,5 @@
-import { ValidationError } from "../errors.ts";
 import { throwIfAborted } from "./abort.ts";
+import { requireCount } from "./require-count.ts";
 
 /**
  * Maps `items` through `fn` with at most `limit` calls at a time and returns the results in the order of the items.
@@ -16,12 +16,7 @@ export async function mapWithConcurrency<Item, Result>(
   fn: (item: Item, index: number) => Promise<Result>,
   signal?: AbortSignal,
 ): Promise<Result[]> {
-  if (!Number.isInteger(limit) || limit < 1) {
-    throw new ValidationError(
-      "invalid_option",
-      `A concurrency limit is a whole number of at least 1, not ${String(limit)}.`,
-    );
-  }
+  requireCount("A concurrency limit", limit);
   const results = new Array<Result>(items.length);
   let next = 0;
   let failed = false;

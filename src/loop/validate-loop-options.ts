@@ -1,4 +1,5 @@
 import { ValidationError } from "../errors.ts";
+import { requireCount } from "../internal/require-count.ts";
 import type { AgentRunSpec, RunLoopOptions } from "./loop-types.ts";
 
 const DEFAULT_MAX_ITERATIONS = 10;
@@ -17,12 +18,6 @@ export interface LoopSettings<Task> {
 
 function refuse(message: string): never {
   throw new ValidationError("invalid_option", message);
-}
-
-function requireCount(name: string, value: number): number {
-  return Number.isInteger(value) && value >= 1
-    ? value
-    : refuse(`${name} is a whole number of at least 1, not ${String(value)}.`);
 }
 
 function requireBudget(budget: NonNullable<RunLoopOptions<unknown, unknown, unknown>["budget"]>): void {

@@ -1,6 +1,6 @@
 import type { Driver, Iteration } from "../loop-types.ts";
 import { betterIteration } from "../select-winner.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 export interface BeamOptions<Task> {
   /** How many branches are kept after each round. */

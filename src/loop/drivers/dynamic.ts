@@ -1,7 +1,7 @@
 import { ValidationError } from "../../errors.ts";
 import type { Driver, Iteration, LoopWinner } from "../loop-types.ts";
 import { selectWinner, toWinner } from "../select-winner.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 /** What a planner may answer. */
 export type Move<Task> =

@@ -1,7 +1,7 @@
 import { ValidationError } from "../../errors.ts";
 import type { Driver, Iteration, LoopWinner } from "../loop-types.ts";
 import { toWinner } from "../select-winner.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 /** Answers with the index of the iteration that should win. It is handed only iterations that have an output. */
 export type Judge<Task, Output> = (

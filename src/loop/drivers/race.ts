@@ -1,5 +1,5 @@
 import type { Driver } from "../loop-types.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 /**
  * k attempts side by side; the first valid one wins and the others are aborted. Without a valid one, the best of all.

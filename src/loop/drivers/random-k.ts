@@ -1,5 +1,5 @@
 import type { Driver } from "../loop-types.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 /**
  * k independent samples of one task, and the best of them. Independent by construction: a loop with a lineage flag refuses it.

@@ -1,5 +1,5 @@
 import type { Driver, Iteration } from "../loop-types.ts";
-import { requireCount } from "./require-count.ts";
+import { requireCount } from "../../internal/require-count.ts";
 
 export interface RefineOptions<Task> {
   /** Rounds in a row without a better score before it stops. Default 3. */

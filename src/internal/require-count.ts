@@ -1,4 +1,4 @@
-import { ValidationError } from "../../errors.ts";
+import { ValidationError } from "../errors.ts";
 
 /** @throws ValidationError `invalid_option` unless `value` is a whole number of at least 1 */
 export function requireCount(name: string, value: number): number {
