@@ -10,9 +10,13 @@ const EXPECTED_SKIPS = [
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
+/** Enough of a failure to begin with, at the end of the output where one looks first. */
+const firstLines = (messages) => messages.join("\n").split("\n").slice(0, 12).join("\n");
+
 function count(test) {
   if (test.status === "passed" || test.status === "failed") {
     counts[test.status]++;
+    if (test.status === "failed") console.log(`failed: ${test.fullName}\n${firstLines(test.failureMessages)}`);
     return;
   }
   const expected = EXPECTED_SKIPS.find(({ title }) => title.test(test.fullName));

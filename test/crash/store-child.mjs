@@ -8,7 +8,7 @@ import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
 import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
 
 const [mode, path, options = "{}"] = process.argv.slice(2);
-const { sessions = 4, leaseMs, size = 200, sessionId = "held", prefix = "s" } = JSON.parse(options);
+const { sessions = 4, open = 0, leaseMs, size = 200, sessionId = "held", prefix = "s" } = JSON.parse(options);
 
 /** Writes to a pipe that may be full for a moment. */
 function say(text) {
@@ -73,6 +73,12 @@ async function streamForever(store, id) {
 
 const modes = {
   async stream(store) {
+    // Runs that are open whatever the others are doing, so that a recovery surely finds as many.
+    for (let index = 0; index < open; index++) {
+      await store.create({ id: `open-${index}`, kind: "task" });
+      const writer = await store.openWriter(`open-${index}`);
+      await writer.append([{ type: "run.started", kind: "task", task: "open" }]);
+    }
     await Promise.all(Array.from({ length: sessions }, (_, index) => streamForever(store, `${prefix}-${index}`)));
   },
   /** Deletes what has ended, with logs of many segments beside it. */
