@@ -3,6 +3,7 @@
  *
  *   errors, internal → event → ports → stream, lineage → loop → runtime (which also knows the doors of adapters)
  *   adapters (store/*, sandbox/*, agent/*, backend/*) know what is left of them, and never a sibling
+ *   view/ knows leaves and events, so that a terminal, a server and a page show the same
  *   server, client, cli, inspector, testing sit on top
  *
  * A port is a file that lies directly in src/store, src/sandbox, src/agent or src/backend; an adapter is a folder in one of them.
@@ -16,6 +17,7 @@ const LEAF = "^src/(errors[.]ts$|internal/)";
 const EVENT = "^src/event/";
 const PORT = "^src/(store|sandbox|agent|backend)/[^/]+[.]ts$";
 const ADAPTER = "^src/(store|sandbox|agent|backend|telemetry)/[^/]+/";
+const VIEW = "^src/view/";
 const TOP = "^src/(server|client|cli|inspector|testing)/";
 
 /** A layer may import only what is named. */
@@ -67,6 +69,8 @@ export default {
     layer("leaves-know-nobody", "errors and internal import nothing of the rest.", LEAF, []),
     // The vocabulary is shared with browsers and with readers of the log that run no agent.
     layer("event-knows-leaves", "event/ imports errors and internal only.", EVENT, [LEAF]),
+    // What people are shown is folded from events alone, so that a terminal, a server and a page agree.
+    layer("view-knows-events", "view/ imports leaves and events.", VIEW, [LEAF, EVENT]),
     // A port is what adapters and kernel agree on: it may speak of events and of the other ports, not of who implements it.
     layer("ports-know-events", "A port imports leaves, events and ports, never an adapter.", PORT, [LEAF, EVENT]),
     // The stream works over any backend and any store; the memory store is its default.
@@ -160,6 +164,13 @@ export default {
       comment: "Nothing that event/ reaches imports a module of Node.",
       severity: "error",
       from: { path: EVENT, pathNot: TEST },
+      to: { path: `^(node:)?(${builtinModules.join("|")})$`, reachable: true },
+    },
+    {
+      name: "view-is-browser-safe",
+      comment: "Nothing that view/ reaches imports a module of Node.",
+      severity: "error",
+      from: { path: VIEW, pathNot: TEST },
       to: { path: `^(node:)?(${builtinModules.join("|")})$`, reachable: true },
     },
     // One place knows how a process is started and how its whole group is ended.

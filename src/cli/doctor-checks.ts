@@ -5,7 +5,7 @@ import { runProcess } from "../internal/spawn-process.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
-import { toPlainLine } from "./render/plain-text.ts";
+import { toPlainLine } from "../view/plain-text.ts";
 
 /** What the doctor found out about one thing. */
 export interface Finding {

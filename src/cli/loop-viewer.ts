@@ -2,8 +2,8 @@ import { createLogUpdate } from "log-update";
 import type { StoredEvent } from "../event/event.ts";
 import { renderLoopBlock } from "./render/loop-block.ts";
 import { renderAttempt, renderLoopEvent, showsChange } from "./render/loop-lines.ts";
-import { LoopProgress } from "./render/loop-progress.ts";
-import { fitLine } from "./render/plain-text.ts";
+import { LoopProgress } from "../view/loop-progress.ts";
+import { fitLine } from "../view/plain-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 const REDRAW_MS = 120;

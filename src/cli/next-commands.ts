@@ -1,5 +1,5 @@
 import type { CommonOptions } from "./common-options.ts";
-import type { LoopProgress } from "./render/loop-progress.ts";
+import type { LoopProgress } from "../view/loop-progress.ts";
 
 const PLAIN = /^[\w@%+=:,./-]+$/;
 

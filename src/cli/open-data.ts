@@ -3,7 +3,7 @@ import { StoreError } from "../errors.ts";
 import { openRuntime, type Runtime } from "../runtime/open-runtime.ts";
 import { isDataDirectoryWritable, inspectDataDirectory } from "../runtime/data-directory.ts";
 import type { CommandLine, CommonOptions } from "./common-options.ts";
-import { toPlainLine } from "./render/plain-text.ts";
+import { toPlainLine } from "../view/plain-text.ts";
 
 /** `--data`, else SKEIN_DATA, else `.skein` of the current directory. */
 export function toDataDirectory(line: CommandLine, options: CommonOptions): string {

@@ -1,6 +1,6 @@
 import type { StoredEvent } from "../event/event.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import { LoopProgress } from "./render/loop-progress.ts";
+import { LoopProgress } from "../view/loop-progress.ts";
 
 /** The next event of a log, while several are read side by side. */
 class Head {

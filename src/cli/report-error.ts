@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { isAbortError, SkeinError } from "../errors.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
-import { toPlainText } from "./render/plain-text.ts";
+import { toPlainText } from "../view/plain-text.ts";
 
 /** Failures that are the caller's to mend: the command line was wrong, or named something that is not there or not ours. */
 const USAGE_CODES: ReadonlySet<string> = new Set(["store_foreign", "store_newer", "agent_unknown", "agent_not_found"]);

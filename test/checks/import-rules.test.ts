@@ -9,6 +9,8 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["leaves-know-nobody", "src/internal/x.ts", 'import "../event/y.ts";'],
   ["event-knows-leaves", "src/event/x.ts", 'import "../store/port.ts";'],
   ["event-is-browser-safe", "src/event/reaches-node.ts", 'import "../internal/uses-node.ts";'],
+  ["view-knows-events", "src/view/x.ts", 'import "../lineage/y.ts";'],
+  ["view-is-browser-safe", "src/view/reaches-node.ts", 'import "../internal/uses-node.ts";'],
   ["ports-know-events", "src/store/port.ts", 'import "./memory/y.ts";'],
   ["stream-knows-ports", "src/stream/x.ts", 'import "../lineage/y.ts";'],
   ["lineage-knows-ports", "src/lineage/x.ts", 'import "../stream/y.ts";'],

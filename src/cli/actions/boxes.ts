@@ -3,8 +3,8 @@ import { mapWithConcurrency } from "../../internal/map-with-concurrency.ts";
 import type { BoxInfo } from "../../sandbox/sandbox.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
-import { formatAge } from "../render/format-figures.ts";
-import { toPlainLine } from "../render/plain-text.ts";
+import { formatAge } from "../../view/format-figures.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 import { renderTable } from "../render/render-table.ts";
 
 const COLUMNS = [

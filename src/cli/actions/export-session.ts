@@ -6,7 +6,7 @@ import { findSession } from "../../runtime/find-session.ts";
 import { exportSession } from "../../store/session-file.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
-import { formatCount } from "../render/format-figures.ts";
+import { formatCount } from "../../view/format-figures.ts";
 
 /** Lines are written together, so many characters at once. */
 const WRITE_CHARACTERS = 256 * 1024;

@@ -5,7 +5,7 @@ import { splitLines } from "../../internal/split-lines.ts";
 import { importSession } from "../../store/session-file.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
-import { formatCount } from "../render/format-figures.ts";
+import { formatCount } from "../../view/format-figures.ts";
 
 export interface ImportOptions extends CommonOptions {
   readonly as?: string;

@@ -2,8 +2,8 @@ import { ValidationError } from "../../errors.ts";
 import type { SessionStatus } from "../../store/session-store.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
-import { formatCount } from "../render/format-figures.ts";
-import { toPlainLine } from "../render/plain-text.ts";
+import { formatCount } from "../../view/format-figures.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 
 export interface PruneOptions extends CommonOptions {
   readonly olderThan?: number;

@@ -6,8 +6,8 @@ import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Example, type ExampleOutcome, readExamples } from "../read-example.ts";
-import { formatDuration, formatScore } from "../render/format-figures.ts";
-import { toPlainLine, wrapText } from "../render/plain-text.ts";
+import { formatDuration, formatScore } from "../../view/format-figures.ts";
+import { toPlainLine, wrapText } from "../../view/plain-text.ts";
 import { renderTable } from "../render/render-table.ts";
 import { watchPackageLoop } from "../watch-package-loop.ts";
 

@@ -1,6 +1,6 @@
-import { formatDuration, formatScore, formatUsage } from "./format-figures.ts";
-import { renderOrigin } from "./loop-lines.ts";
-import type { IterationProgress, LoopProgress } from "./loop-progress.ts";
+import { formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
+import { renderOrigin } from "../../view/box-origin.ts";
+import type { IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
 import { renderTable, type TableColumn } from "./render-table.ts";
 import type { Style } from "./style.ts";
 

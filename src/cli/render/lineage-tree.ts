@@ -1,7 +1,8 @@
-import { formatDuration, formatUsage } from "./format-figures.ts";
-import { renderOrigin, renderOutcome } from "./loop-lines.ts";
-import type { IterationProgress, LoopProgress } from "./loop-progress.ts";
-import { fitLine } from "./plain-text.ts";
+import { formatDuration, formatUsage } from "../../view/format-figures.ts";
+import { renderOrigin } from "../../view/box-origin.ts";
+import { renderOutcome } from "./loop-lines.ts";
+import type { IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
+import { fitLine } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
 
 /** Who descends from whom: every iteration under its parent, with its round, its box and its outcome. */

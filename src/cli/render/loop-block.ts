@@ -1,7 +1,7 @@
-import { formatCount, formatDuration, formatScore, formatUsage } from "./format-figures.ts";
-import { renderOrigin } from "./loop-lines.ts";
-import type { LoopProgress } from "./loop-progress.ts";
-import { fitLine } from "./plain-text.ts";
+import { formatCount, formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
+import { renderOrigin } from "../../view/box-origin.ts";
+import type { LoopProgress } from "../../view/loop-progress.ts";
+import { fitLine } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
 
 /** More attempts than this are counted, not listed: the block must stay smaller than the screen. */

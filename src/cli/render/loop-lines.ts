@@ -1,22 +1,11 @@
 import type { StoredEvent } from "../../event/event.ts";
-import { formatCount, formatDuration, formatScore, formatUsage } from "./format-figures.ts";
-import type { BoxOrigin, IterationProgress, LoopProgress } from "./loop-progress.ts";
-import { toPlainLine } from "./plain-text.ts";
+import { formatCount, formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
+import { renderOrigin } from "../../view/box-origin.ts";
+import type { IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
-import { renderError, renderFinal, summarizeToolResult } from "./task-stream.ts";
-
-const ORIGINS: Readonly<Record<BoxOrigin, string>> = {
-  new: "new box",
-  continued: "same box",
-  memory: "fork (memory)",
-  files: "fork (files)",
-  fresh: "fresh box",
-};
-
-/** How an iteration came to its box, in words. */
-export function renderOrigin(origin: BoxOrigin | undefined): string {
-  return origin === undefined ? "" : ORIGINS[origin];
-}
+import { summarizeToolResult } from "../../view/activity.ts";
+import { renderError, renderFinal } from "./task-stream.ts";
 
 /** An iteration's outcome: its verdict, or its failure. */
 export function renderOutcome(iteration: IterationProgress, style: Style): string {

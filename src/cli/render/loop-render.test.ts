@@ -4,8 +4,8 @@ import { renderIterationTable } from "./iteration-table.ts";
 import { renderLineageTree } from "./lineage-tree.ts";
 import { renderLoopBlock } from "./loop-block.ts";
 import { renderAttempt, renderLoopEvent } from "./loop-lines.ts";
-import { LoopProgress } from "./loop-progress.ts";
-import { visibleWidth } from "./plain-text.ts";
+import { LoopProgress } from "../../view/loop-progress.ts";
+import { visibleWidth } from "../../view/plain-text.ts";
 import { PLAIN_STYLE } from "./style.ts";
 
 const LOOP: object[] = [

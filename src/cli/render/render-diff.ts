@@ -1,4 +1,4 @@
-import { toPlainText } from "./plain-text.ts";
+import { toPlainText } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
 
 /** A unified diff in colour. Lines are shown whole: a change that is cut is not a change that one can judge. */

@@ -1,5 +1,5 @@
 import type { Finding } from "../doctor-checks.ts";
-import { padTo } from "./plain-text.ts";
+import { padTo } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
 
 /** The findings, then what to install for more, each command once. */

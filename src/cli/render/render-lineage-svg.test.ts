@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { StoredEvent } from "../../event/event.ts";
-import { layOutLineage } from "./lineage-layout.ts";
-import type { IterationProgress } from "./loop-progress.ts";
-import { LoopProgress } from "./loop-progress.ts";
+import { layOutLineage } from "../../view/lineage-layout.ts";
+import type { IterationProgress } from "../../view/loop-progress.ts";
+import { LoopProgress } from "../../view/loop-progress.ts";
 import { renderLineageSvg } from "./render-lineage-svg.ts";
 
 const HOSTILE = '</title></svg><script>alert("1")</script> & \u0007\u001b[31mred\uD800';

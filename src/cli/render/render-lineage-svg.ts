@@ -1,9 +1,9 @@
-import { formatCount, formatDuration, formatScore, formatUsage } from "./format-figures.ts";
-import { layOutLineage, type PlacedIteration } from "./lineage-layout.ts";
+import { formatCount, formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
+import { layOutLineage, type PlacedIteration } from "../../view/lineage-layout.ts";
 import { renderSummary } from "./loop-block.ts";
-import { renderOrigin } from "./loop-lines.ts";
-import type { BoxOrigin, IterationProgress, LoopProgress } from "./loop-progress.ts";
-import { fitLine, toPlainLine } from "./plain-text.ts";
+import { renderOrigin } from "../../view/box-origin.ts";
+import type { BoxOrigin, IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
+import { fitLine, toPlainLine } from "../../view/plain-text.ts";
 
 const CARD = { width: 196, height: 62 };
 const GAP = { x: 64, y: 16 };

@@ -1,7 +1,7 @@
-import { formatCount } from "./format-figures.ts";
+import { formatCount } from "../../view/format-figures.ts";
 import { renderLineageTree } from "./lineage-tree.ts";
 import { renderSummary } from "./loop-block.ts";
-import type { LoopProgress } from "./loop-progress.ts";
+import type { LoopProgress } from "../../view/loop-progress.ts";
 import type { Style } from "./style.ts";
 import { renderError, renderFinal, renderStatus } from "./task-stream.ts";
 

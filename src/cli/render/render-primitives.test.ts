@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { EventBody } from "../../event/event.ts";
-import { formatAge, formatCost, formatDuration, formatUsage } from "./format-figures.ts";
-import { fitLine, toPlainLine, toPlainText, visibleWidth, wrapText } from "./plain-text.ts";
+import { formatAge, formatCost, formatDuration, formatUsage } from "../../view/format-figures.ts";
+import { fitLine, toPlainLine, toPlainText, visibleWidth, wrapText } from "../../view/plain-text.ts";
 import { renderDiff } from "./render-diff.ts";
 import { renderTable } from "./render-table.ts";
 import { createStyle, PLAIN_STYLE } from "./style.ts";

@@ -1,8 +1,9 @@
 import type { RunState, ToolState } from "../../event/fold-run.ts";
-import { formatDuration } from "./format-figures.ts";
-import { fitLine, toPlainLine, toPlainText } from "./plain-text.ts";
+import { formatDuration } from "../../view/format-figures.ts";
+import { fitLine, toPlainLine, toPlainText } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
-import { renderFinal, renderStatus, summarizeToolResult } from "./task-stream.ts";
+import { summarizeToolResult } from "../../view/activity.ts";
+import { renderFinal, renderStatus } from "./task-stream.ts";
 
 const MAX_TOOLS = 20;
 

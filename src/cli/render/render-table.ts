@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { fitLine, visibleWidth } from "./plain-text.ts";
+import { fitLine, visibleWidth } from "../../view/plain-text.ts";
 import type { Style } from "./style.ts";
 
 export interface TableColumn {

@@ -1,6 +1,6 @@
 import type { Session, SessionStatus } from "../../store/session-store.ts";
-import { formatAge } from "./format-figures.ts";
-import { toPlainLine } from "./plain-text.ts";
+import { formatAge } from "../../view/format-figures.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 import { renderTable } from "./render-table.ts";
 import type { Style } from "./style.ts";
 

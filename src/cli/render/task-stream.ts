@@ -1,14 +1,7 @@
-import type {
-  ErrorDetail,
-  FinalBody,
-  JsonValue,
-  PlanEntry,
-  RunStatus,
-  StoredEvent,
-  StoredEventOf,
-} from "../../event/event.ts";
-import { formatDuration, formatUsage } from "./format-figures.ts";
-import { toPlainLine, toPlainText } from "./plain-text.ts";
+import type { ErrorDetail, FinalBody, RunStatus, StoredEvent, StoredEventOf } from "../../event/event.ts";
+import { formatDuration, formatUsage } from "../../view/format-figures.ts";
+import { toPlainLine, toPlainText } from "../../view/plain-text.ts";
+import { renderPlanStep, summarizeToolResult } from "../../view/activity.ts";
 import type { Style } from "./style.ts";
 
 /** The mark and colour of an outcome. */
@@ -50,23 +43,6 @@ const TOOL_MARKS: Readonly<Record<string, string>> = {
   interrupted: "■ interrupted",
   cancelled: "■ cancelled",
 };
-const MAX_SUMMARY = 60;
-
-/** The first line of what a tool answered, where it is short enough to stand beside the tool's title. */
-export function summarizeToolResult(result: JsonValue | undefined): string {
-  const content = (result as { content?: unknown } | undefined)?.content;
-  const first = (Array.isArray(content) ? content[0] : undefined) as { content?: { text?: unknown } } | undefined;
-  const text = first?.content?.text;
-  const line = typeof text === "string" ? toPlainLine(text.split("\n", 1)[0] as string) : "";
-  return line.length > MAX_SUMMARY ? "" : line;
-}
-
-/** Where a plan stands: its step in progress, counted. Empty where none is. */
-export function renderPlanStep(entries: readonly PlanEntry[]): string {
-  const current = entries.findIndex((entry) => entry.status === "in_progress");
-  return current < 0 ? "" : `${current + 1}/${entries.length} ${toPlainLine((entries[current] as PlanEntry).content)}`;
-}
-
 /**
  * Turns the events of a run into text, one call an event, in their order. Text flows on from delta to delta; everything else has its own line,
  * and the line of a tool stays open for its result. It remembers only what the open line is, the titles of running tools and the step of the plan.

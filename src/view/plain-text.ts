@@ -1,4 +1,15 @@
-import { stripVTControlCharacters } from "node:util";
+/**
+ * The sequences that a terminal acts on, by ECMA-48: strings up to their terminator (titles, links, device strings), control sequences (colours,
+ * cursor), and the short escapes. Each alternative is linear in what it matches, however hostile the text.
+ */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const SEQUENCES =
+  /(?:\u001B[\]PX^_]|[\u0090\u0098\u009D-\u009F])[^\u0007\u001B\u009C]*(?:\u0007|\u001B\\|\u009C)|(?:\u001B\[|\u009B)[0-?]*[ -/]*[@-~]|\u001B[ -/]*[0-~]/g;
+
+/** A text without what a terminal would act on. Without Node, so that a page may use it too. */
+export function stripSequences(text: string): string {
+  return text.replace(SEQUENCES, "");
+}
 
 /**
  * Everything that could move a cursor, ring a bell or turn the direction of writing: what an agent or a test prints
@@ -9,7 +20,7 @@ const CONTROL = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u200E\u200F\u202A-\u20
 
 /** Text from outside as it may be shown: line breaks and tabs stay, every other control character goes. */
 export function toPlainText(text: string): string {
-  return stripVTControlCharacters(text).replace(CONTROL, "");
+  return stripSequences(text).replace(CONTROL, "");
 }
 
 /** The same on one line. */
@@ -28,7 +39,7 @@ function characterWidth(character: string): number {
 /** Columns that a text takes on a terminal; colours take none. */
 export function visibleWidth(text: string): number {
   let width = 0;
-  for (const character of stripVTControlCharacters(text)) width += characterWidth(character);
+  for (const character of stripSequences(text)) width += characterWidth(character);
   return width;
 }
 

@@ -7,9 +7,9 @@ import type {
   StoredEvent,
   StoredEventOf,
   Usage,
-} from "../../event/event.ts";
-import { addUsage } from "../../event/usage.ts";
-import { renderPlanStep, summarizeToolResult } from "./task-stream.ts";
+} from "../event/event.ts";
+import { addUsage } from "../event/usage.ts";
+import { renderPlanStep, summarizeToolResult } from "./activity.ts";
 import { toPlainLine } from "./plain-text.ts";
 
 /** How an iteration came to its box. */

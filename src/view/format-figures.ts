@@ -1,5 +1,5 @@
-import { totalTokens } from "../../event/usage.ts";
-import type { Usage } from "../../event/event.ts";
+import { totalTokens } from "../event/usage.ts";
+import type { Usage } from "../event/event.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
