@@ -12,7 +12,8 @@ import { collect, take, textIn } from "../../testing/box-events.ts";
 import type { BoxRecord } from "./box-record.ts";
 import { canContainHere } from "./contained-here.test.support.ts";
 import { openLocalSandbox } from "./open-local-sandbox.ts";
-import { findBoxProcesses, identifyProcess, isAlive } from "./process-identity.ts";
+import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
+import { findBoxProcesses } from "./box-processes.ts";
 
 const profile = { name: "scripted", agent: "scripted" };
 let directory: string;
@@ -127,7 +128,7 @@ describe.each((await canContainHere()) ? (["require", "none"] as const) : (["non
       const mine = identifyProcess(process.pid);
       const real = (JSON.parse(await readFile(join(directory, "boxes", box.id, "box.json"), "utf8")) as BoxRecord)
         .process;
-      await changeRecord(box.id, { owner: deadOwner, process: { ...(mine as { pid: number }), startTime: "1" } });
+      await changeRecord(box.id, { owner: deadOwner, process: { ...(mine as { pid: number }), startedAt: "1" } });
       expect(await client.list()).toMatchObject([{ state: "dead" }]);
       process.kill(real?.pid as number, "SIGKILL");
       expect(await client.sweep()).toEqual([box.id]);

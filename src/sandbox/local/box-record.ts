@@ -1,8 +1,8 @@
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentProfile } from "../../agent/agent.ts";
+import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import type { BoxLimits, CheckpointMode, Labels } from "../sandbox.ts";
-import type { ProcessIdentity } from "./process-identity.ts";
 
 /** How a box is made; a fork inherits it from the box that it comes from. */
 export interface BoxSpec {

@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
+import { ownIdentity } from "../../internal/process-identity.ts";
 import type { BoxRecord, CheckpointRecord } from "./box-record.ts";
 import { checkpointsFolder, toBoxPaths, toCheckpointPaths, writeRecord } from "./box-record.ts";
 import { copyTree } from "./copy-tree.ts";
 import type { LocalBox } from "./local-box.ts";
-import { ownIdentity } from "./process-identity.ts";
 import { removeTree } from "./remove-box.ts";
 
 /**

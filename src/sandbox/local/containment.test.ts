@@ -6,7 +6,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startProcess } from "../../internal/spawn-process.ts";
-import { isAlive, identifyProcess } from "./process-identity.ts";
+import { isAlive, identifyProcess } from "../../internal/process-identity.ts";
 import type { ExecResult } from "../sandbox.ts";
 import { canContainHere } from "./contained-here.test.support.ts";
 import type { LocalBox } from "./local-box.ts";

@@ -2,6 +2,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
+import { ownIdentity } from "../../internal/process-identity.ts";
 import { checkAgent } from "../boxd/index.ts";
 import type {
   BoxInfo,
@@ -33,7 +34,6 @@ import type { LocalBoxOwner } from "./local-box.ts";
 import { LocalBox } from "./local-box.ts";
 import { placeFiles } from "./place-files.ts";
 import { probeFork } from "./probe-fork.ts";
-import { ownIdentity } from "./process-identity.ts";
 import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
 import { startBox } from "./start-box.ts";
 import { sweepBoxes } from "./sweep-boxes.ts";

@@ -1,8 +1,9 @@
 import { chmod, lstat, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxError } from "../../errors.ts";
+import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
+import { findBoxProcesses } from "./box-processes.ts";
 import type { BoxPaths, BoxRecord } from "./box-record.ts";
-import { findBoxProcesses, identifyProcess, isAlive, killAndWait } from "./process-identity.ts";
 import { readNamespacePid } from "./start-box.ts";
 
 /** Kills everything that runs in a box and waits until it is gone. @throws SandboxError `box_delete_failed` */

@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SandboxError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
+import type { ProcessIdentity } from "../../internal/process-identity.ts";
+import { identifyProcess } from "../../internal/process-identity.ts";
 import { startProcess } from "../../internal/spawn-process.ts";
 import type { BoxdClient, BoxdConfig } from "../boxd/index.ts";
 import { CONFIG_NAME, findBoxRuntime, hostBoxdMain, packageVersion } from "../boxd/index.ts";
+import { BOX_ID_VARIABLE } from "./box-processes.ts";
 import type { BoxPaths, BoxRecord, BoxSpec } from "./box-record.ts";
 import { createBubblewrapProfile, INSIDE } from "./bubblewrap-profile.ts";
-import type { ProcessIdentity } from "./process-identity.ts";
-import { BOX_ID_VARIABLE, identifyProcess } from "./process-identity.ts";
 import { toLimitCommand } from "./resource-limits.ts";
 
 const START_MS = 60_000;

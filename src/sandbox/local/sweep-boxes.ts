@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { isAlive, isElsewhere } from "../../internal/process-identity.ts";
 import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
 import type { BoxRecord } from "./box-record.ts";
 import {
@@ -11,7 +12,6 @@ import {
   toCheckpointPaths,
 } from "./box-record.ts";
 import { PROBE_LABEL } from "./probe-fork.ts";
-import { isAlive } from "./process-identity.ts";
 import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
 
 /** A folder without a record belongs to someone who is about to write it, or was killed before he could. */
@@ -40,7 +40,8 @@ async function sweepBox(directory: string, id: string): Promise<boolean> {
   if (record === undefined) {
     if (Date.now() - (await stat(paths.root)).mtimeMs < RECORD_MS) return false;
   } else {
-    if (isAlive(record.owner)) return false;
+    // An owner in another container of this machine sweeps its own.
+    if (isAlive(record.owner) || isElsewhere(record.owner)) return false;
     const probe = PROBE_LABEL in record.labels;
     if (
       !probe &&
@@ -71,7 +72,7 @@ async function isClaimOver(record: BoxRecord, run: string): Promise<boolean> {
 
 async function sweepCheckpoint(directory: string, id: string): Promise<void> {
   const record = await readCheckpointRecord(directory, id);
-  if (record === undefined || isAlive(record.owner)) return;
+  if (record === undefined || isAlive(record.owner) || isElsewhere(record.owner)) return;
   // One that is whole is there to be restored from, also by another process; only a probe's own is of no use to anybody.
   if (record.state === "ready" && !(PROBE_LABEL in record.labels)) return;
   await removeTree(toCheckpointPaths(directory, id).root, id);

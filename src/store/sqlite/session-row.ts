@@ -1,6 +1,7 @@
 import type { RunState } from "../run-state.ts";
 import type { Session, SessionStatus } from "../session-store.ts";
-import { isProvablyDead, parseIdentity } from "./process-identity.ts";
+import { isProvablyDead } from "../../internal/process-identity.ts";
+import { parseOwner } from "./owner-identity.ts";
 import type { Database } from "./sqlite-binding.ts";
 
 const COLUMNS = `s.key, s.id, s.kind, s.labels, s.parent_id, s.forked_from, p.id, s.fork_seq, s.status, s.open_run_id, s.open_run_seq,
@@ -115,7 +116,7 @@ export function toRunState(session: Session): RunState {
 /** Whether somebody may still be writing; if not, why. */
 export function judgeOwner(row: SessionRow, now: number): "alive" | "owner_dead" | "lease_over" {
   if (row.owner === null) return "lease_over";
-  const identity = parseIdentity(row.ownerProcess);
+  const identity = parseOwner(row.ownerProcess);
   if (identity !== undefined && isProvablyDead(identity)) return "owner_dead";
   return row.leaseUntil > now ? "alive" : "lease_over";
 }
