@@ -12,6 +12,7 @@ import { addPruneCommand } from "./prune-command.ts";
 import { addReplayCommand } from "./replay-command.ts";
 import { addResumeCommand } from "./resume-command.ts";
 import { addRunCommand } from "./run-command.ts";
+import { addServeCommand } from "./serve-command.ts";
 import { addShowCommand } from "./show-command.ts";
 import { addTailCommand } from "./tail-command.ts";
 
@@ -24,6 +25,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addShowCommand,
   addReplayCommand,
   addTailCommand,
+  addServeCommand,
   addApplyCommand,
   addExportCommand,
   addImportCommand,

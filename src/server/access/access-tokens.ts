@@ -1,0 +1,96 @@
+import { setMaxListeners } from "node:events";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { ValidationError } from "../../errors.ts";
+import { createId } from "../../internal/ids.ts";
+
+/** What the bearer of a token may do: everything, read everything, or read one session. */
+export type AccessScope = "write" | "read" | { readonly session: string };
+
+/** A token as it is listed: never with its text. */
+export interface AccessGrant {
+  readonly id: string;
+  readonly scope: AccessScope;
+  readonly name?: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+}
+
+export interface IssueTokenOptions {
+  readonly scope: AccessScope;
+  readonly name?: string;
+  readonly expiresInMs?: number;
+  /** A token that exists already, such as one from the environment. Default: a new one of 256 bits. */
+  readonly token?: string;
+}
+
+interface Entry {
+  readonly grant: AccessGrant;
+  readonly hash: Buffer;
+  readonly revoked: AbortController;
+}
+
+const MIN_TOKEN_LENGTH = 16;
+
+const digest = (token: string): Buffer => createHash("sha256").update(token).digest();
+
+/**
+ * The tokens that a server knows, as hashes: what is in memory here opens nothing. A token is compared with all of them, each in constant time,
+ * so that the time an answer takes says nothing about a token that is nearly right.
+ */
+export class AccessTokens {
+  readonly #entries = new Map<string, Entry>();
+
+  /** Makes a token known. Its text is in the answer and nowhere else. @throws ValidationError `invalid_option` */
+  issue(options: IssueTokenOptions): { readonly token: string; readonly grant: AccessGrant } {
+    const { scope, name, expiresInMs } = options;
+    const token = options.token ?? `skein_${randomBytes(32).toString("base64url")}`;
+    if (token.length < MIN_TOKEN_LENGTH || !/^[\x21-\x7e]+$/.test(token))
+      throw new ValidationError(
+        "invalid_option",
+        `A token has at least ${MIN_TOKEN_LENGTH} characters, without spaces; the one that was given has ${token.length} characters.`,
+      );
+    if (expiresInMs !== undefined && !(expiresInMs > 0))
+      throw new ValidationError("invalid_option", "expiresInMs is a number of milliseconds above 0.");
+    const createdAt = Date.now();
+    const grant: AccessGrant = {
+      id: createId("token"),
+      scope,
+      createdAt,
+      ...(name === undefined ? {} : { name }),
+      ...(expiresInMs === undefined ? {} : { expiresAt: createdAt + expiresInMs }),
+    };
+    const revoked = new AbortController();
+    // One listener for each stream that it opened.
+    setMaxListeners(0, revoked.signal);
+    this.#entries.set(grant.id, { grant, hash: digest(token), revoked });
+    return { token, grant };
+  }
+
+  /** From now on the token opens nothing, and the streams that it opened end. False where no token has the id. */
+  revoke(id: string): boolean {
+    this.#entries.get(id)?.revoked.abort();
+    return this.#entries.delete(id);
+  }
+
+  /** Fires when the token is revoked. */
+  revoked(id: string): AbortSignal {
+    return this.#entries.get(id)?.revoked.signal ?? AbortSignal.abort();
+  }
+
+  list(): AccessGrant[] {
+    return Array.from(this.#entries.values(), ({ grant }) => grant);
+  }
+
+  /** What a token opens; undefined where it is not known, was revoked or is over. */
+  find(token: string): AccessGrant | undefined {
+    const hash = digest(token);
+    let found: AccessGrant | undefined;
+    for (const entry of this.#entries.values()) if (timingSafeEqual(entry.hash, hash)) found = entry.grant;
+    return found === undefined || isExpired(found) ? undefined : found;
+  }
+}
+
+function isExpired({ expiresAt }: AccessGrant): boolean {
+  return expiresAt !== undefined && expiresAt <= Date.now();
+}

@@ -1,0 +1,114 @@
+import { setMaxListeners } from "node:events";
+import { Hono } from "hono";
+import { SkeinError, ValidationError } from "../errors.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { RequestGuard } from "./access/request-guard.ts";
+import type { AccessOptions } from "./access/request-guard.ts";
+import { LimitsGuard } from "./access/request-limits.ts";
+import type { RequestLimits } from "./access/request-limits.ts";
+import { problemResponse } from "./http/problem.ts";
+import { InspectorFiles } from "./inspector-files.ts";
+import type { RequestEnv, ServerParts } from "./server-parts.ts";
+import { LiveLogs } from "./sessions/live-log.ts";
+import { SessionWatch } from "./sessions/session-changes.ts";
+import { addSessionRoutes } from "./sessions/session-routes.ts";
+
+/** What the server is made of. @experimental */
+export interface AppOptions {
+  /** Whoever opened it closes it, after the app. */
+  readonly store: SessionStore;
+  /** Who may come in. Default: everybody who reaches the server under a name of the loopback interface. */
+  readonly access?: AccessOptions;
+  readonly limits?: RequestLimits;
+  /** Serves the inspector's page at `/`. Default false. */
+  readonly inspector?: boolean;
+  /** Milliseconds between two signs of life in a stream that has nothing to say. Default 15,000. */
+  readonly heartbeatMs?: number;
+  /** Hears of failures that nobody expected; requests learn no more than that there was one. Default: they are not told of. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * A Hono app: `app.fetch` is a handler for any runtime, `otherApp.route("/skein", app)` mounts it.
+ *
+ * @experimental
+ */
+export interface SkeinApp extends Hono<RequestEnv> {
+  /** Ends all streams. Runs go on; the store stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * The server over one store: sessions to read and to follow. It does no I/O until a request comes.
+ *
+ * @throws ValidationError `invalid_option`
+ * @experimental
+ */
+export function createApp(options: AppOptions): SkeinApp {
+  const { store, access = {}, inspector = false, heartbeatMs = 15_000, onError } = options;
+  const closing = new AbortController();
+  // One listener for each open stream.
+  setMaxListeners(0, closing.signal);
+  const parts: ServerParts = {
+    store,
+    guard: new RequestGuard(access),
+    limits: new LimitsGuard(options.limits),
+    logs: new LiveLogs(store),
+    watch: new SessionWatch(store),
+    closing: closing.signal,
+    heartbeatMs,
+  };
+  const app = new Hono<RequestEnv>();
+
+  app.onError((error, context) => {
+    if (!SkeinError.is(error) || error.kind === "store") onError?.(error);
+    const headers: Record<string, string> = parts.guard.corsHeaders(context.req.raw);
+    if (SkeinError.is(error) && error.code === "token_missing") headers["www-authenticate"] = 'Bearer realm="skein"';
+    if (SkeinError.is(error) && ["rate_limited", "streams_exhausted"].includes(error.code))
+      headers["retry-after"] = "1";
+    return problemResponse(error, headers);
+  });
+
+  app.use("*", async (context, next) => {
+    const { guard, limits } = parts;
+    guard.checkOrigin(context.req.raw);
+    if (context.req.method === "OPTIONS")
+      return new Response(null, { status: 204, headers: guard.corsHeaders(context.req.raw) });
+    if (context.req.path.startsWith("/api/") || context.req.path.startsWith("/v1/")) {
+      const caller = await guard.identify(context.req.raw);
+      limits.takeRequest(caller.key);
+      context.set("caller", caller);
+    }
+    await next();
+    for (const [name, value] of Object.entries(guard.corsHeaders(context.req.raw)))
+      context.res.headers.set(name, value);
+  });
+
+  app.get("/healthz", async (context) => {
+    const { capabilities } = store;
+    return context.json({ status: "ok", store: capabilities.name, readOnly: capabilities.readOnly });
+  });
+
+  addSessionRoutes(app, parts);
+
+  if (inspector) {
+    const files = new InspectorFiles();
+    app.get(
+      "*",
+      async (context, next) => (await files.respond(context.req.path, context.req.method)) ?? (await next()),
+    );
+  }
+
+  app.notFound((context) =>
+    problemResponse(
+      new ValidationError(
+        "route_unknown",
+        `There is nothing under ${context.req.method} ${context.req.path.slice(0, 200)}; /api/openapi.json lists what there is.`,
+      ),
+    ),
+  );
+
+  return Object.assign(app, {
+    close: async () => closing.abort(),
+  });
+}

@@ -1,0 +1,25 @@
+/**
+ * The server: sessions over HTTP, to be read, followed, started and steered.
+ *
+ * @packageDocumentation
+ */
+export { createApp } from "./create-app.ts";
+export type { AppOptions, SkeinApp } from "./create-app.ts";
+/** Who may come in. @experimental */
+export { AccessTokens } from "./access/access-tokens.ts";
+/** Who may come in, and how much is taken on. @experimental */
+export type { AccessGrant, AccessScope, IssueTokenOptions } from "./access/access-tokens.ts";
+/** Who may come in, and how much is taken on. @experimental */
+export type { AccessOptions } from "./access/request-guard.ts";
+/** Who may come in, and how much is taken on. @experimental */
+export type { RequestLimits } from "./access/request-limits.ts";
+export { openServer } from "./open-server.ts";
+export type { OpenServerOptions, SkeinServer } from "./open-server.ts";
+/** What the server answers. @experimental */
+export type { Lineage, LineageBox, LineageEdge, LineageIteration, LineageRound } from "./sessions/fold-lineage.ts";
+/** What the server answers. @experimental */
+export type { RunOverview } from "./sessions/summarize-runs.ts";
+/** What the server answers. @experimental */
+export type { SessionChanges } from "./sessions/session-changes.ts";
+/** What the server answers. @experimental */
+export type { Problem } from "./http/problem.ts";

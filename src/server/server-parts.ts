@@ -1,0 +1,22 @@
+import type { SessionStore } from "../store/session-store.ts";
+import type { Caller, RequestGuard } from "./access/request-guard.ts";
+import type { LimitsGuard } from "./access/request-limits.ts";
+import type { LiveLogs } from "./sessions/live-log.ts";
+import type { SessionWatch } from "./sessions/session-changes.ts";
+
+/** What the routes of one server share. */
+export interface ServerParts {
+  readonly store: SessionStore;
+  readonly guard: RequestGuard;
+  readonly limits: LimitsGuard;
+  readonly logs: LiveLogs;
+  readonly watch: SessionWatch;
+  /** Fires when the server shuts down: streams end, runs do not. */
+  readonly closing: AbortSignal;
+  readonly heartbeatMs: number;
+}
+
+/** What Hono carries along with a request. */
+export interface RequestEnv {
+  readonly Variables: { caller: Caller };
+}
