@@ -2,7 +2,7 @@ import { AccessTokens, createApp, openServer } from "../../server/index.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { inspectDataDirectory } from "../../runtime/data-directory.ts";
 import { openData, toDataDirectory } from "../open-data.ts";
-import { toPlainLine } from "../render/plain-text.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 import { EXIT } from "../exit-codes.ts";
 
 export interface ServeOptions extends CommonOptions {
