@@ -116,22 +116,23 @@ export default {
       from: { path: ADAPTER, pathNot: TEST },
       to: { path: "^src/(stream|lineage|loop|runtime|server|client|cli|inspector|testing|index[.]ts)" },
     },
-    // Two adapters that know each other are one. The two doors: agent/acp owns the ACP SDK for both of its sides,
-    // and sandbox/boxd is what every provider under sandbox/ starts in its boxes.
+    // Two adapters that know each other are one. The doors: agent/acp owns the ACP SDK for both of its sides, sandbox/boxd is what every
+    // provider under sandbox/ starts in its boxes, and sandbox/provider is what all that keep boxes on this machine do on the host's side.
     {
       name: "adapters-know-no-sibling",
-      comment: "An adapter imports no other adapter, except agent/acp and, from sandbox/*, sandbox/boxd.",
+      comment:
+        "An adapter imports no other adapter, except agent/acp and, from sandbox/*, sandbox/boxd and sandbox/provider.",
       severity: "error",
       from: { path: "^src/(store|sandbox|agent|backend|telemetry)/([^/]+)/", pathNot: TEST },
-      to: { path: ADAPTER, pathNot: ["^src/$1/$2/", "^src/agent/acp/", "^src/sandbox/boxd/"] },
+      to: { path: ADAPTER, pathNot: ["^src/$1/$2/", "^src/agent/acp/", "^src/sandbox/(boxd|provider)/"] },
     },
     // The door to boxd is for providers: an agent or a backend that knew boxd would know what kind of box it is in.
     {
       name: "boxd-is-for-sandboxes",
-      comment: "Only sandbox/*, and what sits on top, import sandbox/boxd.",
+      comment: "Only sandbox/*, and what sits on top, import sandbox/boxd and sandbox/provider.",
       severity: "error",
       from: { path: "^src/(store|agent|backend|telemetry)/", pathNot: TEST },
-      to: { path: "^src/sandbox/boxd/" },
+      to: { path: "^src/sandbox/(boxd|provider)/" },
     },
     // The door to ACP is for what speaks it: agents that we write, and boxd, which starts agents.
     {

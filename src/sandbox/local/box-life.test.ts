@@ -7,13 +7,13 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
 import { startProcess } from "../../internal/spawn-process.ts";
 import { collect, take, textIn } from "../../testing/box-events.ts";
-import type { BoxRecord } from "./box-record.ts";
 import { canContainHere } from "./contained-here.test.support.ts";
 import { openLocalSandbox } from "./open-local-sandbox.ts";
-import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
-import { findBoxProcesses } from "./box-processes.ts";
+import type { BoxRecord } from "../provider/index.ts";
+import { findBoxProcesses } from "../provider/index.ts";
 
 const profile = { name: "scripted", agent: "scripted" };
 let directory: string;
@@ -56,7 +56,7 @@ async function changeRecord(id: string, change: Partial<BoxRecord>): Promise<voi
 }
 
 /** An owner who cannot be alive: nobody started at that time. */
-const deadOwner = { pid: process.pid, startTime: "1", bootId: "another boot" };
+const deadOwner = { pid: process.pid, startedAt: "1", bootId: "another boot" };
 
 describe.each((await canContainHere()) ? (["require", "none"] as const) : (["none"] as const))(
   "a local box (containment: %s)",

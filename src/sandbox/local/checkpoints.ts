@@ -1,12 +1,11 @@
 import { mkdir } from "node:fs/promises";
+import { ownIdentity } from "../../internal/process-identity.ts";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
-import { ownIdentity } from "../../internal/process-identity.ts";
-import type { BoxRecord, CheckpointRecord } from "./box-record.ts";
-import { checkpointsFolder, toBoxPaths, toCheckpointPaths, writeRecord } from "./box-record.ts";
-import { copyTree } from "./copy-tree.ts";
 import type { LocalBox } from "./local-box.ts";
-import { removeTree } from "./remove-box.ts";
+import type { BoxRecord, CheckpointRecord } from "../provider/index.ts";
+import { checkpointsFolder, copyTree, removeTree, writeRecord } from "../provider/index.ts";
+import { toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
 
 /**
  * Copies a box's workspace and home while everything in it stands still, so that no database of the agent's is torn.

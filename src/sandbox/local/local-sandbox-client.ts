@@ -1,8 +1,8 @@
 import { mkdir, readdir } from "node:fs/promises";
+import { ownIdentity } from "../../internal/process-identity.ts";
 import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
-import { ownIdentity } from "../../internal/process-identity.ts";
 import { checkAgent } from "../boxd/index.ts";
 import type {
   BoxInfo,
@@ -15,28 +15,29 @@ import type {
   Labels,
   SandboxClient,
 } from "../sandbox.ts";
-import type { BoxPaths, BoxRecord, BoxSpec } from "./box-record.ts";
+import { createCheckpoint } from "./checkpoints.ts";
+import type { Containment } from "./containment.ts";
+import type { LocalBoxOwner } from "./local-box.ts";
+import { LocalBox } from "./local-box.ts";
+import { probeFork } from "./probe-fork.ts";
+import { endBox, isRunning, removeBoxFolder } from "./remove-box.ts";
+import { startBox } from "./start-box.ts";
+import { sweepBoxes } from "./sweep-boxes.ts";
+import type { BoxRecord, BoxSpec } from "../provider/index.ts";
 import {
   boxesFolder,
   checkpointsFolder,
+  copyTree,
   hasLabels,
   listIds,
+  placeFiles,
   readBoxRecord,
   readCheckpointRecord,
-  toBoxPaths,
-  toCheckpointPaths,
+  removeTree,
   writeRecord,
-} from "./box-record.ts";
-import { createCheckpoint } from "./checkpoints.ts";
-import type { Containment } from "./containment.ts";
-import { copyTree } from "./copy-tree.ts";
-import type { LocalBoxOwner } from "./local-box.ts";
-import { LocalBox } from "./local-box.ts";
-import { placeFiles } from "./place-files.ts";
-import { probeFork } from "./probe-fork.ts";
-import { endBox, isRunning, removeBoxFolder, removeTree } from "./remove-box.ts";
-import { startBox } from "./start-box.ts";
-import { sweepBoxes } from "./sweep-boxes.ts";
+} from "../provider/index.ts";
+import type { BoxPaths } from "./box-paths.ts";
+import { toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
 
 const DEFAULT_CLAIM_MS = 600_000;
 

@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { boxesFolder } from "./box-record.ts";
 import type { ContainmentWish } from "./containment.ts";
 import { decideContainment, writeAccounts } from "./containment.ts";
 import { LocalSandboxClient } from "./local-sandbox-client.ts";
 import { canLimit } from "./resource-limits.ts";
+import { boxesFolder } from "../provider/index.ts";
 
 /** @stable */
 export interface LocalSandboxOptions {

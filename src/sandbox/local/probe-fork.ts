@@ -1,8 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { createId } from "../../internal/ids.ts";
 import type { Box, ForkStatus } from "../sandbox.ts";
-import type { BoxPaths, BoxSpec } from "./box-record.ts";
 import type { LocalBox } from "./local-box.ts";
+import type { BoxSpec } from "../provider/index.ts";
+import { PROBE_LABEL } from "../provider/index.ts";
+import type { BoxPaths } from "./box-paths.ts";
 
 /** What the probe needs of the client that it asks for. */
 export interface ForkProbeClient {
@@ -15,9 +17,6 @@ export interface ForkProbeClient {
 }
 
 const FILE = "marker";
-
-/** A box that only its own process asks for: when that is dead, nobody comes back for it, whatever its claim. */
-export const PROBE_LABEL = "skein.probe";
 
 /** A tiny box without an agent; only its files are of interest. */
 const SPEC: BoxSpec = {

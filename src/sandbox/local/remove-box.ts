@@ -1,10 +1,11 @@
-import { chmod, lstat, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SandboxError } from "../../errors.ts";
 import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
-import { findBoxProcesses } from "./box-processes.ts";
-import type { BoxPaths, BoxRecord } from "./box-record.ts";
+import { SandboxError } from "../../errors.ts";
 import { readNamespacePid } from "./start-box.ts";
+import type { BoxRecord } from "../provider/index.ts";
+import { findBoxProcesses, removeTree } from "../provider/index.ts";
+import type { BoxPaths } from "./box-paths.ts";
 
 /** Kills everything that runs in a box and waits until it is gone. @throws SandboxError `box_delete_failed` */
 export async function endBox(id: string, record: BoxRecord | undefined, paths: BoxPaths): Promise<void> {
@@ -37,31 +38,6 @@ export async function removeBoxFolder(id: string, paths: BoxPaths): Promise<void
   const entries = await readdir(paths.root).catch(() => []);
   for (const name of entries) if (join(paths.root, name) !== paths.record) await removeTree(join(paths.root, name), id);
   await removeTree(paths.root, id);
-}
-
-/** Removes a folder without following a link out of it, also where its owner took the right to enter a folder from himself. */
-export async function removeTree(path: string, id: string): Promise<void> {
-  const options = { recursive: true, force: true, maxRetries: 3, retryDelay: 20 } as const;
-  try {
-    await rm(path, options);
-  } catch {
-    try {
-      await openUp(path);
-      await rm(path, options);
-    } catch (cause) {
-      throw new SandboxError(
-        "box_delete_failed",
-        `The folder ${path} of ${id} could not be removed: ${(cause as Error).message}.`,
-        { cause, retryable: true },
-      );
-    }
-  }
-}
-
-async function openUp(path: string): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const name of await readdir(path)) await openUp(join(path, name));
 }
 
 /** True where the process that was written down, or one that names the box, still runs. */

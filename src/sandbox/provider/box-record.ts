@@ -7,6 +7,8 @@ import type { BoxLimits, CheckpointMode, Labels } from "../sandbox.ts";
 /** How a box is made; a fork inherits it from the box that it comes from. */
 export interface BoxSpec {
   readonly profile: AgentProfile;
+  /** The file system that it starts from, where its provider has several. */
+  readonly image?: string;
   /** The agent's own environment, as the caller gave it. */
   readonly env: Readonly<Record<string, string>>;
   readonly network: "none" | "host";
@@ -51,16 +53,6 @@ export interface CheckpointRecord {
 /** Ids come from `createId`; anything else could lead out of the folder. */
 const ID = /^[a-z]+_[0-9a-z]+$/;
 
-export interface BoxPaths {
-  readonly root: string;
-  readonly record: string;
-  readonly workspace: string;
-  readonly home: string;
-  readonly run: string;
-  /** Where bubblewrap says which process is the first of the namespace, even if nobody is left to hear it. */
-  readonly status: string;
-}
-
 export function boxesFolder(directory: string): string {
   return join(directory, "boxes");
 }
@@ -69,25 +61,19 @@ export function checkpointsFolder(directory: string): string {
   return join(directory, "checkpoints");
 }
 
-export function toBoxPaths(directory: string, id: string): BoxPaths {
-  const root = join(boxesFolder(directory), id);
-  return {
-    root,
-    record: join(root, "box.json"),
-    workspace: join(root, "workspace"),
-    home: join(root, "home"),
-    run: join(root, "run"),
-    status: join(root, "namespace.json"),
-  };
+/** The folder of a box, with its record and all that is kept of it. */
+export function toBoxFolder(directory: string, id: string): string {
+  return join(boxesFolder(directory), id);
 }
 
-export function toCheckpointPaths(
-  directory: string,
-  id: string,
-): { root: string; record: string; workspace: string; home: string } {
-  const root = join(checkpointsFolder(directory), id);
-  return { root, record: join(root, "checkpoint.json"), workspace: join(root, "workspace"), home: join(root, "home") };
+export function toCheckpointFolder(directory: string, id: string): string {
+  return join(checkpointsFolder(directory), id);
 }
+
+/** The record in a box's folder. */
+export const BOX_RECORD = "box.json";
+/** The record in a checkpoint's folder. */
+export const CHECKPOINT_RECORD = "checkpoint.json";
 
 /** Written beside and renamed, so that a reader sees the old record or the new one. */
 export async function writeRecord(path: string, record: BoxRecord | CheckpointRecord): Promise<void> {
@@ -96,11 +82,11 @@ export async function writeRecord(path: string, record: BoxRecord | CheckpointRe
 }
 
 export async function readBoxRecord(directory: string, id: string): Promise<BoxRecord | undefined> {
-  return ID.test(id) ? read<BoxRecord>(toBoxPaths(directory, id).record) : undefined;
+  return ID.test(id) ? read<BoxRecord>(join(toBoxFolder(directory, id), BOX_RECORD)) : undefined;
 }
 
 export async function readCheckpointRecord(directory: string, id: string): Promise<CheckpointRecord | undefined> {
-  return ID.test(id) ? read<CheckpointRecord>(toCheckpointPaths(directory, id).record) : undefined;
+  return ID.test(id) ? read<CheckpointRecord>(join(toCheckpointFolder(directory, id), CHECKPOINT_RECORD)) : undefined;
 }
 
 /** The ids that have a folder, whether or not there is a record in it. */

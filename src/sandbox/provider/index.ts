@@ -1,0 +1,24 @@
+/**
+ * What every provider that keeps its boxes on this machine does on the host's side: records on the disk, who owns them, what goes into a box,
+ * and the sweep of what a dead owner left.
+ */
+export {
+  BOX_RECORD,
+  boxesFolder,
+  CHECKPOINT_RECORD,
+  checkpointsFolder,
+  hasLabels,
+  listIds,
+  readBoxRecord,
+  readCheckpointRecord,
+  toBoxFolder,
+  toCheckpointFolder,
+  writeRecord,
+} from "./box-record.ts";
+export type { BoxRecord, BoxSpec, CheckpointRecord } from "./box-record.ts";
+export { copyTree } from "./copy-tree.ts";
+export { placeFiles } from "./place-files.ts";
+export { BOX_ID_VARIABLE, findBoxProcesses } from "./box-processes.ts";
+export { removeTree } from "./remove-tree.ts";
+export { PROBE_LABEL, sweepRecords } from "./sweep-records.ts";
+export type { SweptProvider } from "./sweep-records.ts";
