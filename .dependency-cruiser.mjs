@@ -48,6 +48,7 @@ const PACKAGE_HOMES = {
   hono: "src/server/",
   libsql: "src/store/sqlite/",
   "log-update": "src/cli/",
+  pg: "src/store/postgres/",
   picocolors: "src/cli/",
   vitest: "src/testing/",
   zod: "src/(event|cli)/",

@@ -4,7 +4,7 @@ import { killPoint } from "../../internal/kill-point.ts";
 import { foldRunState } from "../run-state.ts";
 import { ImportCommands } from "./import-commands.ts";
 import type { OpenLeases } from "./open-leases.ts";
-import { encodeOwner } from "./owner-identity.ts";
+import { encodeOwner } from "../owner-identity.ts";
 import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
 import { judgeOwner, querySessions, toRunState } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";

@@ -1,7 +1,7 @@
 import type { RunState } from "../run-state.ts";
 import type { Session, SessionStatus } from "../session-store.ts";
 import { isProvablyDead } from "../../internal/process-identity.ts";
-import { parseOwner } from "./owner-identity.ts";
+import { parseOwner } from "../owner-identity.ts";
 import type { Database } from "./sqlite-binding.ts";
 
 const COLUMNS = `s.key, s.id, s.kind, s.labels, s.parent_id, s.forked_from, p.id, s.fork_seq, s.status, s.open_run_id, s.open_run_seq,

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { expect, it } from "vitest";
-import { ownIdentity } from "../../internal/process-identity.ts";
+import { ownIdentity } from "../internal/process-identity.ts";
 import { encodeOwner, parseOwner } from "./owner-identity.ts";
 
 it.skipIf(!existsSync("/proc/self/stat"))("a lease names its holder, and is read back as it was written", () => {

@@ -1,0 +1,181 @@
+import { StoreError } from "../../errors.ts";
+import { killPoint } from "../../internal/kill-point.ts";
+import type { RunState } from "../run-state.ts";
+import { storeClosed } from "../store-faults.ts";
+import { AppendBatch } from "./append-batch.ts";
+import type { WriterShare } from "./append-batch.ts";
+import { APPENDS_IN_FLIGHT } from "./postgres-database.ts";
+import type { PostgresDatabase } from "./postgres-database.ts";
+import { toStoreError } from "./postgres-failure.ts";
+
+/** So many characters are the most of one statement, and one append more. */
+const BATCH_CHARACTERS = 512 * 1024;
+
+export type AppendOutcome = "done" | "taken_over" | "lease_over";
+
+/** An append whose positions are given out. */
+export interface AppendRequest {
+  readonly firstSeq: number;
+  readonly lines: readonly string[];
+  readonly at: number;
+  /** Absent where the events change nothing of it. */
+  readonly state?: RunState;
+  readonly digests: readonly string[];
+  settle(outcome: AppendOutcome): void;
+  fail(error: unknown): void;
+}
+
+/** The writer of a session as the channel knows it: what it has asked for, in order. */
+export class AppendQueue {
+  readonly key: number;
+  readonly epoch: number;
+  readonly leaseMs: number;
+  readonly waiting: AppendRequest[] = [];
+  isInFlight = false;
+
+  constructor(key: number, epoch: number, leaseMs: number) {
+    this.key = key;
+    this.epoch = epoch;
+    this.leaseMs = leaseMs;
+  }
+
+  get isIdle(): boolean {
+    return !this.isInFlight && this.waiting.length === 0;
+  }
+}
+
+/**
+ * Group commit over all sessions of the process: what is asked for while statements are on their way gathers here, and is the next statement.
+ * The appends of one writer are never in two statements at once, so they take effect in their order.
+ * After the first failure nothing more is sent.
+ */
+export class AppendChannel {
+  readonly #database: PostgresDatabase;
+  readonly #durability: "disk" | "process";
+  /** Writers that wait for a place in a statement, the longest first. */
+  readonly #ready = new Set<AppendQueue>();
+  #inFlight = 0;
+  #isScheduled = false;
+  #failure: StoreError | undefined;
+  readonly #idleWaiters: (() => void)[] = [];
+  /** Hears of the failure, and of what all that comes later is refused with. */
+  onFailure: (failure: StoreError, refusal: StoreError) => void = () => {};
+
+  constructor(database: PostgresDatabase, durability: "disk" | "process") {
+    this.#database = database;
+    this.#durability = durability;
+  }
+
+  append(queue: AppendQueue, request: AppendRequest): void {
+    if (this.#failure !== undefined) {
+      request.fail(this.refusal());
+      return;
+    }
+    queue.waiting.push(request);
+    if (!queue.isInFlight) this.#ready.add(queue);
+    this.#schedule();
+  }
+
+  /** Why nothing is accepted any more; undefined while all is well. */
+  refusal(): StoreError | undefined {
+    const failure = this.#failure;
+    if (failure === undefined || failure.code === "store_closed") return failure;
+    return new StoreError(
+      "store_closed",
+      `The store ${this.#database.target.name} refuses writes since one failed; open it again. The failure was: ${failure.message}`,
+      { cause: failure },
+    );
+  }
+
+  /** A write failed: nobody knows what became of it, so nothing more is written by this store. */
+  fail(failure: StoreError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    for (const queue of this.#ready) for (const request of queue.waiting.splice(0)) request.fail(failure);
+    this.#ready.clear();
+    if (failure.code !== "store_closed") this.onFailure(failure, this.refusal() as StoreError);
+    this.#settleIdle();
+  }
+
+  /** Waits until everything that was asked for is settled; what comes later is refused. */
+  async close(): Promise<void> {
+    if (!this.#isIdle) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    this.fail(storeClosed());
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight === 0 && this.#ready.size === 0;
+  }
+
+  #settleIdle(): void {
+    if (this.#isIdle) for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#sendReady();
+    });
+  }
+
+  #sendReady(): void {
+    while (this.#inFlight < APPENDS_IN_FLIGHT && this.#ready.size > 0 && this.#failure === undefined) {
+      const shares: WriterShare[] = [];
+      let characters = 0;
+      for (const queue of this.#ready) {
+        if (characters >= BATCH_CHARACTERS) break;
+        this.#ready.delete(queue);
+        const share = takeShare(queue, BATCH_CHARACTERS - characters);
+        characters += share.characters;
+        queue.isInFlight = true;
+        shares.push(share);
+      }
+      this.#inFlight += 1;
+      void this.#send(shares);
+    }
+  }
+
+  async #send(shares: readonly WriterShare[]): Promise<void> {
+    try {
+      killPoint("before-append");
+      const outcomes = await new AppendBatch(this.#database, this.#durability, shares).store();
+      killPoint("after-flush");
+      this.#land(shares);
+      for (const share of shares) {
+        const outcome = outcomes.get(share) ?? "taken_over";
+        for (const request of share.requests) request.settle(outcome);
+      }
+    } catch (cause) {
+      const error = toStoreError(cause, this.#database.target.name);
+      this.#inFlight -= 1;
+      for (const { queue } of shares) queue.isInFlight = false;
+      for (const { requests } of shares) for (const request of requests) request.fail(error);
+      for (const { queue } of shares) for (const request of queue.waiting.splice(0)) request.fail(error);
+      this.fail(error);
+    }
+    this.#settleIdle();
+  }
+
+  /** The next statement is on its way before anybody hears of this one. */
+  #land(shares: readonly WriterShare[]): void {
+    this.#inFlight -= 1;
+    for (const { queue } of shares) {
+      queue.isInFlight = false;
+      if (queue.waiting.length > 0 && this.#failure === undefined) this.#ready.add(queue);
+    }
+    this.#sendReady();
+  }
+}
+
+/** The oldest of what a writer has asked for. */
+function takeShare(queue: AppendQueue, limit: number): WriterShare {
+  let characters = 0;
+  let count = 0;
+  while (count < queue.waiting.length && (count === 0 || characters < limit)) {
+    for (const line of (queue.waiting[count] as AppendRequest).lines) characters += line.length + 1;
+    count += 1;
+  }
+  return { queue, requests: queue.waiting.splice(0, count), characters };
+}
