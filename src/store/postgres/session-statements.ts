@@ -239,15 +239,14 @@ function toClosing(
 ): { readonly state: string; toLine(reason: InterruptionReason): string } {
   const { openRun, id } = session;
   if (interrupted === undefined || openRun === undefined) return { state: "", toLine: () => "" };
-  const toEvent = (reason: InterruptionReason): StoredEvent =>
-    ({
-      seq: interrupted.seen.lastSeq + 1,
-      at: now,
-      sessionId: id,
-      runId: openRun.runId,
-      ...interrupted.final,
-      reason,
-    });
+  const toEvent = (reason: InterruptionReason): StoredEvent => ({
+    seq: interrupted.seen.lastSeq + 1,
+    at: now,
+    sessionId: id,
+    runId: openRun.runId,
+    ...interrupted.final,
+    reason,
+  });
   return {
     state: JSON.stringify(foldRunState(state, toEvent("lease_over"))),
     toLine: (reason) => JSON.stringify(toEvent(reason)),
