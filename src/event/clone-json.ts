@@ -6,7 +6,7 @@ export const MAX_JSON_DEPTH = 256;
 
 /**
  * A copy of `value` as JSON would give it back: properties that are `undefined` are left out, `toJSON` is honoured.
- * The copy shares nothing with the value, so what is stored cannot change afterwards.
+ * The copy shares nothing with the value, so what is stored cannot change afterwards. JSON has no -0: it becomes 0.
  *
  * @throws ValidationError `event_not_json` for what JSON cannot say: BigInt, functions, symbols, NaN and the infinities,
  *   cycles, and anything nested deeper than {@link MAX_JSON_DEPTH}
@@ -28,7 +28,7 @@ function clone(value: unknown, path: string, depth: number): JsonValue {
     case "boolean":
       return value;
     case "number":
-      return Number.isFinite(value) ? value : refuse(path, `is ${value}`);
+      return Number.isFinite(value) ? value + 0 : refuse(path, `is ${value}`);
     case "object":
       return value === null ? null : cloneObject(value, path, depth);
     default:
@@ -47,14 +47,36 @@ function cloneObject(source: object, path: string, depth: number): JsonValue {
     return clone((source as { toJSON(): unknown }).toJSON(), path, depth + 1);
   }
   const copy: Record<string, JsonValue> = {};
-  for (const key of Object.keys(source)) {
-    const item = (source as Record<string, unknown>)[key];
-    if (item === undefined) continue;
-    const cloned = clone(item, path === "" ? key : `${path}.${key}`, depth + 1);
-    // An assignment to `__proto__` would set the prototype and lose the field.
-    if (key === "__proto__")
-      Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true });
-    else copy[key] = cloned;
-  }
+  for (const key of Object.keys(source)) copyField(source as Record<string, unknown>, copy, key, path, depth);
   return copy;
+}
+
+function copyField(
+  source: Readonly<Record<string, unknown>>,
+  copy: Record<string, JsonValue>,
+  key: string,
+  path: string,
+  depth: number,
+): void {
+  const item = source[key];
+  if (item === undefined) return;
+  const cloned = typeof item === "string" ? item : clone(item, path === "" ? key : `${path}.${key}`, depth + 1);
+  // An assignment to `__proto__` would set the prototype and lose the field.
+  if (key === "__proto__")
+    Object.defineProperty(copy, key, { value: cloned, enumerable: true, configurable: true, writable: true });
+  else copy[key] = cloned;
+}
+
+/**
+ * Copies the fields of an object into `target`, as {@link cloneJson} would copy them, but for those that are `omitted`.
+ *
+ * @throws ValidationError `event_not_json`
+ */
+export function cloneFieldsInto(
+  target: Record<string, JsonValue>,
+  source: object,
+  omitted: ReadonlySet<string>,
+): void {
+  for (const key of Object.keys(source))
+    if (!omitted.has(key)) copyField(source as Record<string, unknown>, target, key, "", 0);
 }

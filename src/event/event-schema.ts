@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { EventBody, EventType } from "./event.ts";
+import { hasQuickShape } from "./quick-shape.ts";
 
 /**
  * The shape of every body, for the edges where an event comes from outside: a backend in JavaScript, a box, an imported file.
@@ -95,6 +96,11 @@ const SCHEMAS: { readonly [Type in EventType]: z.ZodType } = {
 /** Every type there is. */
 export const EVENT_TYPES = Object.keys(SCHEMAS) as readonly EventType[];
 
+/** True where the schema itself takes the body. */
+export function fitsSchema(type: EventType, body: unknown): boolean {
+  return SCHEMAS[type].safeParse(body).success;
+}
+
 /** What is wrong with a body, as one sentence for a person; undefined when nothing is. */
 export function findEventFault(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null) return "An event must be an object with a type.";
@@ -102,10 +108,7 @@ export function findEventFault(body: unknown): string | undefined {
   if (typeof type !== "string" || !Object.hasOwn(SCHEMAS, type)) {
     return `There is no event of type ${JSON.stringify(type) ?? "undefined"}; what has no type of its own is a "custom" event.`;
   }
-  // The two deltas are nearly all there is, and a schema costs more than the rest of their way.
-  if (type === "text.delta" || type === "reasoning.delta") {
-    return typeof (body as { text?: unknown }).text === "string" ? undefined : `A ${type} needs a text.`;
-  }
+  if (hasQuickShape(type, body)) return undefined;
   const parsed = SCHEMAS[type as EventBody["type"]].safeParse(body);
   if (parsed.success) return undefined;
   const issue = parsed.error.issues[0];

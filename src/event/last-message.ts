@@ -9,6 +9,8 @@ export interface LastMessage {
 
 /** The end of `text` that fits into `maxBytes` of UTF-8, cut between characters. */
 export function cutFront(text: string, maxBytes: number): string {
+  // A UTF-16 unit is at most three bytes.
+  if (text.length * 3 <= maxBytes) return text;
   const bytes = new TextEncoder().encode(text);
   if (bytes.length <= maxBytes) return text;
   let start = bytes.length - maxBytes;

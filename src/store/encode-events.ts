@@ -1,5 +1,7 @@
 import { ValidationError } from "../errors.ts";
 import type { JsonValue, StoredEvent, TurnMark } from "../event/event.ts";
+import { cloneFieldsInto, cloneJson } from "../event/clone-json.ts";
+import { findEventFault } from "../event/event-schema.ts";
 import { parseEventBody } from "../event/parse-event.ts";
 import { createId } from "../internal/ids.ts";
 import { findDigests } from "./blob-digest.ts";
@@ -61,19 +63,22 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
       lines.push(line);
       continue;
     }
-    const { turn, ...rest } = parseBody(body);
-    const isStart = rest.type === "run.started";
+    const copy = toPlainBody(body);
+    const isStart = copy.type === "run.started";
     const runId = isStart ? (newRunId ?? createId("run")) : state.lastRunId;
     if (isStart) newRunId = undefined;
     if (runId === undefined) {
       throw new ValidationError(
         "run_unknown",
-        `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${rest.type}.`,
+        `Session ${JSON.stringify(sessionId)} has no run yet; append a run.started before a ${copy.type}.`,
       );
     }
-    const event = (
-      turn === undefined ? { seq, at, sessionId, runId, ...rest } : { seq, at, sessionId, runId, turn, ...rest }
-    ) as StoredEvent;
+    const fields: Record<string, JsonValue> = { seq, at, sessionId, runId };
+    if (copy.turn !== undefined) fields.turn = copyOf(copy.turn);
+    cloneFieldsInto(fields, copy, OWN_FIELDS);
+    const fault = findEventFault(fields);
+    if (fault !== undefined) throw new ValidationError("event_invalid", fault);
+    const event = fields as unknown as StoredEvent;
     const line = JSON.stringify(event);
     refuseTooLarge(line, event.type);
     if (line.includes('"sha256:')) digests = [...digests, ...findDigests(line)];
@@ -109,36 +114,29 @@ function copyTurn({ id, seq, offset }: TurnMark): TurnMark {
   return offset === undefined ? { id, seq } : { id, seq, offset };
 }
 
-function parseBody(value: unknown): AppendBody {
-  const body = settleZeros(parseEventBody(value) as unknown as JsonValue) as unknown as AppendBody &
-    Record<string, unknown>;
-  if (body.turn !== undefined) refuseBadTurn(body.turn);
-  // An event that was read elsewhere may be appended as it is: its old place is not its new one.
-  const { seq: _seq, at: _at, sessionId: _sessionId, runId: _runId, ...rest } = body;
-  return rest;
+/** What the store itself says of an event. One that was read elsewhere may be appended as it is: its old place is not its new one. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(["seq", "at", "sessionId", "runId", "turn"]);
+
+/** The body as an object whose fields can be copied one by one. */
+function toPlainBody(value: AppendBody): AppendBody {
+  const isPlain =
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    typeof (value as { toJSON?: unknown }).toJSON !== "function";
+  return isPlain ? value : parseEventBody(value);
+}
+
+function copyOf(turn: TurnMark): JsonValue {
+  const copy = cloneJson(turn);
+  refuseBadTurn(copy as unknown as TurnMark);
+  return copy;
 }
 
 function refuseBadTurn(turn: Partial<TurnMark>): void {
   if (typeof turn !== "object" || turn === null || typeof turn.id !== "string" || !Number.isInteger(turn.seq)) {
     throw new ValidationError("event_invalid", "The turn of an event needs an id and a whole number as seq.");
   }
-}
-
-/** JSON has no -0: what is delivered must not have one either. Works in place, on the copy that parsing made. */
-function settleZeros(value: JsonValue): JsonValue {
-  if (typeof value === "number") return value + 0;
-  if (typeof value !== "object" || value === null) return value;
-  const fields = value as Record<string, JsonValue>;
-  for (const key of Object.keys(fields)) {
-    const field = fields[key] as JsonValue;
-    if (typeof field === "object" ? field !== null : Object.is(field, -0)) {
-      const settled = settleZeros(field);
-      if (key !== "__proto__" && settled !== field) fields[key] = settled;
-      else if (settled === 0)
-        Object.defineProperty(fields, key, { value: 0, enumerable: true, configurable: true, writable: true });
-    }
-  }
-  return value;
 }
 
 /** @throws ValidationError `event_too_large` */

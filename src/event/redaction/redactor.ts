@@ -65,7 +65,11 @@ class RunRedaction implements Redaction {
   }
 
   push(body: BoxEvent): BoxEvent[] {
-    if (!isDelta(body)) return [...this.flush(), redactStrings(body, this.#matcher)];
+    if (!isDelta(body)) {
+      const held = this.flush();
+      held.push(redactStrings(body, this.#matcher));
+      return held;
+    }
     const delta: Delta = body;
     if (this.#tail.takes(delta)) return this.#tail.push(delta);
     return [...this.flush(), ...this.#tail.push(delta)];
@@ -79,8 +83,9 @@ class RunRedaction implements Redaction {
 /** A copy with every string, and every key inside the body's values, redacted; the type, the turn and our own ids stay. */
 function redactStrings(body: BoxEvent, matcher: SecretMatcher): BoxEvent {
   const copy: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(body)) {
-    copy[key] = key === "type" || key === "turn" ? value : redactValue(value as JsonValue, matcher);
+  for (const key of Object.keys(body)) {
+    const value = (body as unknown as Record<string, JsonValue>)[key] as JsonValue;
+    copy[key] = key === "type" || key === "turn" ? value : redactValue(value, matcher);
   }
   return copy as unknown as BoxEvent;
 }
@@ -90,13 +95,13 @@ function redactValue(value: JsonValue, matcher: SecretMatcher): JsonValue {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((item: JsonValue) => redactValue(item, matcher));
   const copy: Record<string, JsonValue> = {};
-  for (const [key, item] of Object.entries(value)) {
-    Object.defineProperty(copy, matcher.replace(key), {
-      value: redactValue(item, matcher),
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+  for (const key of Object.keys(value)) {
+    const item = redactValue((value as Record<string, JsonValue>)[key] as JsonValue, matcher);
+    const name = matcher.replace(key);
+    // An assignment to `__proto__` would set the prototype and lose the field.
+    if (name === "__proto__")
+      Object.defineProperty(copy, name, { value: item, enumerable: true, configurable: true, writable: true });
+    else copy[name] = item;
   }
   return copy;
 }
