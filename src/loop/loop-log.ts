@@ -9,6 +9,7 @@ import { EventPipe } from "../stream/event-pipe.ts";
  * A write that fails is told at once (`onFailure`) and by every later `drain`.
  */
 export class LoopLog {
+  readonly writer: SessionWriter;
   readonly #pipe: EventPipe;
   readonly #redaction: Redaction;
   readonly #summary = new RunSummary();
@@ -20,6 +21,7 @@ export class LoopLog {
     onEvent: (event: StoredEvent) => void,
     onFailure: (error: unknown) => void,
   ) {
+    this.writer = writer;
     this.#redaction = redaction;
     const deliver = (events: readonly StoredEvent[]): void => {
       this.#pipe.delivered(events.length);
@@ -32,6 +34,11 @@ export class LoopLog {
     const bodies = this.#redaction.push(body);
     for (const redacted of bodies) this.#summary.add(redacted);
     this.#pipe.push(bodies);
+  }
+
+  /** Hands all that was recorded to the writer; true where it has accepted all of it, so that what is begun under the writer comes after it. */
+  submit(): boolean {
+    return this.#pipe.submit();
   }
 
   /** @throws StoreError, FencedError */

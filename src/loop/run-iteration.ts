@@ -7,6 +7,7 @@ import { RunSummary } from "../event/run-summary.ts";
 import { raceAbort } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import type { Branch, Place } from "../lineage/branch.ts";
+import { beginOf } from "../store/begin-session.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { TaskRun } from "../stream/task-run.ts";
 import type { LoopLog } from "./loop-log.ts";
@@ -116,8 +117,10 @@ export async function runIteration<Task, Output>(
     turnId,
     ...again,
   });
-  // The turn's id must be on record before the prompt is sent (B5), and the iteration before its session.
-  await log.drain();
+  // The turn's id must be on record before the prompt is sent (B5), and the iteration before its session, which is begun under the loop's writer.
+  const isOrdered =
+    unboxed === undefined && inFlight === undefined && beginOf(context.store) !== undefined && log.submit();
+  if (!isOrdered) await log.drain();
   const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, { prompt, sessionId, turnId }));
   const { status, events, usage, output, verdict, error } = attempt;
   log.record({ type: "iteration.ended", index, status, ...(error === undefined ? {} : { error }), usage });
@@ -181,7 +184,7 @@ async function runInBox<Task, Output>(
 
 /** The agent's turn as a run of its own session. */
 async function runAgent<Task, Output>(
-  { store, redact, loopSessionId, loopRunId, onEvent }: IterationContext<Output>,
+  { store, log, redact, loopSessionId, loopRunId, onEvent }: IterationContext<Output>,
   { index, signal: jobSignal, inFlight }: IterationJob<Task>,
   { box, conversationId }: Branch,
   { prompt, sessionId, turnId }: Turn,
@@ -224,6 +227,7 @@ async function runAgent<Task, Output>(
         onEvent(event);
       }
     },
+    log,
   );
   await run.execute();
   const final = events.at(-1);

@@ -16,6 +16,12 @@ export function checkNewSession(session: NewSession): void {
 }
 
 /** @throws ValidationError `invalid_option` */
+export function checkFirstBodies(bodies: readonly unknown[]): void {
+  if (bodies.length > 0) return;
+  throw new ValidationError("invalid_option", "A session begins with at least one event; `create` makes an empty one.");
+}
+
+/** @throws ValidationError `invalid_option` */
 export function checkName(what: string, value: string): void {
   const fit =
     typeof value === "string" && value.length > 0 && value.length <= MAX_LENGTH && !/[\p{Cc}\p{Cs}]/u.test(value);

@@ -183,6 +183,16 @@ export interface OpenWriterOptions {
   readonly takeOver?: boolean;
 }
 
+export interface AppendOptions {
+  /** The id of a run that begins with these bodies. */
+  readonly runId?: string;
+  /**
+   * Called before `append` returns, where the bodies were found fit and have their positions: they will be stored before whatever is appended
+   * next, unless the writer is at its end. A store that cannot tell so early does not call it.
+   */
+  readonly onAccepted?: () => void;
+}
+
 export interface ReadOptions {
   readonly after?: number;
   readonly limit?: number;
@@ -209,7 +219,7 @@ export interface SessionWriter extends AsyncDisposable {
    *
    * @throws FencedError, StoreError; ValidationError `event_not_json`, `event_too_large`, and `run_unknown` before the first `run.started`
    */
-  append(bodies: readonly AppendBody[], options?: { readonly runId?: string }): Promise<StoredEvent[]>;
+  append(bodies: readonly AppendBody[], options?: AppendOptions): Promise<StoredEvent[]>;
   /** Gives the lease up. An open run stays open: closing it is the stream's duty, or recovery's. */
   close(): Promise<void>;
 }

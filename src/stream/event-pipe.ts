@@ -7,6 +7,13 @@ import type { SessionWriter } from "../store/session-store.ts";
 /** The largest batch that is appended at once, in events. */
 const MAX_BATCH = 512;
 
+/** An append that was handed to the writer. */
+interface Sent {
+  readonly batch: readonly BoxEvent[];
+  readonly isAccepted: boolean;
+  readonly stored: Promise<StoredEvent[]>;
+}
+
 /** Events between the backend and the consumer, stored or not, before the backend has to wait. */
 export const HIGH_WATER = 1536;
 
@@ -22,6 +29,8 @@ export class EventPipe {
   readonly #onFailure: (error: unknown) => void;
   readonly #runId: string;
   #pending: BoxEvent[] = [];
+  /** On their way into the log, the oldest first. */
+  #sent: Sent[] = [];
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #undelivered = 0;
@@ -49,6 +58,12 @@ export class EventPipe {
     this.#pending.push(...bodies);
     this.#undelivered += bodies.length;
     this.#flushing ??= this.#flush();
+  }
+
+  /** Hands on what was stored before the pipe was made. */
+  begin(events: readonly StoredEvent[]): void {
+    this.#undelivered += events.length;
+    this.#deliver(events);
   }
 
   /** Resolves when all that was pushed is stored and handed on. @throws what the append threw */
@@ -81,45 +96,80 @@ export class EventPipe {
     for (const wake of waiters) wake();
   }
 
+  /**
+   * Hands all that was pushed to the writer at once, also while an append is on its way. True where the writer has accepted all of it:
+   * it is stored in this order, before whatever is asked of the writer next, or the writer is at its end. Otherwise `drain` tells.
+   */
+  submit(): boolean {
+    while (this.#failure === undefined && this.#sent.every(({ isAccepted }) => isAccepted)) {
+      if (this.#pending.length === 0) return true;
+      this.#send();
+    }
+    return false;
+  }
+
   async #flush(): Promise<void> {
     // One turn of the microtask queue, so that what is pushed together is stored together.
     await Promise.resolve();
-    while (this.#pending.length > 0 && this.#failure === undefined) {
-      // A batch is a millisecond of work: of many streams that wait for a turn only a few find room in the next one.
-      for (let turn = shareTurn(); turn !== undefined; turn = shareTurn()) await turn;
-      const batch = this.#pending.splice(0, MAX_BATCH);
-      this.#deliver(await this.#append(batch));
+    while (this.#failure === undefined) {
+      const [sent] = this.#sent;
+      if (sent !== undefined) {
+        const stored = await this.#conclude(sent);
+        this.#sent.shift();
+        this.#deliver(stored);
+      } else if (this.#pending.length > 0) {
+        // A batch is a millisecond of work: of many streams that wait for a turn only a few find room in the next one.
+        for (let turn = shareTurn(); turn !== undefined; turn = shareTurn()) await turn;
+        this.#send();
+      } else {
+        break;
+      }
     }
     this.#flushing = undefined;
+  }
+
+  #send(): void {
+    if (this.#pending.length === 0) return;
+    let batch = this.#pending;
+    if (batch.length > MAX_BATCH) batch = this.#pending.splice(0, MAX_BATCH);
+    else this.#pending = [];
+    killPoint("before-append");
+    let isAccepted = false;
+    const stored = this.#writer.append(batch, {
+      runId: this.#runId,
+      onAccepted: () => (isAccepted = true),
+    });
+    // Whoever comes to it later hears of a failure all the same.
+    stored.catch(() => {});
+    this.#sent.push({ batch, isAccepted, stored });
   }
 
   /**
    * The events of a batch that are stored. A batch that holds one impossible event is refused as a whole: what stands before
    * that event is stored all the same.
    */
-  async #append(batch: readonly BoxEvent[]): Promise<StoredEvent[]> {
-    const options = { runId: this.#runId };
-    killPoint("before-append");
+  async #conclude({ batch, stored }: Sent): Promise<StoredEvent[]> {
     try {
-      return await this.#writer.append(batch, options);
+      return await stored;
     } catch (error) {
       if (!SkeinError.is(error) || error.kind !== "validation" || batch.length === 1) {
         this.#fail(error);
         return [];
       }
     }
-    const stored: StoredEvent[] = [];
+    const rest: StoredEvent[] = [];
     try {
-      for (const body of batch) stored.push(...(await this.#writer.append([body], options)));
+      for (const body of batch) rest.push(...(await this.#writer.append([body], { runId: this.#runId })));
     } catch (error) {
       this.#fail(error);
     }
-    return stored;
+    return rest;
   }
 
   #fail(error: unknown): void {
     this.#failure = { error };
     this.#pending = [];
+    this.#sent = [];
     this.#wake();
     this.#onFailure(error);
   }

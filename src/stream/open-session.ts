@@ -1,5 +1,8 @@
 import { ValidationError } from "../errors.ts";
-import type { Session, SessionStore, SessionWriter } from "../store/session-store.ts";
+import type { StoredEvent } from "../event/event.ts";
+import { beginOf } from "../store/begin-session.ts";
+import type { FirstAppend } from "../store/begin-session.ts";
+import type { NewSession, Session, SessionStore, SessionWriter } from "../store/session-store.ts";
 
 export interface OpenSessionOptions {
   readonly sessionId: string;
@@ -10,6 +13,8 @@ export interface OpenSessionOptions {
   readonly backend?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly parentId?: string;
+  /** What a new session begins with, where its store can make it with its first events. */
+  readonly first?: () => FirstAppend;
 }
 
 /** A session with this process as its one writer. */
@@ -19,6 +24,8 @@ export interface OpenSession {
   readonly writer: SessionWriter;
   /** Everything up to here is history. */
   readonly historySeq: number;
+  /** The events that it began with; absent where it has none yet. */
+  readonly events?: readonly StoredEvent[];
 }
 
 /**
@@ -27,14 +34,17 @@ export interface OpenSession {
  * @throws ValidationError `session_exists`, `session_unknown`, `session_mismatch`, `session_busy`
  */
 export async function openSession(store: SessionStore, options: OpenSessionOptions): Promise<OpenSession> {
-  const { sessionId, kind, resume, takeOver, backend, labels, parentId } = options;
+  const { sessionId, kind, resume, takeOver, backend, labels, parentId, first } = options;
   if (!resume) {
-    const session = await store.create({
+    const about: NewSession = {
       id: sessionId,
       kind,
       ...(labels === undefined ? {} : { labels }),
       ...(parentId === undefined ? {} : { parentId }),
-    });
+    };
+    const begin = first === undefined ? undefined : beginOf(store);
+    if (first !== undefined && begin !== undefined) return { ...(await begin(about, first())), historySeq: 0 };
+    const session = await store.create(about);
     const writer = await store.openWriter(sessionId);
     return { session, writer, historySeq: 0 };
   }

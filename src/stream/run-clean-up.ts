@@ -20,8 +20,9 @@ export async function cleanUpBackend(
 ): Promise<unknown[]> {
   const failures: unknown[] = [];
   const returned = (async () => {
+    if (iterator?.return === undefined) return;
     try {
-      const done = withTimeout(Promise.resolve(iterator?.return?.()), Math.min(RETURN_GRACE_MS, stopTimeoutMs));
+      const done = withTimeout(Promise.resolve(iterator.return()), Math.min(RETURN_GRACE_MS, stopTimeoutMs));
       await done;
     } catch (error) {
       failures.push(error);

@@ -9,15 +9,24 @@ import { RunSummary } from "../event/run-summary.ts";
 import { onAbort, toAbortError } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import { shareTurn } from "../internal/share-turn.ts";
-import type { Session, SessionStore } from "../store/session-store.ts";
+import type { FirstAppend } from "../store/begin-session.ts";
+import type { Session, SessionStore, SessionWriter } from "../store/session-store.ts";
 import { beginRedaction } from "./begin-redaction.ts";
 import { EventPipe } from "./event-pipe.ts";
 import type { OpenSession } from "./open-session.ts";
 import { openSession } from "./open-session.ts";
 import { cleanUpBackend } from "./run-clean-up.ts";
 import { RunEnd } from "./run-end.ts";
+import type { RunOutcome } from "./run-end.ts";
 import type { StreamTaskOptions } from "./stream-options.ts";
 import { DEFAULT_STOP_TIMEOUT_MS } from "./stream-options.ts";
+
+/** The log on whose behalf a run is made. */
+export interface Principal {
+  readonly writer: SessionWriter;
+  /** Resolves when all that was appended with the writer is stored and seen. */
+  drain(): Promise<void>;
+}
 
 /**
  * One execution of a backend in a session, from its `run.started` to its one `final` (L2).
@@ -31,12 +40,15 @@ export class TaskRun {
   readonly #spec: TaskSpec;
   readonly #store: SessionStore;
   readonly #deliver: (events: readonly StoredEvent[]) => void;
+  readonly #principal: Principal | undefined;
   readonly #end = new RunEnd();
   readonly #redaction: Redaction;
   readonly #summary = new RunSummary();
   readonly #startedAt = performance.now();
   #pipe: EventPipe | undefined;
   #iterator: AsyncIterator<EventBody> | undefined;
+  /** True once the backend has no more to say: there is nothing to return to. */
+  #isExhausted = false;
   /** True once any of the backend's methods was called: from then on it is owed a `stop`. */
   #touched = false;
   /** What the backend threw after the run's end. */
@@ -51,11 +63,13 @@ export class TaskRun {
     spec: TaskSpec,
     store: SessionStore,
     deliver: (events: readonly StoredEvent[]) => void,
+    principal?: Principal,
   ) {
     this.#options = options;
     this.#spec = spec;
     this.#store = store;
     this.#deliver = deliver;
+    this.#principal = principal;
     this.#redaction = beginRedaction(options.redact);
   }
 
@@ -72,6 +86,7 @@ export class TaskRun {
 
   async execute(): Promise<void> {
     const { sessionId = createId("task"), resume = false, takeOver = false, backend, labels, parent } = this.#options;
+    const first = resume ? {} : { first: () => this.#firstAppend() };
     const open = await openSession(this.#store, {
       sessionId,
       kind: "task",
@@ -80,6 +95,7 @@ export class TaskRun {
       backend: backend.kind,
       ...(labels === undefined ? {} : { labels }),
       ...(parent === undefined ? {} : { parentId: parent.sessionId }),
+      ...first,
     });
     const stopListening = this.#listen(open);
     try {
@@ -117,6 +133,33 @@ export class TaskRun {
     };
   }
 
+  get #started(): EventBody {
+    const { parent } = this.#options;
+    return {
+      type: "run.started",
+      kind: "task",
+      task: { ...this.#spec },
+      ...(parent === undefined ? {} : { parent }),
+    };
+  }
+
+  /** What a new session begins with, before the backend is called. */
+  #firstAppend(): FirstAppend {
+    const { backend } = this.#options;
+    const first: BoxEvent[] = [this.#started];
+    // A backend that has neither start nor stop is owed nothing once it is said to have started.
+    if (backend.start === undefined && backend.stop === undefined) {
+      this.#touched = true;
+      first.push(
+        { type: "session.created", backend: backend.kind },
+        { type: "backend.started", backend: backend.kind },
+      );
+    }
+    const bodies = first.flatMap((body) => this.#redaction.push(body));
+    const under = this.#principal?.writer;
+    return { bodies, runId: this.runId, ...(under === undefined ? {} : { under }) };
+  }
+
   async #run(open: OpenSession): Promise<void> {
     const pipe = new EventPipe(
       open.writer,
@@ -126,15 +169,16 @@ export class TaskRun {
     );
     this.#pipe = pipe;
     if (this.#end.outcome?.reason === "consumer_left") pipe.stopDelivering();
-    const { parent, backend } = this.#options;
-    this.#write(pipe, {
-      type: "run.started",
-      kind: "task",
-      task: { ...this.#spec },
-      ...(parent === undefined ? {} : { parent }),
-    });
+    if (open.events === undefined) {
+      this.#write(pipe, this.#started);
+    } else {
+      // What the principal has recorded before is seen before, too.
+      await this.#principal?.drain();
+      for (const event of open.events) this.#summary.add(event);
+      pipe.begin(open.events);
+    }
     await this.#attempt(open, pipe);
-    await this.#close(open, pipe, backend.kind);
+    await this.#close(open, pipe, this.#options.backend.kind);
   }
 
   /** Calls the backend until there is an outcome. Never throws. */
@@ -165,6 +209,7 @@ export class TaskRun {
   async #begin(open: OpenSession, pipe: EventPipe): Promise<void> {
     const { backend, resume = false } = this.#options;
     if (this.#end.outcome !== undefined) return;
+    const isStarted = this.#touched;
     this.#touched = true;
     const { session } = open;
     const context = this.#context(open, session.resumeToken);
@@ -172,9 +217,11 @@ export class TaskRun {
     const started = await this.#end.orEnd(Promise.resolve(starting));
     if (this.#end.outcome !== undefined) return;
     const resumeToken = started?.resumeToken ?? session.resumeToken;
-    const token = resumeToken === undefined ? {} : { resumeToken };
-    this.#write(pipe, { type: resume ? "session.resumed" : "session.created", backend: backend.kind, ...token });
-    this.#write(pipe, { type: "backend.started", backend: backend.kind });
+    if (!isStarted) {
+      const token = resumeToken === undefined ? {} : { resumeToken };
+      this.#write(pipe, { type: resume ? "session.resumed" : "session.created", backend: backend.kind, ...token });
+      this.#write(pipe, { type: "backend.started", backend: backend.kind });
+    }
     this.#iterator = backend.stream(this.#spec, this.#context(open, resumeToken))[Symbol.asyncIterator]();
   }
 
@@ -186,7 +233,11 @@ export class TaskRun {
       const turn = shareTurn();
       if (turn !== undefined) await this.#end.orEnd(turn);
       const step = await this.#end.orEnd(toPromise(iterator.next()), this.#onLate);
-      if (step === undefined || this.#end.outcome !== undefined || step.done === true) return;
+      if (step === undefined || this.#end.outcome !== undefined) return;
+      if (step.done === true) {
+        this.#isExhausted = true;
+        return;
+      }
       this.#write(pipe, this.#parse(step.value));
     }
   }
@@ -222,8 +273,19 @@ export class TaskRun {
   }
 
   /** The failure first, then clean-up, then `final` (L3). */
-  async #close({ session }: OpenSession, pipe: EventPipe, backend: string): Promise<void> {
+  async #close({ session, writer, events }: OpenSession, pipe: EventPipe, backend: string): Promise<void> {
+    const isBegun = events !== undefined;
     this.#push(pipe, this.#redaction.flush());
+    if (isBegun && this.#hasNothingToCleanUp && pipe.submit()) {
+      this.#write(pipe, { type: "backend.ended", backend });
+      this.#write(pipe, this.#final({ status: "completed", reason: "completed" }, []));
+      // All of it is one append, and the lease is given up with it.
+      if (pipe.submit()) void writer.close().catch(() => {});
+      let storeFailure: unknown;
+      await pipe.drain().catch((error: unknown) => (storeFailure = error));
+      if (storeFailure !== undefined) throw toStreamFailure(storeFailure, []);
+      return;
+    }
     const refused = await this.#drainOrRefused(pipe);
     const outcome = refused ?? this.#end.outcome ?? { status: "completed", reason: "completed" };
     const error = outcome.status === "failed" ? { error: toErrorDetail(outcome.error) } : {};
@@ -240,17 +302,7 @@ export class TaskRun {
     if (outcome.status === "aborted" && outcome.error !== undefined && !isAbortError(outcome.error))
       suppressed.unshift(outcome.error);
     if (storeFailure === undefined) {
-      const final: FinalBody = {
-        type: "final",
-        status: outcome.status,
-        reason: outcome.reason,
-        ...this.#summary.lastMessage(),
-        ...error,
-        ...(suppressed.length === 0 ? {} : { suppressed: suppressed.map((failure) => toErrorDetail(failure)) }),
-        usage: this.#summary.usage,
-        durationMs: Math.round(performance.now() - this.#startedAt),
-      };
-      this.#write(pipe, final);
+      this.#write(pipe, this.#final(outcome, suppressed));
       await pipe.drain().catch((failure: unknown) => (storeFailure = { error: failure }));
     }
     if (storeFailure !== undefined) {
@@ -259,9 +311,29 @@ export class TaskRun {
     }
   }
 
+  /** The backend has completed, said all it had to say, and has no `stop`: nothing can fail any more but the store. */
+  get #hasNothingToCleanUp(): boolean {
+    const { stop } = this.#options.backend;
+    return this.#end.outcome?.status === "completed" && this.#isExhausted && stop === undefined && this.#late.length === 0;
+  }
+
+  #final(outcome: RunOutcome, suppressed: readonly unknown[]): FinalBody {
+    return {
+      type: "final",
+      status: outcome.status,
+      reason: outcome.reason,
+      ...this.#summary.lastMessage(),
+      ...(outcome.status === "failed" ? { error: toErrorDetail(outcome.error) } : {}),
+      ...(suppressed.length === 0 ? {} : { suppressed: suppressed.map((failure) => toErrorDetail(failure)) }),
+      usage: this.#summary.usage,
+      durationMs: Math.round(performance.now() - this.#startedAt),
+    };
+  }
+
   async #cleanUp(session: Session, reason: string): Promise<unknown[]> {
     const { backend, stopTimeoutMs = DEFAULT_STOP_TIMEOUT_MS } = this.#options;
-    const failures = await cleanUpBackend(backend, session, reason, this.#iterator, stopTimeoutMs);
+    const iterator = this.#isExhausted ? undefined : this.#iterator;
+    const failures = await cleanUpBackend(backend, session, reason, iterator, stopTimeoutMs);
     return [...this.#late, ...failures];
   }
 

@@ -2,6 +2,8 @@ import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { createId } from "../../internal/ids.ts";
+import { offerBegin } from "../begin-session.ts";
+import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { ChangeSignal } from "../change-signal.ts";
 import { MAX_EVENT_BYTES } from "../encode-events.ts";
@@ -9,7 +11,7 @@ import { checkForkRange, findForkPoint } from "../fork-position.ts";
 import { ImportedLog } from "../imported-log.ts";
 import { InterruptedRun } from "../interrupted-run.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
-import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
 import type {
@@ -35,6 +37,9 @@ import { MemoryWriter } from "./memory-writer.ts";
 
 const PAGE = 256;
 
+/** Who writes, where nobody says. */
+const OWNER = `${hostname()}:${process.pid}`;
+
 /** A store that lives as long as its process; for tests, and for runs that nobody will ask about. */
 export class MemoryStore implements SessionStore {
   readonly capabilities: StoreCapabilities = {
@@ -56,6 +61,7 @@ export class MemoryStore implements SessionStore {
     this.#leaseMs = leaseMs;
     // One listener for each tail that waits.
     setMaxListeners(0, this.#closed.signal);
+    offerBegin(this, (about, first) => this.#begin(about, first));
   }
 
   async create(about: NewSession): Promise<Session> {
@@ -70,6 +76,20 @@ export class MemoryStore implements SessionStore {
     return this.#sessions.get(sessionId)?.toSession();
   }
 
+  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+    this.#refuseClosed();
+    checkNewSession(about);
+    checkFirstBodies(bodies);
+    if (this.#sessions.has(about.id)) throw sessionExists(about.id);
+    if (under instanceof MemoryWriter) under.refuseFenced();
+    const session = new MemorySession(about, Date.now());
+    const before = session.toSession();
+    const writer = this.#replaceWriter(session, this.#leaseMs, OWNER);
+    const events = writer.appendNow(bodies, { runId });
+    this.#add(session);
+    return { session: before, writer, events };
+  }
+
   async list(filter: SessionFilter = {}): Promise<Session[]> {
     this.#refuseClosed();
     return takeLimit(this.#match(filter), filter.limit);
@@ -81,7 +101,7 @@ export class MemoryStore implements SessionStore {
     checkLeaseMs(leaseMs);
     const older = session.writer;
     if (older !== undefined && options.takeOver === false) throw sessionBusy(sessionId, older.owner);
-    const writer = this.#replaceWriter(session, leaseMs, options.owner ?? `${hostname()}:${process.pid}`);
+    const writer = this.#replaceWriter(session, leaseMs, options.owner ?? OWNER);
     if (session.state.openRun !== undefined)
       this.#closeRun(session, writer, older === undefined ? "lease_over" : "taken_over");
     return writer;

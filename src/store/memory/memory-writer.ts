@@ -1,5 +1,5 @@
 import type { StoredEvent } from "../../event/event.ts";
-import type { AppendBody, SessionWriter } from "../session-store.ts";
+import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, storeClosed, writerClosed } from "../store-faults.ts";
 import { encodeEvents } from "../encode-events.ts";
 import type { MemorySession, MemorySessionHolder } from "./memory-session.ts";
@@ -38,13 +38,18 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
     return Date.now() + this.#options.leaseMs;
   }
 
-  async append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+  async append(bodies: readonly AppendBody[], options: AppendOptions = {}): Promise<StoredEvent[]> {
+    return this.appendNow(bodies, options);
+  }
+
+  /** An append in memory has happened when it returns. */
+  appendNow(bodies: readonly AppendBody[], { runId, onAccepted }: AppendOptions = {}): StoredEvent[] {
     const session = this.#session;
     if (this.#closed !== undefined) throw this.#closed === "store" ? storeClosed() : writerClosed(this.sessionId);
-    if (session.epoch !== this.epoch) throw fenced(this.sessionId, this.epoch);
+    this.refuseFenced();
     const at = Date.now();
     const encoded = encodeEvents(bodies, {
-      ...options,
+      ...(runId === undefined ? {} : { runId }),
       sessionId: this.sessionId,
       lastSeq: session.lastSeq,
       state: session.state,
@@ -55,8 +60,14 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
     session.state = encoded.state;
     session.updatedAt = at;
     for (const digest of encoded.digests) session.digests.add(digest);
+    onAccepted?.();
     this.#options.onAppend();
     return encoded.events;
+  }
+
+  /** @throws FencedError */
+  refuseFenced(): void {
+    if (this.#session.epoch !== this.epoch) throw fenced(this.sessionId, this.epoch);
   }
 
   /** Another writer was opened. */

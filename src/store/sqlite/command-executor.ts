@@ -3,15 +3,16 @@ import type { InterruptionReason } from "../interrupted-run.ts";
 import { killPoint } from "../../internal/kill-point.ts";
 import { foldRunState } from "../run-state.ts";
 import { ImportCommands } from "./import-commands.ts";
-import type { OpenLeases } from "./open-leases.ts";
+import type { Lease, OpenLeases } from "./open-leases.ts";
 import { encodeOwner } from "../owner-identity.ts";
 import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
 import { judgeOwner, querySessions, toRunState } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 import { executeDelete, executePutBlob, executeSweep } from "./storage-commands.ts";
-import type { Database } from "./sqlite-binding.ts";
+import type { Database, Statement } from "./sqlite-binding.ts";
 import type {
   AppendCommand,
+  BeginCommand,
   CloseRunCommand,
   CommandResult,
   ForkCommand,
@@ -30,6 +31,9 @@ export class CommandExecutor {
   readonly #segments: SegmentWriter;
   readonly #imports: ImportCommands;
   readonly #identity = encodeOwner();
+  readonly #insertBegun: Statement;
+  readonly #liveEpoch: Statement;
+  readonly #release: Statement;
   /** Leases that the running transaction ends; they are dropped once it is committed. */
   readonly #ended: (() => void)[] = [];
 
@@ -38,6 +42,17 @@ export class CommandExecutor {
     this.#leases = leases;
     this.#segments = new SegmentWriter(database);
     this.#imports = new ImportCommands(database, this.#segments);
+    this.#insertBegun = database
+      .prepare(
+        `INSERT OR IGNORE INTO sessions (id, kind, labels, parent_id, last_seq, epoch, created_at, updated_at, owner, owner_process, lease_until,
+           status, open_run_id, open_run_seq, last_run_id, backend, resume_token)
+         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
+      )
+      .raw();
+    this.#liveEpoch = database.prepare("SELECT 1 FROM sessions WHERE key = ? AND epoch = ?").raw();
+    this.#release = database.prepare(
+      "UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?",
+    );
   }
 
   execute(command: SqliteCommand): CommandResult {
@@ -48,6 +63,8 @@ export class CommandExecutor {
         return this.#putPart(command);
       case "create":
         return this.#create(command.session, command.now);
+      case "begin":
+        return this.#begin(command);
       case "open-writer":
         return this.#openWriter(command);
       case "close-writer":
@@ -109,6 +126,37 @@ export class CommandExecutor {
     return { is: changes === 1 ? "done" : "exists" };
   }
 
+  #begin({ session, owner, leaseMs, segment, state, at, digests, under }: BeginCommand): CommandResult {
+    if (under !== undefined) {
+      const lease = this.#leases.check(under.key, under.epoch);
+      if (typeof lease === "string") return { is: "fenced", why: lease };
+      if (this.#liveEpoch.all([under.key, under.epoch]).length === 0) {
+        this.#leases.drop(under.key, under.epoch);
+        return { is: "fenced", why: "taken_over" };
+      }
+    }
+    const { lastSeq } = segment;
+    const [row] = this.#insertBegun.all([
+      session.id,
+      session.kind,
+      JSON.stringify(session.labels ?? {}),
+      session.parentId ?? null,
+      lastSeq,
+      at,
+      at,
+      owner,
+      this.#identity,
+      Date.now() + leaseMs,
+      ...toStateColumns(state),
+    ]) as [number][];
+    if (row === undefined) return { is: "exists" };
+    const [key] = row;
+    this.#leases.open(key, 1, leaseMs);
+    this.#segments.begin(key, segment, this.#leases.check(key, 1) as Lease);
+    for (const digest of digests) this.#segments.refer(key, digest);
+    return { is: "opened", key, epoch: 1, lastSeq, isRunOpen: false };
+  }
+
   #openWriter(command: OpenWriterCommand): CommandResult {
     const now = Date.now();
     const row = this.#find(command.id);
@@ -137,9 +185,7 @@ export class CommandExecutor {
   }
 
   #closeWriter(key: number, epoch: number): CommandResult {
-    this.#database
-      .prepare("UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?")
-      .run([key, epoch]);
+    this.#release.run([key, epoch]);
     this.#ended.push(() => this.#leases.drop(key, epoch));
     return { is: "done" };
   }

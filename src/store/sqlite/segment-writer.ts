@@ -50,6 +50,11 @@ export class SegmentWriter {
     return true;
   }
 
+  /** Writes the first segment of a session; what follows may go into its row. */
+  begin(key: number, segment: SegmentText, lease: Lease): void {
+    this.#write(key, segment, lease);
+  }
+
   /** Writes a segment of its own. */
   insert(
     key: number,

@@ -9,6 +9,7 @@ export type SqliteCommand =
   | AppendCommand
   | PutPartCommand
   | { readonly kind: "create"; readonly session: NewSession; readonly now: number }
+  | BeginCommand
   | OpenWriterCommand
   | { readonly kind: "close-writer"; readonly key: number; readonly epoch: number }
   | CloseRunCommand
@@ -72,6 +73,20 @@ export interface OpenWriterCommand {
    */
   readonly interrupted?: { readonly seen: SeenPosition; readonly final: FinalBody };
   readonly fenceFirst: boolean;
+}
+
+/** Makes a session that begins with a segment, and its writer. */
+export interface BeginCommand {
+  readonly kind: "begin";
+  readonly session: NewSession;
+  readonly owner: string;
+  readonly leaseMs: number;
+  readonly segment: SegmentText;
+  readonly state: RunState;
+  readonly at: number;
+  readonly digests: readonly string[];
+  /** The writer that has to be live. */
+  readonly under?: { readonly key: number; readonly epoch: number };
 }
 
 export interface CloseRunCommand {

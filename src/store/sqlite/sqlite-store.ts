@@ -1,11 +1,15 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
+import type { FencedError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
+import { offerBegin } from "../begin-session.ts";
+import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { encodeEvents, MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
-import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { NO_RUN } from "../run-state.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
@@ -39,7 +43,11 @@ import { nextTurn, recoverRuns, takeSession } from "./open-run.ts";
 import { toSessionQuery } from "./session-query.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
+import type { OpenedWriter } from "./sqlite-writer.ts";
 import type { WriterChannel } from "./writer-channel.ts";
+
+/** Who writes, where nobody says. */
+const OWNER = `${hostname()}:${process.pid}`;
 
 export interface SqliteStoreParts {
   readonly path: string;
@@ -78,6 +86,7 @@ export class SqliteStore implements SessionStore {
     // One listener for each tail that waits.
     setMaxListeners(0, this.#closed.signal);
     if (channel === undefined) return;
+    offerBegin(this, (about, first) => this.#begin(about, first));
     channel.onLost = ({ key, epoch, why }) => {
       for (const writer of this.#writers) if (writer.key === key && writer.epoch === epoch) writer.lose(why);
     };
@@ -96,6 +105,43 @@ export class SqliteStore implements SessionStore {
     return this.#reader.load(about.id).session;
   }
 
+  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+    const channel = this.#writable();
+    checkNewSession(about);
+    checkFirstBodies(bodies);
+    if (under instanceof SqliteWriter) await under.before;
+    const { id: sessionId, kind, labels = {}, parentId } = about;
+    const at = Date.now();
+    const encoded = encodeEvents(bodies, { sessionId, lastSeq: 0, state: NO_RUN, at, runId });
+    const { events, lines, state, digests } = encoded;
+    const result = await channel.send({
+      kind: "begin",
+      session: about,
+      owner: OWNER,
+      leaseMs: this.#leaseMs,
+      segment: { firstSeq: 1, lastSeq: lines.length, lines: lines.join("\n") },
+      state,
+      at,
+      digests,
+      ...(under instanceof SqliteWriter ? { under: { key: under.key, epoch: under.epoch } } : {}),
+    });
+    if (result.is === "exists") throw sessionExists(sessionId);
+    if (result.is !== "opened") throw (under as SqliteWriter).conclude(result) as FencedError;
+    const { key, epoch, lastSeq } = result;
+    const session: Session = {
+      ...NO_RUN,
+      id: sessionId,
+      kind,
+      labels: { ...labels },
+      ...(parentId === undefined ? {} : { parentId }),
+      lastSeq: 0,
+      epoch: 0,
+      createdAt: at,
+      updatedAt: at,
+    };
+    return { session, writer: this.#addWriter(channel, { sessionId, key, epoch, lastSeq, state }), events };
+  }
+
   async get(sessionId: string): Promise<Session | undefined> {
     return this.#reader.find(sessionId)?.session;
   }
@@ -106,18 +152,23 @@ export class SqliteStore implements SessionStore {
 
   async openWriter(sessionId: string, options: OpenWriterOptions = {}): Promise<SessionWriter> {
     const channel = this.#writable();
-    const { owner = `${hostname()}:${process.pid}`, leaseMs = this.#leaseMs, takeOver = true } = options;
+    const { owner = OWNER, leaseMs = this.#leaseMs, takeOver = true } = options;
     checkLeaseMs(leaseMs);
     const { toClose, ...opened } = await takeSession(this.#reader, channel, sessionId, { owner, leaseMs, takeOver });
     for (const older of this.#writers)
       if (older.key === opened.key && older.epoch < opened.epoch) older.lose("taken_over");
+    const writer = this.#addWriter(channel, opened);
+    if (toClose !== undefined) await writer.append([toClose]);
+    return writer;
+  }
+
+  #addWriter(channel: WriterChannel, opened: OpenedWriter): SqliteWriter {
     const writer = new SqliteWriter(channel, opened, {
       onAppend: (id) => this.#watcher.changes.notify(id),
       onEnd: (ended) => this.#writers.delete(ended),
     });
     this.#writers.add(writer);
-    if (toClose !== undefined) await writer.append([toClose]);
-    this.#watcher.changes.notify(sessionId);
+    this.#watcher.changes.notify(opened.sessionId);
     return writer;
   }
 

@@ -74,7 +74,7 @@ function serve(database: Database): void {
     if (hasFailed) return;
     try {
       const before = monotonic();
-      const isAppend = message.commands.some(({ kind }) => kind === "append");
+      const isAppend = message.commands.some(({ kind }) => kind === "append" || kind === "begin");
       const results = inTransaction(database, () => {
         const answers = message.commands.map((command) => executor.execute(command));
         if (isAppend) killPoint("after-append");

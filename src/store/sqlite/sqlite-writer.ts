@@ -1,8 +1,9 @@
-import type { FencedError, StoreError } from "../../errors.ts";
+import { FencedError } from "../../errors.ts";
+import type { StoreError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
 import { encodeEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
-import type { AppendBody, SessionWriter } from "../session-store.ts";
+import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
 import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
@@ -87,7 +88,7 @@ export class SqliteWriter implements SessionWriter {
     return this.#lost.signal;
   }
 
-  append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+  append(bodies: readonly AppendBody[], { runId, onAccepted }: AppendOptions = {}): Promise<StoredEvent[]> {
     // One promise for each call, made here: an async function would make three, and a stream lives on this path.
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) throw this.#end;
@@ -95,13 +96,14 @@ export class SqliteWriter implements SessionWriter {
       const at = Date.now();
       const before = this.#state;
       const { events, lines, state, digests } = encodeEvents(bodies, {
-        ...options,
+        ...(runId === undefined ? NOTHING : { runId }),
         sessionId,
         lastSeq: this.#givenOut,
         state: before,
         at,
       });
       if (lines.length === 0) {
+        onAccepted?.();
         resolve(events);
         return;
       }
@@ -120,14 +122,20 @@ export class SqliteWriter implements SessionWriter {
       const isLarge = lines.some((line) => line.length > LARGE_LINE_CHARACTERS);
       if (isLarge || this.#before !== undefined) this.#appendAfterParts(request, waiting);
       else this.#channel.append(request, waiting);
+      onAccepted?.();
     });
   }
 
-  /** An append is durable, or refused. @returns why it was refused */
+  /** An append is durable, or refused, or what was to happen under this writer was. @returns why it was refused */
   conclude(result: CommandResult): FencedError | StoreError | undefined {
     if (result.is !== "done") return this.#lose(result);
     this.#hooks.onAppend(this.sessionId);
     return undefined;
+  }
+
+  /** What the thread has not been asked for yet, though it was appended. */
+  get before(): Promise<void> | undefined {
+    return this.#before;
   }
 
   /** Stores the large lines part by part, and then appends; whatever this writer appends meanwhile comes after it. */
@@ -172,13 +180,19 @@ export class SqliteWriter implements SessionWriter {
   }
 
   #lose(result: CommandResult): FencedError | StoreError {
-    this.lose(result.is === "fenced" ? result.why : "taken_over");
-    return this.#end as FencedError;
+    const why = result.is === "fenced" ? result.why : "taken_over";
+    this.lose(why);
+    // A writer that was closed meanwhile has another end, but this is why it could not store.
+    return this.#end instanceof FencedError ? this.#end : this.#toFault(why);
+  }
+
+  #toFault(why: "taken_over" | "lease_over"): FencedError {
+    return why === "lease_over" ? leaseOver(this.sessionId) : fenced(this.sessionId, this.epoch);
   }
 
   /** The session belongs to another writer, or the lease is over: from here on nothing is accepted. */
   lose(why: "taken_over" | "lease_over"): void {
-    this.stop(why === "lease_over" ? leaseOver(this.sessionId) : fenced(this.sessionId, this.epoch));
+    this.stop(this.#toFault(why));
   }
 
   /** Ends the writer for a reason that whoever produces events should hear of; later appends are refused with `refusal`. */
