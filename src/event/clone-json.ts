@@ -72,11 +72,7 @@ function copyField(
  *
  * @throws ValidationError `event_not_json`
  */
-export function cloneFieldsInto(
-  target: Record<string, JsonValue>,
-  source: object,
-  omitted: ReadonlySet<string>,
-): void {
+export function cloneFieldsInto(target: Record<string, JsonValue>, source: object, omitted: ReadonlySet<string>): void {
   for (const key of Object.keys(source))
     if (!omitted.has(key)) copyField(source as Record<string, unknown>, target, key, "", 0);
 }

@@ -24,7 +24,8 @@ const isRunStatus = (value: unknown): boolean =>
 const QUICK: ReadonlyMap<string, (body: Fields) => boolean> = new Map<string, (body: Fields) => boolean>([
   [
     "run.started",
-    ({ kind, task, continues }) => (kind === "task" || kind === "loop") && task !== undefined && isOptionalText(continues),
+    ({ kind, task, continues }) =>
+      (kind === "task" || kind === "loop") && task !== undefined && isOptionalText(continues),
   ],
   ["session.created", ({ backend, resumeToken }) => isText(backend) && isOptionalText(resumeToken)],
   ["backend.started", ({ backend }) => isText(backend)],
@@ -50,10 +51,7 @@ const QUICK: ReadonlyMap<string, (body: Fields) => boolean> = new Map<string, (b
     ({ index, round, iterationSessionId, agentRunName }) =>
       isIndex(index) && isIndex(round) && isText(iterationSessionId) && isText(agentRunName),
   ],
-  [
-    "iteration.ended",
-    ({ index, status, usage }) => isIndex(index) && isRunStatus(status) && isUsage(usage),
-  ],
+  ["iteration.ended", ({ index, status, usage }) => isIndex(index) && isRunStatus(status) && isUsage(usage)],
   [
     "verdict.given",
     ({ index, valid, score }) => isIndex(index) && typeof valid === "boolean" && Number.isFinite(score),

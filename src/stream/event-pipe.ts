@@ -68,6 +68,8 @@ export class EventPipe {
 
   /** Resolves when all that was pushed is stored and handed on. @throws what the append threw */
   async drain(): Promise<void> {
+    // Whoever waits for the end needs no more to gather: what is pending can join what is on its way.
+    this.submit();
     while (this.#flushing !== undefined) await this.#flushing;
     if (this.#failure !== undefined) throw this.#failure.error;
   }

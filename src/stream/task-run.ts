@@ -314,7 +314,9 @@ export class TaskRun {
   /** The backend has completed, said all it had to say, and has no `stop`: nothing can fail any more but the store. */
   get #hasNothingToCleanUp(): boolean {
     const { stop } = this.#options.backend;
-    return this.#end.outcome?.status === "completed" && this.#isExhausted && stop === undefined && this.#late.length === 0;
+    return (
+      this.#end.outcome?.status === "completed" && this.#isExhausted && stop === undefined && this.#late.length === 0
+    );
   }
 
   #final(outcome: RunOutcome, suppressed: readonly unknown[]): FinalBody {
