@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   loop_changed: entry("validation", "The loop's driver, specs or validator are not those that its log was made with."),
   budget_unmeasured: entry("validation", "A cost or token budget was set over an agent that reports neither."),
   plan_invalid: entry("validation", "A driver's plan is not one that the kernel can carry out."),
+  sandbox_unavailable: entry("validation", "The sandbox that was asked for does not work on this machine."),
   not_contained: entry("validation", "A contained box was demanded on a machine that cannot contain one."),
   path_not_found: entry("validation", "A path does not exist."),
   no_tests: entry("validation", "The package has no test script."),
@@ -92,6 +93,7 @@ export const ERROR_CODES = {
   agent_cannot_load: entry("backend", "The agent cannot load an earlier conversation."),
   // ── boxes ──
   box_create_failed: entry("sandbox", "A box could not be made."),
+  box_image_unknown: entry("sandbox", "There is no image of this name on the machine."),
   box_gone: entry("sandbox", "The box is gone."),
   box_busy: entry("sandbox", "The box is in the middle of a turn."),
   box_protocol: entry("sandbox", "The box answered with something that is not its protocol."),

@@ -125,7 +125,12 @@ describe("boxd's socket", () => {
       takePatch: async () => undefined,
       freeze: () => () => {},
     });
-    server = createBoxdServer({ config, turns, presence: new ClientPresence() }).listen(socket);
+    server = createBoxdServer({
+      config,
+      turns,
+      presence: new ClientPresence(),
+      identity: { boxId: "box_1", take: () => {} },
+    }).listen(socket);
     await once(server, "listening");
   }
 

@@ -165,6 +165,33 @@ export class BoxdClient {
     }
   }
 
+  /**
+   * Runs `work` while no connection to the box is open, so that its memory can be dumped: an open one belongs to two sides. Requests that are
+   * made meanwhile wait for the end of it.
+   *
+   * @throws SandboxError `box_busy` while a turn or another request is under way
+   */
+  async whileDisconnected<T>(work: () => Promise<T>): Promise<T> {
+    const beats = this.#beat !== undefined;
+    this.release();
+    try {
+      await this.#connection.json({ method: "POST", path: "/rest", timeoutMs: ANSWER_MS });
+      return await this.#connection.whileClosed(work);
+    } finally {
+      if (beats) this.hold();
+    }
+  }
+
+  /** Tells a box that was woken as a fork who it is now. It answers to no other id from then on. */
+  async become(): Promise<void> {
+    await this.#connection.json({
+      method: "POST",
+      path: "/identity",
+      body: { boxId: this.id },
+      timeoutMs: ANSWER_MS,
+    });
+  }
+
   /** The turn's events after `after` until its end, over as many connections as it takes. */
   async *#follow(
     turnId: string,

@@ -3,7 +3,8 @@ import type { Duplex } from "node:stream";
 import { request as httpRequest } from "node:http";
 import type { ErrorCode } from "../../errors.ts";
 import { AbortError, BackendError, ERROR_CODES, SandboxError, ValidationError } from "../../errors.ts";
-import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
+import { onAbort, raceAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
+import { withTimeout } from "../../internal/with-timeout.ts";
 import type { FailureBody } from "./protocol.ts";
 import { BOXD_LIMITS } from "./protocol.ts";
 
@@ -37,10 +38,16 @@ export interface BoxdRequest {
   readonly timeoutMs?: number;
 }
 
+/** How long requests that are under way may take to end before a box counts as busy. */
+const CLOSE_MS = 2000;
+
 /** One HTTP request after the other to one box, each on a connection of its own: nothing stays open when a box is to be copied. */
 export class BoxdConnection {
   readonly #boxId: string;
   readonly #connect: () => Duplex;
+  readonly #open = new Set<Duplex>();
+  /** Resolves when connections may be made again. */
+  #closed: Promise<void> | undefined;
 
   /** @param connect opens a connection to the box's socket, by whatever way its provider has */
   constructor(boxId: string, connect: () => Duplex) {
@@ -66,11 +73,36 @@ export class BoxdConnection {
 
   /** The answer as it comes; a failure is thrown. The caller destroys it. */
   async open(request: BoxdRequest): Promise<IncomingMessage> {
+    while (this.#closed !== undefined) await raceAbort(this.#closed, request.signal);
     throwIfAborted(request.signal);
     const response = await this.#send(request);
     if ((response.statusCode ?? 500) < 400) return response;
     const bytes = await this.#collect(response, BOXD_LIMITS.answerBytes, request.signal);
     throw this.#toError(bytes);
+  }
+
+  /**
+   * Runs `work` while no connection is open, and lets none be opened.
+   * @throws SandboxError `box_busy` where one does not end soon
+   */
+  async whileClosed<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#closed !== undefined) await this.#closed;
+    let release = (): void => {};
+    this.#closed = new Promise((resolve) => (release = resolve));
+    try {
+      const ended = Promise.all(
+        [...this.#open].map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()))),
+      );
+      if (!(await withTimeout(ended, CLOSE_MS)).done)
+        throw new SandboxError(
+          "box_busy",
+          `The box ${this.#boxId} has a command or another request under way; wait for its end before taking a checkpoint.`,
+        );
+      return await work();
+    } finally {
+      this.#closed = undefined;
+      release();
+    }
   }
 
   nonsense(what: string, cause?: unknown): SandboxError {
@@ -114,6 +146,8 @@ export class BoxdConnection {
       let socket: Duplex;
       try {
         socket = this.#connect();
+        this.#open.add(socket);
+        socket.once("close", () => this.#open.delete(socket));
       } catch (cause) {
         return reject(this.gone(cause));
       }

@@ -11,8 +11,8 @@ import { BoxAgent } from "./box-agent.ts";
 import { createBoxdServer } from "./boxd-server.ts";
 import { freezeBox } from "./freeze-box.ts";
 import { ClientPresence } from "./client-presence.ts";
-import type { BoxdConfig } from "./protocol.ts";
-import { SOCKET_NAME } from "./protocol.ts";
+import type { BoxdConfig, BoxIdentity } from "./protocol.ts";
+import { BOX_ID_VARIABLE, SOCKET_NAME } from "./protocol.ts";
 import { listenOnSocket } from "./socket-path.ts";
 import { Turns } from "./turns.ts";
 
@@ -45,7 +45,15 @@ const turns = new Turns({
   freeze: () => (config.contained ? freezeBox() : agent.freeze()),
 });
 const presence = new ClientPresence();
-const server = createBoxdServer({ config, turns, presence });
+const identity = {
+  boxId: config.boxId,
+  take({ boxId }: BoxIdentity): void {
+    log(`boxd: ${identity.boxId} was forked and is ${boxId} now\n`);
+    identity.boxId = boxId;
+    config.env[BOX_ID_VARIABLE] = boxId;
+  },
+};
+const server = createBoxdServer({ config, turns, presence, identity });
 await rm(join(config.run, SOCKET_NAME), { force: true });
 await listenOnSocket(server, config.run, SOCKET_NAME);
 presence.watch(config.claimMs, () => endBox("no client was heard in time"));

@@ -5,7 +5,7 @@ import { SandboxError, SkeinError } from "../../errors.ts";
 import { readBoxFile, writeBoxFile } from "./box-files.ts";
 import type { ClientPresence } from "./client-presence.ts";
 import { execCommand } from "./exec-command.ts";
-import type { BoxdConfig, BoxHealth, ExecRequest, FailureBody, TurnRequest } from "./protocol.ts";
+import type { BoxdConfig, BoxHealth, BoxIdentity, ExecRequest, FailureBody, TurnRequest } from "./protocol.ts";
 import { BOXD_LIMITS, BOXD_PROTOCOL } from "./protocol.ts";
 import type { Turns } from "./turns.ts";
 import { toFailure } from "./turns.ts";
@@ -14,6 +14,13 @@ export interface BoxdServerOptions {
   readonly config: BoxdConfig;
   readonly turns: Turns;
   readonly presence: ClientPresence;
+  readonly identity: BoxIdentityHolder;
+}
+
+/** Who the box is, for as long as it is that. */
+export interface BoxIdentityHolder {
+  readonly boxId: string;
+  take(identity: BoxIdentity): void;
 }
 
 /** A look that must not pass for a client's. */
@@ -44,7 +51,7 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
       const health: BoxHealth = {
         protocol: BOXD_PROTOCOL,
         version: config.version,
-        boxId: config.boxId,
+        boxId: options.identity.boxId,
         contained: config.contained,
         claimMs: config.claimMs,
         idleMs: Math.round(presence.idleMs),
@@ -74,6 +81,13 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
       await turns.settled();
       return sendJson(response, 200, await execCommand(config, command, controller.signal));
     }
+    case "POST rest":
+      await turns.settled();
+      turns.refuseWhileBusy();
+      return sendNothing(response);
+    case "POST identity":
+      options.identity.take(parseIdentity(await readJson(request)));
+      return sendNothing(response);
     case "GET files": {
       const bytes = await readBoxFile(config.workspace, url.searchParams.get("path") ?? "");
       response
@@ -129,6 +143,12 @@ function parseExec(value: unknown): ExecRequest {
     throw badRequest("a command is a list of words");
   }
   return value as ExecRequest;
+}
+
+function parseIdentity(value: unknown): BoxIdentity {
+  const { boxId } = value as { boxId?: unknown };
+  if (typeof boxId !== "string" || !/^[a-z]+_[0-9a-z]+$/.test(boxId)) throw badRequest("a box needs an id");
+  return { boxId };
 }
 
 function badRequest(why: string): Error {

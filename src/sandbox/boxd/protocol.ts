@@ -11,6 +11,8 @@
  * | `GET /conversations/ID` | `SessionInfo` or null, after asking the agent |
  * | `POST /exec` {@link ExecRequest} | `ExecResult`; closing the connection kills the command |
  * | `GET`, `PUT /files?path=P` | the bytes; 204 |
+ * | `POST /rest` | 204 where no turn runs or waits: the box may be frozen once the line is closed |
+ * | `POST /identity` {@link BoxIdentity} | 204; the box was woken from a checkpoint and is another one now |
  * | `GET /quiesce` | `{"quiet":true}` and then an open connection: the box is at rest until it is closed |
  *
  * A failure is a status of 400 or more with {@link FailureBody}.
@@ -21,6 +23,8 @@ import type { ErrorCode } from "../../errors.ts";
 export const BOXD_PROTOCOL = 1;
 export const SOCKET_NAME = "box.sock";
 export const CONFIG_NAME = "boxd.json";
+/** Names the box in the environment of everything that runs in it. */
+export const BOX_ID_VARIABLE = "SKEIN_BOX_ID";
 /** What Skein keeps in a box's home, so that it travels with a fork. */
 export const STATE_FOLDER = ".skein";
 
@@ -36,7 +40,7 @@ export interface BoxdConfig {
   readonly claimMs: number;
   readonly profile: AgentProfile;
   /** The whole environment of the agent and of commands. */
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Record<string, string>;
   /** `eager`: the agent is started with the box, so that it is ready sooner. `lazy`: by the first prompt. */
   readonly agentStart: "eager" | "lazy";
 }
@@ -51,6 +55,11 @@ export interface BoxHealth {
   readonly idleMs: number;
   /** The turn that is running. */
   readonly turnId?: string;
+}
+
+/** Who a box is that was woken as a fork: what it had from its parent is not its own. */
+export interface BoxIdentity {
+  readonly boxId: string;
 }
 
 export interface TurnRequest {

@@ -94,13 +94,18 @@ export class Turns {
     return this.#inLine(() => this.#options.agent.status(conversationId));
   }
 
+  /** @throws SandboxError `box_busy` while a turn runs or waits */
+  refuseWhileBusy(): void {
+    if (!this.isBusy) return;
+    throw new SandboxError(
+      "box_busy",
+      "The box is in the middle of a turn; wait for its end before taking a checkpoint.",
+    );
+  }
+
   /** Runs `work` while the box stands still. @throws SandboxError `box_busy` while a turn runs or waits */
   async quiesce(work: () => Promise<void>): Promise<void> {
-    if (this.isBusy)
-      throw new SandboxError(
-        "box_busy",
-        "The box is in the middle of a turn; wait for its end before taking a checkpoint.",
-      );
+    this.refuseWhileBusy();
     await this.#inLine(async () => {
       const thaw = this.#options.freeze();
       try {

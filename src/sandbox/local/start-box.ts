@@ -10,11 +10,10 @@ import { SandboxError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
 import { startProcess } from "../../internal/spawn-process.ts";
 import type { BoxdClient, BoxdConfig } from "../boxd/index.ts";
-import { CONFIG_NAME, findBoxRuntime, hostBoxdMain, packageVersion } from "../boxd/index.ts";
+import { BOX_ID_VARIABLE, CONFIG_NAME, findBoxRuntime, hostBoxdMain, packageVersion } from "../boxd/index.ts";
 import { createBubblewrapProfile, INSIDE } from "./bubblewrap-profile.ts";
 import { toLimitCommand } from "./resource-limits.ts";
 import type { BoxRecord, BoxSpec } from "../provider/index.ts";
-import { BOX_ID_VARIABLE } from "../provider/index.ts";
 import type { BoxPaths } from "./box-paths.ts";
 
 const START_MS = 60_000;

@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { identifyProcess } from "../../internal/process-identity.ts";
-
-/** Names the box in the environment of everything that runs in it. */
-export const BOX_ID_VARIABLE = "SKEIN_BOX_ID";
+import { BOX_ID_VARIABLE } from "../boxd/index.ts";
 
 /** Processes of this machine that name the box: in their command line, or in the environment that boxd gave them. */
 export function findBoxProcesses(boxId: string): ProcessIdentity[] {

@@ -34,6 +34,8 @@ export interface BoxRecord {
   /** The one whose death ends the box: the first process of its pid namespace, or boxd itself where there is none. */
   readonly process?: ProcessIdentity;
   readonly spec: BoxSpec;
+  /** What of this package it was started with, where that is a folder of its own. */
+  readonly runtime?: string;
   /** The checkpoint that it was made from. */
   readonly from?: string;
 }
@@ -48,6 +50,7 @@ export interface CheckpointRecord {
   readonly createdAt: number;
   readonly owner: ProcessIdentity;
   readonly spec: BoxSpec;
+  readonly runtime?: string;
 }
 
 /** Ids come from `createId`; anything else could lead out of the folder. */

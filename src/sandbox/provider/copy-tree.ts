@@ -10,6 +10,8 @@ const LANGUAGE = { PATH: process.env["PATH"] ?? "", LC_ALL: "C" };
 export interface CopyOptions {
   /** Names directly in the folder that are left behind. */
   readonly exclude?: readonly string[];
+  /** Names directly in the folder; all others are left behind. */
+  readonly only?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -19,7 +21,9 @@ export interface CopyOptions {
  */
 export async function copyTree(from: string, to: string, options: CopyOptions = {}): Promise<void> {
   await mkdir(to, { recursive: true });
-  const names = (await readdir(from)).filter((name) => options.exclude?.includes(name) !== true);
+  const names = (await readdir(from)).filter(
+    (name) => options.exclude?.includes(name) !== true && (options.only?.includes(name) ?? true),
+  );
   for (let start = 0; start < names.length; start += BATCH) {
     await copyAll(
       names.slice(start, start + BATCH).map((name) => join(from, name)),

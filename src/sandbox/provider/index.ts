@@ -18,7 +18,7 @@ export {
 export type { BoxRecord, BoxSpec, CheckpointRecord } from "./box-record.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
-export { BOX_ID_VARIABLE, findBoxProcesses } from "./box-processes.ts";
+export { findBoxProcesses } from "./box-processes.ts";
 export { removeTree } from "./remove-tree.ts";
 export { PROBE_LABEL, sweepRecords } from "./sweep-records.ts";
 export type { SweptProvider } from "./sweep-records.ts";

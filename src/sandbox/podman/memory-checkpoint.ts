@@ -1,0 +1,58 @@
+import { SandboxError } from "../../errors.ts";
+import { rm } from "node:fs/promises";
+import type { CheckpointPaths, ContainerPaths } from "./container-paths.ts";
+import { toContainerName } from "./container-paths.ts";
+import type { CowTree } from "./cow-tree.ts";
+import { explainCriuFailure } from "./criu-log.ts";
+import type { PodmanCommand } from "./podman-command.ts";
+import { isWholeArchive } from "./rewrite-archive.ts";
+import { writeActionScript } from "./start-container.ts";
+
+export interface MemoryCheckpointOptions {
+  readonly id: string;
+  readonly paths: ContainerPaths;
+  readonly target: CheckpointPaths;
+  readonly cow: CowTree;
+  readonly podman: PodmanCommand;
+  readonly leaveRunning: boolean;
+}
+
+/**
+ * Dumps the memory of everything in a box and copies its files while it is stopped for that: both are of one instant. Nothing may be connected to
+ * the box. One that fails leaves it running.
+ *
+ * @throws SandboxError `checkpoint_failed`
+ */
+export async function takeMemoryCheckpoint(options: MemoryCheckpointOptions): Promise<void> {
+  const { id, paths, target, cow, podman, leaveRunning } = options;
+  await writeActionScript(paths, cow.toCloneCommand(paths.tree, target.tree));
+  try {
+    const result = await podman.try(
+      [
+        "container",
+        "checkpoint",
+        ...(leaveRunning ? ["--leave-running"] : []),
+        "--ignore-rootfs",
+        "--compress=none",
+        `--export=${target.memory}`,
+        toContainerName(id),
+      ],
+      { scratch: paths.scratch },
+    );
+    if (result.exitCode !== 0) {
+      throw new SandboxError(
+        "checkpoint_failed",
+        `The memory of ${id} could not be dumped: ${result.timedOut ? "it took too long." : await explainCriuFailure(result.stderr)}`,
+      );
+    }
+    if (!(await isWholeArchive(target.memory)))
+      throw new SandboxError("checkpoint_failed", `The dump of ${id} is not whole; is the disk full?`);
+  } finally {
+    await writeActionScript(paths, []);
+  }
+}
+
+/** What a checkpoint that failed may have left beside its folder. */
+export async function discardDump(target: CheckpointPaths): Promise<void> {
+  await rm(target.memory, { force: true });
+}

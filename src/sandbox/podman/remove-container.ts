@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SandboxError } from "../../errors.ts";
+import type { ProcessIdentity } from "../../internal/process-identity.ts";
+import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
+import type { BoxRecord } from "../provider/index.ts";
+import { removeTree } from "../provider/index.ts";
+import type { ContainerPaths } from "./container-paths.ts";
+import { BOX_LABEL, toContainerName } from "./container-paths.ts";
+import type { CowTree } from "./cow-tree.ts";
+import type { PodmanCommand } from "./podman-command.ts";
+import { describeFailure } from "./podman-command.ts";
+
+/**
+ * Ends a box's container, also one that somebody was about to make when he was killed, and looks again whether it is gone.
+ * @throws SandboxError `box_delete_failed`
+ */
+export async function endContainer(id: string, record: BoxRecord | undefined, podman: PodmanCommand): Promise<void> {
+  // A Podman whose caller was killed goes on with what it was told to do.
+  for (const command of findPodmanCommands(id)) await killAndWait(command);
+  const name = toContainerName(id);
+  const removed = await podman.try(["rm", "--force", "--ignore", "--time=0", name]);
+  const left = await podman.try(["ps", "--all", "--quiet", `--filter=label=${BOX_LABEL}=${id}`]);
+  const isLeft = left.exitCode !== 0 || left.stdout.trim() !== "";
+  const first = record?.process;
+  if (isLeft || (first !== undefined && isAlive(first) && !(await killAndWait(first)))) {
+    throw new SandboxError(
+      "box_delete_failed",
+      `The container ${name} could not be removed: ${describeFailure(removed.exitCode === 0 ? left : removed)} Delete the box again, or remove it with "podman rm -f ${name}".`,
+      { retryable: true },
+    );
+  }
+}
+
+/** Podman commands that name the box. */
+function findPodmanCommands(id: string): ProcessIdentity[] {
+  const found: ProcessIdentity[] = [];
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    let words: string[];
+    try {
+      words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    } catch {
+      continue;
+    }
+    if (!/(^|\/)podman$/.test(words[0] ?? "") || !words.some((word) => word.includes(id))) continue;
+    const identity = identifyProcess(pid);
+    if (identity !== undefined) found.push(identity);
+  }
+  return found;
+}
+
+/** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
+export async function removeBoxFolder(id: string, paths: ContainerPaths, cow: CowTree): Promise<void> {
+  await cow.remove(paths.tree, id);
+  for (const name of await readdir(paths.root).catch(() => []))
+    if (join(paths.root, name) !== paths.record) await removeTree(join(paths.root, name), id);
+  await rm(paths.record, { force: true });
+  await removeTree(paths.root, id);
+}
