@@ -59,13 +59,13 @@ function randomBytes(size: number, callback?: Callback<Buffer>): Buffer | undefi
 }
 
 function randomFillSync<T extends Bytes>(buffer: T, offset?: number, size?: number): T {
-  real.randomFillSync(buffer as never, offset as never, size as never);
+  (real.randomFillSync as (...all: unknown[]) => void)(buffer, offset ?? 0, size);
   fill(toView(buffer, offset, size));
   return buffer;
 }
 
-function randomFill<T extends Bytes>(buffer: T, ...rest: unknown[]): void {
-  const callback = rest.pop() as Callback<T>;
+function randomFill(buffer: Bytes, ...rest: unknown[]): void {
+  const callback = rest.pop() as Callback<Bytes>;
   const [offset, size] = rest as (number | undefined)[];
   (real.randomFill as (...all: unknown[]) => void)(buffer, ...rest, (error: Error | null) => {
     if (error === null) fill(toView(buffer, offset, size));

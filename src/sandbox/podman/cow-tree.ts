@@ -29,8 +29,8 @@ export class CowTree {
   }
 
   async create(path: string): Promise<void> {
-    if (this.kind === "copy") return void (await mkdir(path));
-    await this.#run([this.#program, "subvolume", "create", path]);
+    if (this.kind === "copy") await mkdir(path);
+    else await this.#run([this.#program, "subvolume", "create", path]);
   }
 
   /** The command that makes `to`, which must not be there yet, a copy of `from`. */

@@ -1,5 +1,4 @@
 import { SandboxError } from "../../errors.ts";
-import { rm } from "node:fs/promises";
 import type { CheckpointPaths, ContainerPaths } from "./container-paths.ts";
 import { toContainerName } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
@@ -50,9 +49,4 @@ export async function takeMemoryCheckpoint(options: MemoryCheckpointOptions): Pr
   } finally {
     await writeActionScript(paths, []);
   }
-}
-
-/** What a checkpoint that failed may have left beside its folder. */
-export async function discardDump(target: CheckpointPaths): Promise<void> {
-  await rm(target.memory, { force: true });
 }

@@ -21,4 +21,3 @@ export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";
 export { removeTree } from "./remove-tree.ts";
 export { PROBE_LABEL, sweepRecords } from "./sweep-records.ts";
-export type { SweptProvider } from "./sweep-records.ts";
