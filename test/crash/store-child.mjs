@@ -3,6 +3,7 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { streamTask } from "../../dist/index.js";
+import { openPostgresStore } from "../../dist/store/postgres/index.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
 import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
@@ -128,5 +129,6 @@ async function migrate() {
   migrateFormat(database, path, 2, [{ from: 1, migrate: step }]);
 }
 
+const open = path.startsWith("postgres:") ? openPostgresStore : openSqliteStore;
 if (mode === "migrate") await migrate();
-else await modes[mode](await openSqliteStore(path, leaseMs === undefined ? {} : { leaseMs }));
+else await modes[mode](await open(path, leaseMs === undefined ? {} : { leaseMs }));

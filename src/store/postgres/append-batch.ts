@@ -1,5 +1,5 @@
 import type { RunState } from "../run-state.ts";
-import type { AppendOutcome, AppendQueue, AppendRequest } from "./append-channel.ts";
+import type { AppendOutcome, AppendQueue, AppendRequest } from "./append-queue.ts";
 import { NOW, SPLIT_TEXTS, TEXT_SEPARATOR, toArray } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 

@@ -1,48 +1,15 @@
 import { StoreError } from "../../errors.ts";
 import { killPoint } from "../../internal/kill-point.ts";
-import type { RunState } from "../run-state.ts";
 import { storeClosed } from "../store-faults.ts";
 import { AppendBatch } from "./append-batch.ts";
 import type { WriterShare } from "./append-batch.ts";
+import type { AppendQueue, AppendRequest } from "./append-queue.ts";
 import { APPENDS_IN_FLIGHT } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { toStoreError } from "./postgres-failure.ts";
 
 /** So many characters are the most of one statement, and one append more. */
 const BATCH_CHARACTERS = 512 * 1024;
-
-export type AppendOutcome = "done" | "taken_over" | "lease_over";
-
-/** An append whose positions are given out. */
-export interface AppendRequest {
-  readonly firstSeq: number;
-  readonly lines: readonly string[];
-  readonly at: number;
-  /** Absent where the events change nothing of it. */
-  readonly state?: RunState;
-  readonly digests: readonly string[];
-  settle(outcome: AppendOutcome): void;
-  fail(error: unknown): void;
-}
-
-/** The writer of a session as the channel knows it: what it has asked for, in order. */
-export class AppendQueue {
-  readonly key: number;
-  readonly epoch: number;
-  readonly leaseMs: number;
-  readonly waiting: AppendRequest[] = [];
-  isInFlight = false;
-
-  constructor(key: number, epoch: number, leaseMs: number) {
-    this.key = key;
-    this.epoch = epoch;
-    this.leaseMs = leaseMs;
-  }
-
-  get isIdle(): boolean {
-    return !this.isInFlight && this.waiting.length === 0;
-  }
-}
 
 /**
  * Group commit over all sessions of the process: what is asked for while statements are on their way gathers here, and is the next statement.

@@ -70,7 +70,7 @@ export class PostgresDatabase {
     this.#pool = new pg.Pool({
       connectionString: target.url,
       max: options.maxConnections,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: Math.min(CONNECT_TIMEOUT_MS, options.statementTimeoutMs),
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       allowExitOnIdle: true,
       keepAlive: true,

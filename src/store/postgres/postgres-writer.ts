@@ -4,8 +4,9 @@ import { encodeEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
-import { AppendQueue } from "./append-channel.ts";
-import type { AppendChannel, AppendOutcome } from "./append-channel.ts";
+import type { AppendChannel } from "./append-channel.ts";
+import { AppendQueue } from "./append-queue.ts";
+import type { AppendOutcome } from "./append-queue.ts";
 
 export interface OpenedWriter {
   readonly sessionId: string;

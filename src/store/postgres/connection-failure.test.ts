@@ -1,0 +1,178 @@
+import pg from "pg";
+import { afterEach, beforeAll, expect, it } from "vitest";
+import { StoreError } from "../../errors.ts";
+import type { SessionStore } from "../session-store.ts";
+import { openPostgresStore } from "./index.ts";
+import type { OpenPostgresStoreOptions } from "./index.ts";
+import { shareServer, startServer } from "./postgres-server.test.support.ts";
+import { TcpProxy } from "./tcp-proxy.test.support.ts";
+
+const RUN_STARTED = { type: "run.started", kind: "task", task: 1 } as const;
+const delta = (text: string): { type: "text.delta"; text: string } => ({ type: "text.delta", text });
+
+const toClose: { close(): Promise<void> }[] = [];
+let url = "";
+let count = 0;
+
+beforeAll(async () => {
+  url = await shareServer();
+});
+afterEach(async () => {
+  for (const one of toClose.splice(0).reverse()) await one.close();
+});
+
+async function open(at: string, options: OpenPostgresStoreOptions = {}): Promise<SessionStore> {
+  const store = await openPostgresStore(at, { schema: `failure_${process.pid}_${count}`, ...options });
+  toClose.push(store);
+  return store;
+}
+
+async function openThroughProxy(options: OpenPostgresStoreOptions = {}): Promise<[SessionStore, TcpProxy]> {
+  count += 1;
+  const { proxy, url: through } = await TcpProxy.open(url);
+  toClose.push(proxy);
+  return [await open(through, options), proxy];
+}
+
+async function readLines(store: SessionStore, id: string): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const event of store.read(id)) lines.push(JSON.stringify(event));
+  return lines;
+}
+
+/** A statement of the database itself, past the store. */
+async function ask(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}
+
+/** Eight writers append round after round. @returns the lines that were acknowledged, by session */
+async function appendRounds(
+  store: SessionStore,
+  rounds: number,
+  onRound: (round: number) => void,
+): Promise<Map<string, string[]>> {
+  const acknowledged = new Map<string, string[]>();
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const id = `s-${index}`;
+      await store.create({ id, kind: "task" });
+      const writer = await store.openWriter(id);
+      const lines: string[] = [];
+      acknowledged.set(id, lines);
+      for (let round = 0; round < rounds; round++) {
+        if (index === 0) onRound(round);
+        const appends = [writer.append([RUN_STARTED]), writer.append([delta(`${round}`), delta("x".repeat(3000))])];
+        for (const append of appends) lines.push(...(await append).map((event) => JSON.stringify(event)));
+      }
+    }),
+  );
+  return acknowledged;
+}
+
+it("L8, L4: an append whose answer is lost is looked for, and stored exactly once", async () => {
+  const [store, proxy] = await openThroughProxy();
+  const acknowledged = await appendRounds(store, 40, (round) => {
+    if (round % 4 === 1) proxy.answersToLose += 1;
+  });
+  expect(proxy.lost).toBeGreaterThanOrEqual(8);
+  for (const [id, lines] of acknowledged) expect(await readLines(store, id)).toEqual(lines);
+});
+
+it("L8, L4: an append that is lost on its way is sent again, and stored exactly once", async () => {
+  const [store, proxy] = await openThroughProxy();
+  const acknowledged = await appendRounds(store, 40, (round) => {
+    if (round % 4 === 1) proxy.requestsToLose += 1;
+    if (round % 16 === 7) proxy.cutAll();
+  });
+  expect(proxy.lost).toBeGreaterThanOrEqual(8);
+  for (const [id, lines] of acknowledged) expect(await readLines(store, id)).toEqual(lines);
+});
+
+it("L8: a connection that stands still is given up, and the append goes on another way", async () => {
+  const [store, proxy] = await openThroughProxy({ statementTimeoutMs: 300 });
+  await store.create({ id: "a", kind: "task" });
+  const writer = await store.openWriter("a");
+  await writer.append([RUN_STARTED]);
+  proxy.isStalled = true;
+  setTimeout(() => (proxy.isStalled = false), 400);
+  await writer.append([delta("one")]);
+  expect(await readLines(store, "a")).toHaveLength(2);
+});
+
+it("L8: a server that is gone too long rejects the append with StoreError, the store then refuses, and a new one goes on", async () => {
+  const [store, proxy] = await openThroughProxy({ retryMs: 300 });
+  await store.create({ id: "a", kind: "task" });
+  const writer = await store.openWriter("a");
+  const stored = (await writer.append([RUN_STARTED])).map((event) => JSON.stringify(event));
+  await proxy.close();
+  toClose.splice(toClose.indexOf(proxy), 1);
+  await expect(writer.append([delta("lost")])).rejects.toMatchObject({ name: "StoreError", code: "store_failed" });
+  expect(writer.lost?.reason).toBeInstanceOf(StoreError);
+  await expect(writer.append([delta("later")])).rejects.toMatchObject({ code: "store_closed" });
+  await expect(store.create({ id: "b", kind: "task" })).rejects.toMatchObject({ code: "store_closed" });
+  const again = await open(url);
+  expect(await readLines(again, "a")).toEqual(stored);
+  await using next = await again.openWriter("a");
+  expect(await next.append([RUN_STARTED])).toMatchObject([{ seq: 3 }]);
+});
+
+it("L8: a disk that is full rejects the append with store_full, and nothing of it is stored", async () => {
+  count += 1;
+  const store = await open(url);
+  const schema = `failure_${process.pid}_${count}`;
+  await store.create({ id: "a", kind: "task" });
+  const writer = await store.openWriter("a");
+  await writer.append([RUN_STARTED]);
+  // What Postgres answers when a file of a table cannot grow.
+  await ask(`
+    CREATE FUNCTION ${schema}.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON ${schema}.segments FOR EACH ROW EXECUTE FUNCTION ${schema}.full()`);
+  await expect(writer.append([delta("lost")])).rejects.toMatchObject({ code: "store_full" });
+  await expect(writer.append([delta("later")])).rejects.toMatchObject({ code: "store_closed" });
+  await ask(`DROP TRIGGER full_disk ON ${schema}.segments`);
+  expect(await readLines(store, "a")).toHaveLength(1);
+});
+
+it("L8: a database that has become read-only rejects with store_read_only", async () => {
+  count += 1;
+  const server = await startServer();
+  toClose.push({ close: () => server.stop() });
+  const store = await open(server.url);
+  await store.create({ id: "a", kind: "task" });
+  const writer = await store.openWriter("a");
+  await writer.append([RUN_STARTED]);
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  await client.query("ALTER DATABASE postgres SET default_transaction_read_only = on");
+  await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skein'");
+  await client.end();
+  await expect(writer.append([delta("lost")])).rejects.toMatchObject({ code: "store_read_only" });
+  expect(await readLines(store, "a")).toHaveLength(1);
+});
+
+it.each(["SIGINT", "SIGQUIT", "SIGKILL"] as const)(
+  "L8, L4: a server that is restarted in the middle (%s) loses no append and stores none twice",
+  async (how) => {
+    count += 1;
+    const server = await startServer();
+    toClose.push({ close: () => server.stop() });
+    const store = await open(server.url);
+    let restarted: Promise<void> | undefined;
+    const acknowledged = await appendRounds(store, 150, (round) => {
+      if (round === 20) restarted = server.restart(how);
+    });
+    await restarted;
+    for (const [id, lines] of acknowledged) expect(await readLines(store, id)).toEqual(lines);
+  },
+);
+
+it("gives a message without the password", async () => {
+  const wrong = url.replace("skein:skein@", "skein:sesame@");
+  const failure = await openPostgresStore(wrong).catch((error: unknown) => error as Error);
+  expect(failure).toMatchObject({ code: "store_failed" });
+  expect(JSON.stringify([(failure as Error).message, String(failure)])).not.toContain("sesame");
+});
