@@ -1,3 +1,4 @@
+import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openPostgresStore } from "../../dist/store/postgres/index.js";
 import { startServer } from "../../dist/store/postgres/postgres-server.test.support.js";
@@ -44,6 +45,15 @@ async function disturb(kill: number): Promise<void> {
   }
 }
 
+/** Waits for the last statements of a dead process, which the server may still be at: a run that they begin is closed by the next recovery. */
+async function isCarriedOut(): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  const sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'skein'";
+  while ((await client.query(sql)).rows.length > 0) await randomMoment(20);
+  await client.end();
+}
+
 /** @returns how many events the writer had printed, and how many of all there are */
 async function killOnce(kill: number): Promise<{ printed: number; finals: number }> {
   const schema = `crash_${Math.floor(kill / 8)}`;
@@ -56,11 +66,13 @@ async function killOnce(kill: number): Promise<{ printed: number; finals: number
   if (kill % 4 === 1 || kill % 4 === 2) await writer.hears("{", heard);
   await randomMoment(250);
   await writer.kill();
+  expect(writer.child.signalCode, "the writer lived until it was killed").toBe("SIGKILL");
 
   const address = `${server.url}?schema=${schema}`;
   const racing = kill % 4 === 0 ? [new StoreProcess("recover", address), new StoreProcess("recover", address)] : [];
-  const store = await openPostgresStore(server.url, { schema });
   await Promise.all(racing.map((one) => one.ended()));
+  await isCarriedOut();
+  const store = await openPostgresStore(server.url, { schema });
 
   const printed = writer.lines.filter((line) => line.endsWith("}"));
   const { events, finals } = await checkLogs(store, printed, (id) => id.startsWith(`k${kill}-`));

@@ -129,6 +129,6 @@ async function migrate() {
   migrateFormat(database, path, 2, [{ from: 1, migrate: step }]);
 }
 
-const open = path.startsWith("postgres:") ? openPostgresStore : openSqliteStore;
+const openStore = path.startsWith("postgres:") ? openPostgresStore : openSqliteStore;
 if (mode === "migrate") await migrate();
-else await modes[mode](await open(path, leaseMs === undefined ? {} : { leaseMs }));
+else await modes[mode](await openStore(path, leaseMs === undefined ? {} : { leaseMs }));

@@ -18,6 +18,8 @@ export class StatementTimeout extends Error {
 
 interface DriverError {
   readonly code?: string;
+  /** Only in what the server answered: codes of the system, such as EPIPE, look like its own. */
+  readonly severity?: string;
   readonly message?: string;
 }
 
@@ -26,11 +28,9 @@ const CONNECTION_CLASS = "08";
 const CONNECTION_CODES: ReadonlySet<string> = new Set(["57P01", "57P02", "57P03", "57P05", "53300", "25P03"]);
 const CONFLICT_CODES: ReadonlySet<string> = new Set(["40001", "40P01", "55P03"]);
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
-
 export function classifyFailure(error: unknown): FailureKind {
-  const { code } = error as DriverError;
-  if (code === undefined || !SQLSTATE.test(code)) return isOurs(error) ? "refused" : "connection";
+  const { code, severity } = error as DriverError;
+  if (code === undefined || severity === undefined) return isOurs(error) ? "refused" : "connection";
   if (code.startsWith(CONNECTION_CLASS) || CONNECTION_CODES.has(code)) return "connection";
   return CONFLICT_CODES.has(code) ? "conflict" : "refused";
 }
@@ -59,7 +59,7 @@ const BY_STATE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 /** What went wrong, as one sentence with the next step. */
 export function toStoreError(error: unknown, name: string): StoreError {
   if (error instanceof StoreError) return error;
-  const { code = "", message = String(error) } = error as DriverError;
+  const { code = "", message = String(error), severity } = error as DriverError;
   const kind = classifyFailure(error);
   if (kind === "connection") {
     return new StoreError(
@@ -69,7 +69,7 @@ export function toStoreError(error: unknown, name: string): StoreError {
     );
   }
   const [ours, sentence] = BY_STATE[code] ?? ["store_failed", "failed"];
-  const said = SQLSTATE.test(code) ? `Postgres ${code}: ${message}` : message;
+  const said = severity !== undefined ? `Postgres ${code}: ${message}` : message;
   return new StoreError(ours, `The store ${name} ${sentence} (${said}).`, { cause: error });
 }
 
