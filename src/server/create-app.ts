@@ -11,6 +11,7 @@ import { InspectorFiles } from "./inspector-files.ts";
 import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
+import { addByteStreamRoutes } from "./streams/byte-stream-routes.ts";
 import { addSessionRoutes } from "./sessions/session-routes.ts";
 
 /** What the server is made of. @experimental */
@@ -24,6 +25,8 @@ export interface AppOptions {
   readonly inspector?: boolean;
   /** Milliseconds between two signs of life in a stream that has nothing to say. Default 15,000. */
   readonly heartbeatMs?: number;
+  /** Milliseconds that a long-poll waits for something new. Default 20,000. */
+  readonly longPollMs?: number;
   /** Hears of failures that nobody expected; requests learn no more than that there was one. Default: they are not told of. */
   readonly onError?: (error: unknown) => void;
 }
@@ -45,7 +48,7 @@ export interface SkeinApp extends Hono<RequestEnv> {
  * @experimental
  */
 export function createApp(options: AppOptions): SkeinApp {
-  const { store, access = {}, inspector = false, heartbeatMs = 15_000, onError } = options;
+  const { store, access = {}, inspector = false, heartbeatMs = 15_000, longPollMs = 20_000, onError } = options;
   const closing = new AbortController();
   // One listener for each open stream.
   setMaxListeners(0, closing.signal);
@@ -57,6 +60,7 @@ export function createApp(options: AppOptions): SkeinApp {
     watch: new SessionWatch(store),
     closing: closing.signal,
     heartbeatMs,
+    longPollMs,
   };
   const app = new Hono<RequestEnv>();
 
@@ -80,8 +84,11 @@ export function createApp(options: AppOptions): SkeinApp {
       context.set("caller", caller);
     }
     await next();
-    for (const [name, value] of Object.entries(guard.corsHeaders(context.req.raw)))
-      context.res.headers.set(name, value);
+    const { headers } = context.res;
+    for (const [name, value] of Object.entries(guard.corsHeaders(context.req.raw))) headers.set(name, value);
+    headers.set("x-content-type-options", "nosniff");
+    if (!headers.has("cross-origin-resource-policy")) headers.set("cross-origin-resource-policy", "same-origin");
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   });
 
   app.get("/healthz", async (context) => {
@@ -90,6 +97,7 @@ export function createApp(options: AppOptions): SkeinApp {
   });
 
   addSessionRoutes(app, parts);
+  addByteStreamRoutes(app, parts);
 
   if (inspector) {
     const files = new InspectorFiles();

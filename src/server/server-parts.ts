@@ -14,6 +14,7 @@ export interface ServerParts {
   /** Fires when the server shuts down: streams end, runs do not. */
   readonly closing: AbortSignal;
   readonly heartbeatMs: number;
+  readonly longPollMs: number;
 }
 
 /** What Hono carries along with a request. */

@@ -1,4 +1,5 @@
 import type { BlobRef, EventBody, RunStatus, StoredEvent, TurnMark } from "../event/event.ts";
+import type { ByteStreams } from "./byte-streams.ts";
 
 /**
  * The port of the log: sessions, each an append-only log of events with one live writer at a time.
@@ -15,6 +16,9 @@ import type { BlobRef, EventBody, RunStatus, StoredEvent, TurnMark } from "../ev
  */
 export interface SessionStore extends AsyncDisposable {
   readonly capabilities: StoreCapabilities;
+
+  /** Plain streams beside the sessions; absent in a store that keeps none. */
+  readonly byteStreams?: ByteStreams;
 
   /** @throws ValidationError `session_exists` */
   create(session: NewSession): Promise<Session>;

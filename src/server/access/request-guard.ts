@@ -30,9 +30,9 @@ export interface Caller {
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 const ALLOWED_HEADERS =
-  "authorization, content-type, last-event-id, idempotency-key, if-none-match, producer-id, producer-epoch, producer-seq, stream-closed, stream-seq, stream-ttl, stream-expires-at, stream-forked-from, stream-fork-offset";
+  "authorization, content-type, last-event-id, idempotency-key, if-none-match, producer-id, producer-epoch, producer-seq, stream-closed, stream-seq, stream-ttl, stream-expires-at, stream-forked-from, stream-fork-offset, stream-fork-sub-offset";
 const EXPOSED_HEADERS =
-  "etag, location, retry-after, skein-last-seq, stream-next-offset, stream-cursor, stream-up-to-date, stream-closed, producer-epoch, producer-seq, producer-expected-seq, producer-received-seq";
+  "etag, location, retry-after, skein-last-seq, stream-next-offset, stream-cursor, stream-up-to-date, stream-closed, stream-sse-data-encoding, stream-ttl, stream-expires-at, producer-epoch, producer-seq, producer-expected-seq, producer-received-seq";
 
 /** Looks at every request before anything else does. */
 export class RequestGuard {
@@ -54,6 +54,8 @@ export class RequestGuard {
         "origin_refused",
         `This server does not answer under the name ${JSON.stringify(host.slice(0, 80))}; name it in \`hosts\`, or use the address that it was started with.`,
       );
+    // The answer to a preflight says what is allowed, and that is the refusal.
+    if (request.method === "OPTIONS") return;
     const origin = request.headers.get("origin");
     const isForeign =
       origin === null
@@ -69,19 +71,18 @@ export class RequestGuard {
   /** The headers that let pages of an allowed origin read the answer. */
   corsHeaders(request: Request): Record<string, string> {
     const origin = request.headers.get("origin");
-    if (this.#origins.size === 0) return {};
-    if (origin === null || !this.#origins.has(origin)) return { vary: "origin" };
-    const headers = {
-      vary: "origin",
-      "access-control-allow-origin": origin,
-      "access-control-expose-headers": EXPOSED_HEADERS,
-    };
-    if (request.method !== "OPTIONS") return headers;
+    const isAllowed = origin !== null && this.#origins.has(origin);
     return {
-      ...headers,
-      "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
-      "access-control-allow-headers": ALLOWED_HEADERS,
-      "access-control-max-age": "600",
+      ...(this.#origins.size === 0 ? {} : { vary: "origin" }),
+      ...(isAllowed ? { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED_HEADERS } : {}),
+      // Without an allowed origin beside them these allow nothing.
+      ...(request.method === "OPTIONS"
+        ? {
+            "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
+            "access-control-allow-headers": ALLOWED_HEADERS,
+            "access-control-max-age": "600",
+          }
+        : {}),
     };
   }
 

@@ -18,6 +18,9 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   task_unknown: 404,
   blob_unknown: 404,
   stream_unknown: 404,
+  stream_gone: 410,
+  stream_closed: 409,
+  stream_conflict: 409,
   permission_unknown: 404,
   token_missing: 401,
   token_refused: 403,
@@ -75,6 +78,11 @@ export function problemResponse(error: unknown, headers: Readonly<Record<string,
   const problem = toProblem(error);
   return new Response(JSON.stringify(problem), {
     status: problem.status,
-    headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
   });
 }

@@ -53,7 +53,7 @@ async function readFrames(response: Response, count: number): Promise<{ id?: str
         .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]);
       text = text.slice(end + 2);
       const data = fields.filter(([name]) => name === "data").map(([, value]) => value);
-      if (data.length > 0) frames.push({ ...Object.fromEntries(fields), data: data.join("\n") });
+      if (data.length > 0) frames.push({ ...(Object.fromEntries(fields) as { id?: string }), data: data.join("\n") });
     }
   }
   await reader.cancel();

@@ -32,6 +32,7 @@ import type {
 } from "../session-store.ts";
 import { blobMissing, sessionBusy, sessionExists, sessionInUse, sessionUnknown, storeClosed } from "../store-faults.ts";
 import { tailLog } from "../tail-log.ts";
+import { MemoryByteStreams } from "./memory-byte-streams.ts";
 import { MemorySession } from "./memory-session.ts";
 import { MemoryWriter } from "./memory-writer.ts";
 
@@ -50,6 +51,7 @@ export class MemoryStore implements SessionStore {
     readOnly: false,
     maxEventBytes: MAX_EVENT_BYTES,
   };
+  readonly byteStreams: MemoryByteStreams = new MemoryByteStreams(() => this.#refuseClosed());
   readonly #sessions = new Map<string, MemorySession>();
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #changes = new ChangeSignal();
@@ -218,6 +220,7 @@ export class MemoryStore implements SessionStore {
     if (this.#closed.signal.aborted) return;
     for (const session of this.#sessions.values()) session.writer?.end("store");
     this.#closed.abort(storeClosed());
+    this.byteStreams.wake();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import type { FinalBody, StoredEvent } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import { killPoint } from "../../internal/kill-point.ts";
 import { foldRunState } from "../run-state.ts";
+import { ByteStreamCommands } from "./byte-stream-commands.ts";
 import { ImportCommands } from "./import-commands.ts";
 import type { Lease, OpenLeases } from "./open-leases.ts";
 import { encodeOwner } from "../owner-identity.ts";
@@ -30,6 +31,7 @@ export class CommandExecutor {
   readonly #leases: OpenLeases;
   readonly #segments: SegmentWriter;
   readonly #imports: ImportCommands;
+  readonly #byteStreams: ByteStreamCommands;
   readonly #identity = encodeOwner();
   readonly #insertBegun: Statement;
   readonly #liveEpoch: Statement;
@@ -53,6 +55,7 @@ export class CommandExecutor {
     this.#release = database.prepare(
       "UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?",
     );
+    this.#byteStreams = new ByteStreamCommands(database);
   }
 
   execute(command: SqliteCommand): CommandResult {
@@ -89,6 +92,8 @@ export class CommandExecutor {
         return this.#imports.end(command);
       case "abandon-import":
         return this.#imports.abandon(command.key);
+      case "byte-stream":
+        return { is: "byte-stream", answer: this.#byteStreams.execute(command.request) };
     }
   }
 

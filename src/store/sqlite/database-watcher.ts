@@ -15,6 +15,7 @@ export class DatabaseWatcher {
   readonly changes = new ChangeSignal();
   readonly #reader: SqliteReader;
   readonly #path: string;
+  readonly #versions: (ids: readonly string[]) => [string, number][];
   readonly #followed = new Map<string, { count: number; lastSeq: number }>();
   #watch: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -22,9 +23,11 @@ export class DatabaseWatcher {
   #version = -1;
   #isScheduled = false;
 
-  constructor(reader: SqliteReader, path: string) {
+  /** @param versions what is followed, each with a number that changes whenever it does; without it, sessions with their last position */
+  constructor(reader: SqliteReader, path: string, versions?: (ids: readonly string[]) => [string, number][]) {
     this.#reader = reader;
     this.#path = path;
+    this.#versions = versions ?? ((ids) => findLastSeqs(reader, ids));
   }
 
   /** Watches a session until the function that it returns is called. */
@@ -78,20 +81,13 @@ export class DatabaseWatcher {
     }, this.#pollMs);
   }
 
-  /** Wakes the tails of those sessions that have grown, or are gone. */
+  /** Wakes those who follow what has changed, or is gone. */
   #check(): boolean {
     try {
       const version = this.#reader.dataVersion();
       if (version === this.#version) return false;
       this.#version = version;
-      const ids = JSON.stringify([...this.#followed.keys()]);
-      const rows = this.#reader.ask((database) =>
-        database
-          .prepare("SELECT id, last_seq FROM sessions WHERE id IN (SELECT value FROM json_each(?))")
-          .raw()
-          .all([ids]),
-      ) as [string, number][];
-      const found = new Map(rows);
+      const found = new Map(this.#versions([...this.#followed.keys()]));
       for (const [id, entry] of this.#followed) {
         const lastSeq = found.get(id) ?? -2;
         if (lastSeq === entry.lastSeq) continue;
@@ -105,4 +101,13 @@ export class DatabaseWatcher {
       return true;
     }
   }
+}
+
+function findLastSeqs(reader: SqliteReader, ids: readonly string[]): [string, number][] {
+  return reader.ask((database) =>
+    database
+      .prepare("SELECT id, last_seq FROM sessions WHERE id IN (SELECT value FROM json_each(?))")
+      .raw()
+      .all([JSON.stringify(ids)]),
+  ) as [string, number][];
 }

@@ -2,6 +2,7 @@ import type { FinalBody } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import type { RunState } from "../run-state.ts";
 import type { ImportedSession, NewSession } from "../session-store.ts";
+import type { ByteStreamAnswer, ByteStreamRequest } from "./byte-stream-commands.ts";
 import type { SqliteFailure } from "./sqlite-binding.ts";
 
 /** What the main thread asks the writer's thread to do. The commands of one message go into one transaction, in their order. */
@@ -21,7 +22,8 @@ export type SqliteCommand =
   | { readonly kind: "import-segments"; readonly key: number; readonly segments: readonly SegmentText[] }
   | ImportPartCommand
   | EndImportCommand
-  | { readonly kind: "abandon-import"; readonly key: number };
+  | { readonly kind: "abandon-import"; readonly key: number }
+  | { readonly kind: "byte-stream"; readonly request: ByteStreamRequest };
 
 export interface AppendCommand {
   readonly kind: "append";
@@ -146,7 +148,8 @@ export type CommandResult =
     }
   | { readonly is: "closed-run"; readonly reason: "owner_dead" | "lease_over" }
   | { readonly is: "importing"; readonly key: number }
-  | { readonly is: "swept"; readonly isComplete: boolean };
+  | { readonly is: "swept"; readonly isComplete: boolean }
+  | { readonly is: "byte-stream"; readonly answer: ByteStreamAnswer };
 
 export interface ThreadOptions {
   readonly path: string;

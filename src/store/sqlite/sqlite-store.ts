@@ -42,6 +42,7 @@ import { importLog } from "./import-log.ts";
 import { nextTurn, recoverRuns, takeSession } from "./open-run.ts";
 import { toSessionQuery } from "./session-query.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
+import { SqliteByteStreams } from "./sqlite-byte-streams.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
 import type { OpenedWriter } from "./sqlite-writer.ts";
 import type { WriterChannel } from "./writer-channel.ts";
@@ -61,6 +62,7 @@ export interface SqliteStoreParts {
 /** Sessions in one file. Reads go by a connection of this thread, everything that changes something through the writer's thread. */
 export class SqliteStore implements SessionStore {
   readonly capabilities: StoreCapabilities;
+  readonly byteStreams: SqliteByteStreams;
   readonly #reader: SqliteReader;
   readonly #channel: WriterChannel | undefined;
   readonly #leaseMs: number;
@@ -83,6 +85,7 @@ export class SqliteStore implements SessionStore {
     this.#channel = channel;
     this.#leaseMs = leaseMs;
     this.#watcher = new DatabaseWatcher(reader, path);
+    this.byteStreams = new SqliteByteStreams(reader, channel, path);
     // One listener for each tail that waits.
     setMaxListeners(0, this.#closed.signal);
     if (channel === undefined) return;
@@ -290,6 +293,7 @@ export class SqliteStore implements SessionStore {
     clearInterval(this.#recovery);
     this.#closed.abort(storeClosed());
     this.#watcher.stop();
+    this.byteStreams.close();
     await Promise.all(Array.from(this.#writers, (writer) => writer.close()));
     await this.#channel?.close();
     this.#reader.close();
