@@ -40,3 +40,11 @@ export async function openPlace(kind: "snapshot" | "copy"): Promise<Place> {
   };
   return { path, remove, [Symbol.asyncDispose]: remove };
 }
+
+/** The boxes of all containers of this place, whatever state they are in. */
+export function listContainers(path: string): string[] {
+  const filter = `--filter=label=skein.directory=${path}`;
+  const format = '--format={{index .Labels "skein.box"}}';
+  const listed = execFileSync("podman", ["ps", "--all", filter, format], { encoding: "utf8" });
+  return listed.split("\n").filter((line) => line !== "");
+}

@@ -75,3 +75,5 @@ export function toHostname(id: string): string {
 
 /** Names the box on its container. */
 export const BOX_LABEL = "skein.box";
+/** Names the data directory on the container, so that one without a record is found again. */
+export const DIRECTORY_LABEL = "skein.directory";

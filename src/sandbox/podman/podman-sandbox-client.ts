@@ -42,7 +42,7 @@ import { PodmanBox } from "./podman-box.ts";
 import type { PodmanCommand } from "./podman-command.ts";
 import type { ForkProbe } from "./probe-memory.ts";
 import { openForkProbe } from "./probe-memory.ts";
-import { endContainer, removeBoxFolder } from "./remove-container.ts";
+import { endContainer, removeBoxFolder, removeUnknownContainers } from "./remove-container.ts";
 import { restoreContainer } from "./restore-container.ts";
 import { startContainer, waitForBoxd } from "./start-container.ts";
 
@@ -245,6 +245,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** Removes the boxes that a dead owner left and whose claim is over, and checkpoints that were never finished (B3). @returns the ids of the boxes */
   async sweep(): Promise<readonly string[]> {
     const { directory, podman, cow } = this.#state;
+    await removeUnknownContainers(directory, podman).catch(() => {});
     return sweepRecords(directory, {
       isRunning: async ({ process: first }) => first !== undefined && isAlive(first),
       connect: (record) => connectContainer(record.id, record.process),

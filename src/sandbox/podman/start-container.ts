@@ -11,7 +11,7 @@ import type { BoxRecord } from "../provider/index.ts";
 import type { BoxLimits } from "../sandbox.ts";
 import { runtimesFolder } from "./box-runtime-folder.ts";
 import type { ContainerPaths } from "./container-paths.ts";
-import { BOX_LABEL, INSIDE, toContainerName, toHostname } from "./container-paths.ts";
+import { BOX_LABEL, DIRECTORY_LABEL, INSIDE, toContainerName, toHostname } from "./container-paths.ts";
 import type { PodmanCommand } from "./podman-command.ts";
 import { describeFailure } from "./podman-command.ts";
 
@@ -140,6 +140,7 @@ async function toRunArguments({ directory, record, runtime, image, paths }: Star
     `--name=${toContainerName(id)}`,
     `--hostname=${toHostname(id)}`,
     `--label=${BOX_LABEL}=${id}`,
+    `--label=${DIRECTORY_LABEL}=${directory}`,
     `--pidfile=${paths.pidFile}`,
     `--annotation=org.criu.config=${paths.criu}`,
     `--network=${spec.network}`,
