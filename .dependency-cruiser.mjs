@@ -50,6 +50,7 @@ const PACKAGE_HOMES = {
   "log-update": "src/cli/",
   pg: "src/store/postgres/",
   picocolors: "src/cli/",
+  preact: "src/inspector/",
   vitest: "src/testing/",
   zod: "src/(event|cli)/",
 };
@@ -143,6 +144,24 @@ export default {
       from: { path: "^src/(store|backend|telemetry|sandbox/(?!boxd/))", pathNot: TEST },
       to: { path: "^src/agent/acp/" },
     },
+    // The page runs in a browser and speaks to the server over HTTP alone.
+    {
+      name: "inspector-is-a-page",
+      comment: "inspector/ imports leaves, events and view, and of ports their types.",
+      severity: "error",
+      from: { path: "^src/inspector/", pathNot: TEST },
+      to: { path: "^src/", pathNot: ["^src/inspector/", LEAF, EVENT, VIEW, PORT] },
+    },
+    {
+      name: "inspector-is-browser-safe",
+      comment: "The page imports no module of Node, and of ports nothing but types.",
+      severity: "error",
+      from: { path: "^src/inspector/", pathNot: TEST },
+      to: {
+        path: [`^(node:)?(${builtinModules.join("|")})$`, PORT],
+        dependencyTypesNot: ["type-only"],
+      },
+    },
     // What sits on top is used by people and programs, not by the layers below.
     {
       name: "nothing-imports-the-top",
@@ -205,9 +224,9 @@ export default {
     {
       name: "declared-dependencies",
       comment:
-        "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge.",
+        "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge, and the page is bundled.",
       severity: "error",
-      from: { path: "^src/", pathNot: [TEST, "^src/testing/", "^src/loop/validators/model-judge[.]ts$"] },
+      from: { path: "^src/", pathNot: [TEST, "^src/(testing|inspector)/", "^src/loop/validators/model-judge[.]ts$"] },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"],
         dependencyTypesNot: ["npm-peer"],
@@ -235,7 +254,7 @@ export default {
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["import", "node", "types"],
-      extensions: [".ts", ".js", ".mjs"],
+      extensions: [".ts", ".tsx", ".js", ".mjs"],
     },
     skipAnalysisNotInRules: true,
   },

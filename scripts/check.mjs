@@ -21,6 +21,7 @@ const CHECKS = {
   ],
   format: [bin("oxfmt"), "--check", "src", "test", "examples", "scripts", "bench"],
   types: [bin("tsc"), "-p", "test/tsconfig.json"],
+  page: [bin("tsc"), "-p", "src/inspector/tsconfig.json"],
   examples: [bin("tsc"), "-p", "examples/tsconfig.json"],
   unused: [bin("knip"), "--no-progress"],
   exports: [process.execPath, "scripts/check-exports.mjs"],

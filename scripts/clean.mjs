@@ -4,8 +4,11 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 const DIST = "dist";
+/** The page is bundled: its files have no source of the same name, and its build empties its folder itself. */
+const PAGE = join(DIST, "inspector");
 const files = existsSync(DIST) ? readdirSync(DIST, { recursive: true, withFileTypes: true }) : [];
 for (const file of files) {
+  if (`${file.parentPath}/`.startsWith(`${PAGE}/`)) continue;
   const match = file.isFile() && /^(.*?)\.(d\.ts|js)(\.map)?$/.exec(join(file.parentPath, file.name));
   if (match && !existsSync(`${match[1].replace(/^dist/, "src")}.ts`)) rmSync(match[0]);
 }

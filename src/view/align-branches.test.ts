@@ -6,9 +6,7 @@ import { groupEvents } from "./event-blocks.ts";
 
 let calls = 0;
 const stored = (sessionId: string, bodies: readonly EventBody[]): StoredEvent[] =>
-  bodies.map(
-    (body, at) => ({ seq: at + 1, at: calls++, sessionId, runId: `run_${sessionId}`, ...body }),
-  );
+  bodies.map((body, at) => ({ seq: at + 1, at: calls++, sessionId, runId: `run_${sessionId}`, ...body }));
 const say = (text: string): EventBody => ({ type: "text.delta", text });
 const tool = (toolName: string, answer: string): EventBody[] => {
   const toolCallId = `call_${calls++}`;

@@ -2,8 +2,14 @@ import { expect, it } from "vitest";
 import type { StoredEvent } from "../event/event.ts";
 import { foldUsageByModel, niceCeiling, sumByModel, totalOf } from "./usage-by-branch.ts";
 
-const report = (fields: object): StoredEvent =>
-  ({ seq: 1, at: 0, sessionId: "s", runId: "r", type: "usage.reported", ...fields });
+const report = (fields: object): StoredEvent => ({
+  seq: 1,
+  at: 0,
+  sessionId: "s",
+  runId: "r",
+  type: "usage.reported",
+  ...fields,
+});
 
 it("L10: what no report names stays unknown, by model and in all", () => {
   const models = foldUsageByModel([

@@ -25,6 +25,8 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["adapters-know-no-sibling", "src/backend/iterable/x.ts", 'import "../box/y.ts";'],
   ["boxd-is-for-sandboxes", "src/agent/repair/x.ts", 'import "../../sandbox/boxd/y.ts";'],
   ["acp-is-for-agents-and-boxd", "src/sandbox/local/x.ts", 'import "../../agent/acp/y.ts";'],
+  ["inspector-is-a-page", "src/inspector/x.ts", 'import "../lineage/y.ts";'],
+  ["inspector-is-browser-safe", "src/inspector/uses-node.ts", 'import { join } from "node:path"; join("x");'],
   ["nothing-imports-the-top", "src/stream/uses-top.ts", 'import "../testing/y.ts";'],
   ["kernel-names-no-provider", "src/loop/names-provider.ts", 'import "../backend/podman-like/y.ts";'],
   ["one-door-to-child-process", "src/internal/spawns.ts", 'import { spawn } from "node:child_process"; spawn("x");'],
