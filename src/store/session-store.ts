@@ -69,8 +69,10 @@ export interface SessionStore extends AsyncDisposable {
   /**
    * Takes in a session that another store held, with its events as they stand: `exportSession` and `importSession` are made of it.
    * The records were checked by the caller. Either all of it is stored, or, where the store or the records fail, nothing.
+   * A fork stays one where `forkedFrom` names its parent, which must be here already: the records are its whole log all the same,
+   * and what it shares with its parent is not stored a second time.
    *
-   * @throws ValidationError `session_exists`, `event_too_large`, and what the records throw
+   * @throws ValidationError `session_exists`, `event_too_large`, `session_unknown` and `fork_position` for the parent, and what the records throw
    */
   importSession(session: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session>;
 
@@ -123,6 +125,7 @@ export interface NewSession {
 /** A session that comes from another store. */
 export interface ImportedSession extends NewSession {
   readonly createdAt: number;
+  readonly forkedFrom?: { readonly sessionId: string; readonly atSeq: number };
 }
 
 /** An event with its line, or a blob, of a session that comes from another store: first all events, in order, then the blobs. */

@@ -182,18 +182,22 @@ export class MemoryStore implements SessionStore {
   async importSession(about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session> {
     this.#refuseClosed();
     const log = new ImportedLog(about);
-    const session = new MemorySession(about, about.createdAt);
+    const { forkedFrom, ...newSession } = about;
+    const origin = forkedFrom === undefined ? undefined : { session: this.#find(forkedFrom.sessionId), ...forkedFrom };
+    if (origin !== undefined) checkForkRange(origin.sessionId, origin.atSeq, origin.session.lastSeq);
+    const session = new MemorySession(newSession, about.createdAt, origin);
     const blobs: { readonly blob: Uint8Array; readonly digest: string }[] = [];
     for await (const record of records) {
       if ("blob" in record) {
         blobs.push(record);
       } else {
         log.add(record.event, record.line);
-        session.addLines([record.line]);
+        if (record.event.seq > (origin?.atSeq ?? 0)) session.addLines([record.line]);
       }
     }
     this.#refuseClosed();
     if (this.#sessions.has(about.id)) throw sessionExists(about.id);
+    if (origin !== undefined && this.#find(origin.sessionId) !== origin.session) throw sessionUnknown(origin.sessionId);
     session.state = log.state;
     session.updatedAt = log.updatedAt;
     for (const digest of log.digests) session.digests.add(digest);

@@ -29,12 +29,15 @@ ON CONFLICT (session, first_seq) DO NOTHING`;
 
 /** Makes a session of the log, unless its id is taken by now or somebody has swept some of it. */
 const END = `
-WITH staged AS (
-  DELETE FROM {s}.deleted_sessions WHERE key = $1 AND (SELECT count(*) FROM {s}.segments WHERE session = $1) = $2::bigint
+WITH origin AS (
+  SELECT key FROM {s}.sessions WHERE id = $14::text AND last_seq >= $15::bigint
+), staged AS (
+  DELETE FROM {s}.deleted_sessions WHERE key = $1 AND ($14::text IS NULL OR EXISTS (SELECT 1 FROM origin)) AND (SELECT count(*) FROM {s}.segments WHERE session = $1) = $2::bigint
   AND NOT EXISTS (SELECT 1 FROM {s}.sessions WHERE id = $3) RETURNING key
 ), made AS (
-  INSERT INTO {s}.sessions (key, id, kind, labels, parent_id, status, is_running, state, last_seq, epoch, created_at, updated_at)
-  SELECT key, $3, $4, $5, $6, $7, $8::boolean, $9, $10::bigint, 0, $11::bigint, $12::bigint FROM staged RETURNING key
+  INSERT INTO {s}.sessions (key, id, kind, labels, parent_id, forked_from, fork_seq, status, is_running, state, last_seq, epoch, created_at, updated_at)
+  SELECT key, $3, $4, $5, $6, (SELECT key FROM origin), $15::bigint, $7, $8::boolean, $9, $10::bigint, 0, $11::bigint, $12::bigint
+  FROM staged RETURNING key
 ), noted AS (
   INSERT INTO {s}.blob_references (digest, session) SELECT d, m.key FROM made m, unnest($13::text[]) AS d ON CONFLICT DO NOTHING
 ), unpinned AS (
@@ -55,13 +58,14 @@ export async function importLog(
   const key = begun?.[0] as number;
   const staging = new StagedLog(database, key);
   const log = new ImportedLog(about);
+  const shared = about.forkedFrom?.atSeq ?? 0;
   try {
     for await (const record of records) {
       if ("blob" in record) {
         await putBlob(database, record.digest, record.blob);
       } else {
         log.add(record.event, record.line);
-        await staging.add(record.event.seq, record.line);
+        if (record.event.seq > shared) await staging.add(record.event.seq, record.line);
       }
     }
     await staging.flush();
@@ -79,6 +83,8 @@ export async function importLog(
       about.createdAt,
       log.updatedAt,
       toArray([...log.digests]),
+      about.forkedFrom?.sessionId ?? null,
+      shared,
     ]);
     if (made === undefined) throw disturbed(about.id);
     if (made[0] !== key) throw sessionExists(about.id);

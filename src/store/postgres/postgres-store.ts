@@ -245,6 +245,10 @@ export class PostgresStore implements SessionStore {
 
   async importSession(about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session> {
     return this.#writing(async () => {
+      if (about.forkedFrom !== undefined) {
+        const { sessionId, atSeq } = about.forkedFrom;
+        checkForkRange(sessionId, atSeq, (await this.#reader.load(sessionId)).session.lastSeq);
+      }
       try {
         await importLog(this.#database, about, records);
       } catch (error) {

@@ -45,13 +45,23 @@ export class ImportCommands {
     if (readNumber(this.#database, count) !== segments) return { is: "changed" };
     if (this.#database.prepare("SELECT 1 FROM sessions WHERE id = ?").raw().all([session.id]).length > 0)
       return { is: "exists" };
+    const { forkedFrom } = session;
+    const [[originKey] = [null]] = (
+      forkedFrom === undefined
+        ? []
+        : this.#database
+            .prepare("SELECT key FROM sessions WHERE id = ? AND last_seq >= ?")
+            .raw()
+            .all([forkedFrom.sessionId, forkedFrom.atSeq])
+    ) as [number | null][];
+    if (forkedFrom !== undefined && originKey === null) return { is: "unknown" };
     if (this.#database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]).changes !== 1)
       return { is: "changed" };
     this.#database
       .prepare(
-        `INSERT INTO sessions (key, id, kind, labels, parent_id, last_seq, epoch, created_at, updated_at,
+        `INSERT INTO sessions (key, id, kind, labels, parent_id, forked_from, fork_seq, last_seq, epoch, created_at, updated_at,
            status, open_run_id, open_run_seq, last_run_id, backend, resume_token)
-         VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run([
         key,
@@ -59,6 +69,8 @@ export class ImportCommands {
         session.kind,
         JSON.stringify(session.labels ?? {}),
         session.parentId ?? null,
+        originKey,
+        forkedFrom?.atSeq ?? 0,
         lastSeq,
         session.createdAt,
         updatedAt,

@@ -1,7 +1,7 @@
 import { StoreError } from "../../errors.ts";
 import { ImportedLog } from "../imported-log.ts";
 import type { ImportedRecord, ImportedSession } from "../session-store.ts";
-import { sessionExists } from "../store-faults.ts";
+import { sessionExists, sessionUnknown } from "../store-faults.ts";
 import { SEGMENT_CHARACTERS } from "./gathered-append.ts";
 import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
 import type { SegmentText } from "./sqlite-command.ts";
@@ -21,7 +21,8 @@ export async function importLog(
 ): Promise<void> {
   const begun = await channel.send({ kind: "begin-import" });
   if (begun.is !== "importing") throw disturbed(about.id);
-  const staging = new StagedLog(channel, begun.key);
+  const shared = about.forkedFrom?.atSeq ?? 0;
+  const staging = new StagedLog(channel, begun.key, shared + 1);
   const log = new ImportedLog(about);
   try {
     for await (const record of records) {
@@ -29,7 +30,7 @@ export async function importLog(
         await channel.send({ kind: "put-blob", digest: record.digest, bytes: record.blob });
       } else {
         log.add(record.event, record.line);
-        await staging.add(record.event.seq, record.line);
+        if (record.event.seq > shared) await staging.add(record.event.seq, record.line);
       }
     }
     await staging.flush();
@@ -46,6 +47,7 @@ export async function importLog(
       digests: [...log.digests],
     });
     if (result.is === "exists") throw sessionExists(about.id);
+    if (result.is === "unknown") throw sessionUnknown(about.forkedFrom?.sessionId ?? about.id);
     if (result.is !== "done") throw disturbed(about.id);
   } catch (error) {
     // A store that failed leaves the rest to the next opening.
@@ -67,16 +69,17 @@ class StagedLog {
   readonly #channel: WriterChannel;
   readonly #key: number;
   #lines: string[] = [];
-  #firstSeq = 1;
+  #firstSeq: number;
   #characters = 0;
   #ready: SegmentText[] = [];
   #readyCharacters = 0;
   /** How many there are, in order to know at the end whether all of them are still there. */
   segments = 0;
 
-  constructor(channel: WriterChannel, key: number) {
+  constructor(channel: WriterChannel, key: number, firstSeq: number) {
     this.#channel = channel;
     this.#key = key;
+    this.#firstSeq = firstSeq;
   }
 
   async add(seq: number, line: string): Promise<void> {

@@ -263,6 +263,10 @@ export class SqliteStore implements SessionStore {
   }
 
   async importSession(about: ImportedSession, records: AsyncIterable<ImportedRecord>): Promise<Session> {
+    if (about.forkedFrom !== undefined) {
+      const { sessionId, atSeq } = about.forkedFrom;
+      checkForkRange(sessionId, atSeq, this.#reader.load(sessionId).session.lastSeq);
+    }
     try {
       await importLog(this.#writable(), about, records);
     } catch (error) {

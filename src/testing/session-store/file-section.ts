@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { exportSession, importSession } from "../../store/session-file.ts";
-import type { SessionStore } from "../../store/session-store.ts";
+import type { Session, SessionStore } from "../../store/session-store.ts";
 import type { SessionStoreKitOptions } from "./store-under-test.ts";
 import { FINAL, RUN_STARTED, StoreUnderTest, beginRun, delta, readAll, readLines } from "./store-under-test.ts";
 
@@ -69,6 +69,35 @@ export function testFiles(kit: SessionStoreKitOptions): void {
       expect(copied).toEqual((await readAll(store.read(id))).map((event) => ({ ...event, sessionId: "copy" })));
       await using next = await other.openWriter("copy");
       expect(await next.append([RUN_STARTED])).toMatchObject([{ seq: 4, sessionId: "copy" }]);
+    });
+
+    it("takes in a fork as a fork, where its parent is there", async () => {
+      const store = await stores.open();
+      await using writer = await beginRun(store, "parent");
+      await writer.append([delta("shared"), delta("only the parent's")]);
+      const child = await store.fork("parent", { atSeq: 2 });
+      const other = await stores.open();
+      const take = async (session: {
+        id: string;
+        forkedFrom?: { sessionId: string; atSeq: number };
+      }): Promise<Session> =>
+        other.importSession(
+          { ...session, kind: "task", createdAt: 1 },
+          (async function* () {
+            for await (const event of store.read(session.id)) yield { event, line: JSON.stringify(event) };
+          })(),
+        );
+      const { id, forkedFrom = { sessionId: "", atSeq: 0 } } = child;
+      await expect(take({ id, forkedFrom })).rejects.toMatchObject({ code: "session_unknown" });
+      await take({ id: "parent" });
+      await expect(take({ id, forkedFrom: { ...forkedFrom, atSeq: 4 } })).rejects.toMatchObject({
+        code: "fork_position",
+      });
+      expect(await take({ id, forkedFrom })).toMatchObject({ forkedFrom, lastSeq: 3, status: "interrupted" });
+      expect(await readLines(other.read(id))).toEqual(await readLines(store.read(id)));
+      await expect(other.delete("parent")).rejects.toMatchObject({ code: "session_in_use" });
+      await using next = await other.openWriter(id);
+      expect(await next.append([RUN_STARTED])).toMatchObject([{ seq: 4, sessionId: id }]);
     });
 
     it("refuses an id that is there, and takes another one", async () => {
