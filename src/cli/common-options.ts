@@ -23,7 +23,7 @@ export interface CommonOptions {
 /** Adds what every command has, and its examples at the end of its help. */
 export function addCommonOptions(command: Command, examples: readonly string[]): Command {
   command
-    .option("--data <dir>", "the data directory (default: SKEIN_DATA, else .skein here)")
+    .option("--data <place>", "the data directory, or postgres://… (default: SKEIN_DATA, else .skein here)")
     .option("--no-color", "no colours (also: NO_COLOR)")
     .option("--debug", "show where an error comes from");
   return addExamples(command, examples);

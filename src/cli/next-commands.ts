@@ -8,9 +8,10 @@ export function quoteWord(word: string): string {
   return PLAIN.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** The exact command that does something with a session, with the data directory where it was named. */
+/** The exact command that does something with a session, with the data directory where it was named; a password stays out. */
 export function nextCommand(words: readonly string[], options: CommonOptions): string {
-  return ["skein", ...words, ...(options.data === undefined ? [] : ["--data", options.data])].map(quoteWord).join(" ");
+  const data = options.data?.replace(/^(postgres(?:ql)?:\/\/[^/@:]*):[^@]*@/, "$1@");
+  return ["skein", ...words, ...(data === undefined ? [] : ["--data", data])].map(quoteWord).join(" ");
 }
 
 /** The change that there is to apply. */

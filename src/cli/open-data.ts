@@ -1,14 +1,49 @@
-import { resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { StoreError } from "../errors.ts";
 import { openRuntime, type Runtime } from "../runtime/open-runtime.ts";
+import { parsePostgresUrl } from "../store/postgres/postgres-target.ts";
 import { isDataDirectoryWritable, inspectDataDirectory } from "../runtime/data-directory.ts";
 import type { CommandLine, CommonOptions } from "./common-options.ts";
 import { toPlainLine } from "../view/plain-text.ts";
 
-/** `--data`, else SKEIN_DATA, else `.skein` of the current directory. */
-export function toDataDirectory(line: CommandLine, options: CommonOptions): string {
+/** Where the sessions and boxes of a command are. */
+export interface DataPlace {
+  readonly directory: string;
+  /** Absent where the sessions are in a file of the directory. */
+  readonly database?: string;
+}
+
+/**
+ * `--data`, else SKEIN_DATA, else `.skein` of the current directory. Where that is the URL of a database, boxes have a directory of this
+ * machine: SKEIN_BOXES, else one below `~/.local/state/skein` for each database, the same whatever the current directory is.
+ */
+export function toDataPlace(line: CommandLine, options: CommonOptions): DataPlace {
   const { SKEIN_DATA } = line.env;
-  return resolve(line.cwd, options.data ?? (SKEIN_DATA === undefined || SKEIN_DATA === "" ? ".skein" : SKEIN_DATA));
+  return parseDataPlace(line, options.data ?? (SKEIN_DATA === undefined || SKEIN_DATA === "" ? ".skein" : SKEIN_DATA));
+}
+
+export function parseDataPlace({ cwd, env }: CommandLine, text: string): DataPlace {
+  if (!/^postgres(ql)?:/.test(text)) return { directory: resolve(cwd, text) };
+  const { SKEIN_BOXES, XDG_STATE_HOME, HOME } = env;
+  if (SKEIN_BOXES !== undefined && SKEIN_BOXES !== "") return { directory: resolve(cwd, SKEIN_BOXES), database: text };
+  const state = XDG_STATE_HOME ?? join(HOME ?? homedir(), ".local", "state");
+  const { name } = parsePostgresUrl(text);
+  const folder = createHash("sha256").update(name).digest("hex").slice(0, 16);
+  return { directory: join(state, "skein", folder), database: text };
+}
+
+/** As it is given to `--data` by another call of the command, from any directory. */
+export function toDataOption(line: CommandLine, options: CommonOptions): string {
+  const { directory, database } = toDataPlace(line, options);
+  return database ?? directory;
+}
+
+/** Whether there is anything yet. */
+export async function hasData(line: CommandLine, options: CommonOptions): Promise<boolean> {
+  const { directory, database } = toDataPlace(line, options);
+  return database === undefined ? (await inspectDataDirectory(directory)) === "ours" : true;
 }
 
 export interface OpenDataOptions {
@@ -26,10 +61,19 @@ export async function openData(
   options: CommonOptions,
   { need, containment }: OpenDataOptions,
 ): Promise<Runtime> {
-  const directory = toDataDirectory(line, options);
-  const { terminal } = line;
-  const state = await inspectDataDirectory(directory);
-  const readOnly = state === "ours" && !(await isDataDirectoryWritable(directory));
+  return openDataPlace(line, toDataPlace(line, options), {
+    need,
+    ...(containment === undefined ? {} : { containment }),
+  });
+}
+
+export async function openDataPlace(
+  { terminal }: CommandLine,
+  { directory, database }: DataPlace,
+  { need, containment }: OpenDataOptions,
+): Promise<Runtime> {
+  const isFile = database === undefined && (await inspectDataDirectory(directory)) === "ours";
+  const readOnly = isFile && !(await isDataDirectoryWritable(directory));
   if (readOnly && need === "write") {
     throw new StoreError(
       "store_read_only",
@@ -42,6 +86,7 @@ export async function openData(
     );
   const runtime = await openRuntime({
     directory,
+    ...(database === undefined ? {} : { database }),
     readOnly,
     create: need === "write",
     ...(containment === undefined ? {} : { containment }),

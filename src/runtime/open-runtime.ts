@@ -11,6 +11,8 @@ import { BOXES_FOLDER, createDataDirectory, DATABASE_FILE, hasBoxes, inspectData
 export interface OpenRuntimeOptions {
   /** The data directory, such as `.skein`. */
   readonly directory: string;
+  /** The URL of a Postgres database that holds the sessions instead of a file in the directory; boxes live in the directory all the same. */
+  readonly database?: string;
   /** Default false. Nothing is written, recovered or swept then. */
   readonly readOnly?: boolean;
   /** Default true: the directory is made where it is missing. False: a missing one reads as empty, and stays missing. */
@@ -22,6 +24,8 @@ export interface OpenRuntimeOptions {
 /** A store and a sandbox over one data directory. */
 export interface Runtime extends AsyncDisposable {
   readonly directory: string;
+  /** How people are told where the sessions are: the directory, or the database without its password. */
+  readonly place: string;
   readonly store: SessionStore;
   /**
    * The local sandbox, opened by the first call: most commands never need one. Boxes that nobody comes back for are deleted then.
@@ -42,11 +46,8 @@ export interface Runtime extends AsyncDisposable {
  */
 export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime> {
   const directory = resolve(options.directory);
-  const { readOnly = false, create = true } = options;
-  const state = await inspectDataDirectory(directory);
-  const exists = state === "ours" || (create && !readOnly);
-  if (exists && state !== "ours") await createDataDirectory(directory);
-  const store = exists ? await openSqliteStore(join(directory, DATABASE_FILE), { readOnly }) : await openMemoryStore();
+  const { readOnly = false } = options;
+  const { exists, place, store } = await openSessions(options, directory);
   let sandbox: Promise<LocalSandboxClient> | undefined;
 
   const openSandbox = (resuming?: string): Promise<LocalSandboxClient> => {
@@ -78,6 +79,7 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
 
   return {
     directory,
+    place,
     store,
     openSandbox,
     hasBoxes: canHaveBoxes,
@@ -92,4 +94,27 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+interface OpenedSessions {
+  /** Whether there is a place for boxes. */
+  readonly exists: boolean;
+  readonly place: string;
+  readonly store: SessionStore;
+}
+
+async function openSessions(options: OpenRuntimeOptions, directory: string): Promise<OpenedSessions> {
+  const { readOnly = false, create = true, database } = options;
+  if (database !== undefined) {
+    // The driver is loaded by those who have a database.
+    const { openPostgresStore, parsePostgresUrl } = await import("../store/postgres/index.ts");
+    const store = await openPostgresStore(database, { readOnly });
+    if (!readOnly) await createDataDirectory(directory);
+    return { exists: true, place: parsePostgresUrl(database).name, store };
+  }
+  const state = await inspectDataDirectory(directory);
+  const exists = state === "ours" || (create && !readOnly);
+  if (exists && state !== "ours") await createDataDirectory(directory);
+  const store = exists ? await openSqliteStore(join(directory, DATABASE_FILE), { readOnly }) : await openMemoryStore();
+  return { exists, place: directory, store };
 }

@@ -33,7 +33,7 @@ export async function listSessions(line: CommandLine, options: LsOptions): Promi
     terminal.print(
       narrowed
         ? "No session fits; `skein ls` lists all."
-        : `No sessions in ${runtime.directory} yet. Start one: skein loop <folder>`,
+        : `No sessions in ${runtime.place} yet. Start one: skein loop <folder>`,
     );
     return;
   }

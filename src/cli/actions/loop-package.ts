@@ -7,7 +7,7 @@ import { readPackageCheck } from "../../runtime/package-check.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { openData, toDataDirectory } from "../open-data.ts";
+import { openData, toDataOption } from "../open-data.ts";
 import type { Session } from "../../store/session-store.ts";
 import { readCommandLabel, toCommandLabel } from "../loop-command-label.ts";
 import { DEFAULT_K, DEFAULT_ROUNDS, type DriverChoice, type DriverName } from "../loop-driver.ts";
@@ -109,7 +109,7 @@ export async function resumeLoop(
 
 /** The data directory is named from where the command was given, the loop's folder from where the loop was. */
 function absoluteData(line: CommandLine, common: CommonOptions): CommonOptions {
-  return { ...common, data: toDataDirectory(line, common) };
+  return { ...common, data: toDataOption(line, common) };
 }
 
 function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): DriverChoice {

@@ -1,7 +1,6 @@
 import { AccessTokens, createApp, openServer } from "../../server/index.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { inspectDataDirectory } from "../../runtime/data-directory.ts";
-import { openData, toDataDirectory } from "../open-data.ts";
+import { hasData, openData } from "../open-data.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
 import { EXIT } from "../exit-codes.ts";
 
@@ -18,7 +17,7 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
   const tokens = SKEIN_TOKEN === undefined || SKEIN_TOKEN === "" ? undefined : new AccessTokens();
   tokens?.issue({ scope: "write", name: "SKEIN_TOKEN", token: SKEIN_TOKEN as string });
   // A directory that is not there yet is made: sessions that others begin in it are then seen.
-  const isThere = (await inspectDataDirectory(toDataDirectory(line, options))) === "ours";
+  const isThere = await hasData(line, options);
   await using runtime = await openData(line, options, { need: isThere ? "read" : "write" });
   const app = createApp({
     store: runtime.store,
@@ -37,10 +36,10 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     ...(options.port === undefined ? {} : { port: options.port }),
   });
   const { url, host, port } = server;
-  if (options.json === true) terminal.printJson({ url, host, port, directory: runtime.directory }, "line");
+  if (options.json === true) terminal.printJson({ url, host, port, directory: runtime.place }, "line");
   else
     terminal.print(
-      `${terminal.style.bold(url)}  ${terminal.style.dim(`the sessions of ${runtime.directory}`)}`,
+      `${terminal.style.bold(url)}  ${terminal.style.dim(`the sessions of ${runtime.place}`)}`,
       terminal.style.dim(
         tokens === undefined
           ? "Only this machine can reach it. Ctrl-C ends it."

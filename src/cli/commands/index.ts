@@ -8,6 +8,7 @@ import { addExportCommand } from "./export-command.ts";
 import { addImportCommand } from "./import-command.ts";
 import { addLoopCommand } from "./loop-command.ts";
 import { addLsCommand } from "./ls-command.ts";
+import { addMoveCommand } from "./move-command.ts";
 import { addPruneCommand } from "./prune-command.ts";
 import { addReplayCommand } from "./replay-command.ts";
 import { addResumeCommand } from "./resume-command.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addApplyCommand,
   addExportCommand,
   addImportCommand,
+  addMoveCommand,
   addPruneCommand,
   addDoctorCommand,
   addBoxesCommand,

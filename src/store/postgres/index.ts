@@ -7,6 +7,9 @@ import { openFormat, requireFormat } from "./postgres-format.ts";
 import { PostgresStore } from "./postgres-store.ts";
 import { parsePostgresUrl } from "./postgres-target.ts";
 
+export { parsePostgresUrl } from "./postgres-target.ts";
+export type { PostgresTarget } from "./postgres-target.ts";
+
 /**
  * What a store in Postgres may be told beside what every store may.
  * @experimental

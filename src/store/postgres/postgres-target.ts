@@ -1,6 +1,6 @@
 import { ValidationError } from "../../errors.ts";
 
-/** Where a store lies: a server, a database and a schema in it. */
+/** Where a store lies: a server, a database and a schema in it. @experimental */
 export interface PostgresTarget {
   /** As it is given to the driver; may hold a password. */
   readonly url: string;
@@ -19,6 +19,7 @@ const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/;
  * Takes a URL apart; `?schema=…` in it names the schema, unless the option does.
  *
  * @throws ValidationError `invalid_option`
+ * @experimental
  */
 export function parsePostgresUrl(url: string, schemaOption?: string): PostgresTarget {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
