@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { request as httpRequest } from "node:http";
 import type { ErrorCode } from "../../errors.ts";
-import { AbortError, BackendError, ERROR_CODES, SandboxError, ValidationError } from "../../errors.ts";
+import { AbortError, BackendError, ERROR_CODES, SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { onAbort, raceAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
 import type { FailureBody } from "./protocol.ts";
@@ -149,7 +149,7 @@ export class BoxdConnection {
         this.#open.add(socket);
         socket.once("close", () => this.#open.delete(socket));
       } catch (cause) {
-        return reject(this.gone(cause));
+        return reject(SkeinError.is(cause) ? cause : this.gone(cause));
       }
       const request = httpRequest({
         createConnection: () => socket,

@@ -68,7 +68,7 @@ export async function buildBoxImage(podman: PodmanCommand, name: string = defaul
     const staged = join(folder, "staged");
     await stage(staged);
     const paths = new Set<string>();
-    const found = PROGRAMS.map((program) => podman.find(program)).filter((path) => path !== undefined);
+    const found = PROGRAMS.map((program) => podman.findOfSystem(program)).filter((path) => path !== undefined);
     const programs = [...found, await realpath(process.execPath)];
     await placeNode(staged, paths);
     for (const program of programs) await addWithTargets(program, paths);

@@ -47,6 +47,11 @@ export class PodmanCommand {
       .find((path) => existsSync(path));
   }
 
+  /** Where the system has a program of its own; what somebody put before it on the PATH lies in his home. */
+  findOfSystem(name: string): string | undefined {
+    return SYSTEM_FOLDERS.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  }
+
   /** A failing command is a result. */
   try(args: readonly string[], options: PodmanRunOptions = {}): Promise<ProcessResult> {
     return this.host([this.#program, ...this.#base, ...args], options);
