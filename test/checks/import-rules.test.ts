@@ -28,6 +28,7 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["inspector-is-a-page", "src/inspector/x.ts", 'import "../lineage/y.ts";'],
   ["inspector-is-browser-safe", "src/inspector/uses-node.ts", 'import { join } from "node:path"; join("x");'],
   ["nothing-imports-the-top", "src/stream/uses-top.ts", 'import "../testing/y.ts";'],
+  ["cli-knows-the-servers-door", "src/cli/actions/serve-data.ts", 'import "../../server/y.ts";'],
   ["kernel-names-no-provider", "src/loop/names-provider.ts", 'import "../backend/podman-like/y.ts";'],
   ["one-door-to-child-process", "src/internal/spawns.ts", 'import { spawn } from "node:child_process"; spawn("x");'],
   [
@@ -58,6 +59,7 @@ const BYSTANDERS: Readonly<Record<string, string>> = {
       "backend/podman-like",
       "sandbox/boxd",
       "agent/acp",
+      "server",
       "testing",
     ].map((folder) => [`src/${folder}/y.ts`, "export type Y = 1;"]),
   ),
