@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { renderOrigin } from "../../view/box-origin.ts";
 import { formatCount, formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
 import { layOutLineage, type PlacedIteration } from "../../view/lineage-layout.ts";
@@ -5,7 +6,8 @@ import type { BoxOrigin, IterationProgress, LoopProgress } from "../../view/loop
 import { fitLine, toPlainLine } from "../../view/plain-text.ts";
 import { toHash } from "../shell/route.ts";
 
-const CARD = { width: 204, height: 64 };
+const CARD = { width: 226, height: 64 };
+const LINE_CHARACTERS = 35;
 const GAP = { x: 56, y: 14 };
 const MARGIN = 12;
 const HEAD = 26;
@@ -80,10 +82,10 @@ function Card({
         {label}
       </text>
       <text class="card-line" x={x + 12} y={y + 38}>
-        {fitLine(second, 30)}
+        {fitLine(second, LINE_CHARACTERS)}
       </text>
       <text class="card-line" x={x + 12} y={y + 54}>
-        {fitLine(third, 30)}
+        {fitLine(third, LINE_CHARACTERS)}
       </text>
     </a>
   );
@@ -126,9 +128,17 @@ export function LineageDrawing({ progress, now }: { readonly progress: LoopProgr
   const height = bottom + (origins.size === 0 ? 0 : LEGEND);
   // Before the end there is no winner, only the best so far.
   const winner = progress.final === undefined ? undefined : progress.winner?.index;
+  const frame = useRef<HTMLDivElement>(null);
+  const root = placed[0];
+  // A tall drawing begins where its root is, not above it.
+  useLayoutEffect(() => {
+    if (frame.current === null || root === undefined) return;
+    const middle = topOf(root) + CARD.height / 2;
+    frame.current.scrollTop = Math.max(0, middle - frame.current.clientHeight / 2);
+  }, [root?.iteration.sessionId]);
   const label = `The lineage of the loop: ${formatCount(placed.length, "iteration")} in ${formatCount(columns.length, "round")}`;
   return (
-    <div class="drawing" tabIndex={0} role="region" aria-label={label}>
+    <div class="drawing" ref={frame} tabIndex={0} role="region" aria-label={label}>
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={label}>
         {columns.map((round, column) => (
           <text class="round" x={MARGIN + column * (CARD.width + GAP.x) + CARD.width / 2} y={16} text-anchor="middle">

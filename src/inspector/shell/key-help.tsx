@@ -57,7 +57,7 @@ export function KeyHelp({ onClose }: { readonly onClose: () => void }) {
   useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog keys" aria-label="Keys" onClose={onClose}>
-      <div class="key-groups">
+      <div class="key-groups" tabIndex={-1} autoFocus>
         {KEYS.map(([title, keys]) => (
           <section>
             <h2>{title}</h2>

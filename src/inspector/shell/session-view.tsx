@@ -187,7 +187,7 @@ function FailureBanner({ log, session, status }: HeadProps) {
       {event.error === undefined ? (
         <p>{event.type === "final" ? `Ended as failed: ${toPlainLine(event.reason)}.` : "The backend failed."}</p>
       ) : (
-        <FailureDetail error={event.error} />
+        <FailureDetail error={event.error} brief />
       )}
       <a href={toHash({ view: "session", id: log.sessionId, tab: "timeline", seq: event.seq })}>
         {`show event ${event.seq.toLocaleString("en-US")}`}

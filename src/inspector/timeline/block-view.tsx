@@ -58,12 +58,16 @@ export function BlockView({ block, until, isExpanded, onToggle }: BlockViewProps
     case "box.delete-failed":
       return (
         <>
-          <p>{describeEvent(first).text}</p>
+          <p>
+            {first.type === "backend.failed"
+              ? `the backend ${toPlainLine(first.backend)} failed`
+              : describeEvent(first).text}
+          </p>
           {first.error === undefined ? null : <FailureDetail error={first.error} />}
         </>
       );
     case "final":
-      return <End event={first} />;
+      return <End event={first} isExpanded={isExpanded} />;
     case "custom":
       return isExpanded ? (
         <ClippedText text={JSON.stringify(first.data, null, 2)} label={toPlainLine(first.name)} />
@@ -224,7 +228,7 @@ function BlobText({ blob, isPatch }: { blob: BlobRef; isPatch: boolean }) {
   return <ArtifactText text={text} isPatch={isPatch} />;
 }
 
-function End({ event }: { event: StoredEventOf<"final"> }) {
+function End({ event, isExpanded }: { event: StoredEventOf<"final">; isExpanded: boolean }) {
   const usage = formatUsage(event.usage);
   return (
     <>
@@ -236,7 +240,7 @@ function End({ event }: { event: StoredEventOf<"final"> }) {
         <span class="figure">{formatDuration(event.durationMs)}</span>
         {usage === "" ? null : <span class="figure">{usage}</span>}
       </p>
-      {event.error === undefined ? null : <FailureDetail error={event.error} />}
+      {event.error === undefined ? null : <FailureDetail error={event.error} brief={!isExpanded} />}
       {(event.suppressed ?? []).map((error) => (
         <p class="quiet">{`and while cleaning up: ${describeError(error)}`}</p>
       ))}

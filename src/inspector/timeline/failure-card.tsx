@@ -4,8 +4,8 @@ import { ClippedText } from "./clipped-text.tsx";
 
 const MAX_CAUSES = 5;
 
-/** A failure with what is known of it; the stack and what the other side answered on demand. */
-export function FailureDetail({ error }: { readonly error: ErrorDetail }) {
+/** A failure with what is known of it; the stack and what the other side answered where there is room for them. */
+export function FailureDetail({ error, brief = false }: { readonly error: ErrorDetail; readonly brief?: boolean }) {
   const causes: ErrorDetail[] = [];
   for (let cause = error.cause; cause !== undefined && causes.length < MAX_CAUSES; cause = cause.cause)
     causes.push(cause);
@@ -26,8 +26,8 @@ export function FailureDetail({ error }: { readonly error: ErrorDetail }) {
       {causes.map((cause) => (
         <p class="quiet">{`because: ${toPlainLine(cause.message)}${cause.code === undefined ? "" : ` [${cause.code}]`}`}</p>
       ))}
-      {error.body === undefined ? null : <ClippedText text={error.body} label="answer" lines={12} />}
-      {error.stack === undefined ? null : (
+      {error.body === undefined || brief ? null : <ClippedText text={error.body} label="answer" lines={12} />}
+      {error.stack === undefined || brief ? null : (
         <details>
           <summary>stack</summary>
           <ClippedText text={error.stack} lines={30} />

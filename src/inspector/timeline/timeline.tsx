@@ -102,7 +102,8 @@ export function Timeline({ log, position, seq, isRunning }: TimelineProps) {
   const begun = useRef("");
   useEffect(() => {
     const wish = `${log.sessionId} ${seq ?? ""}`;
-    if (begun.current === wish) return;
+    // The log may be further than what is drawn.
+    if (begun.current === wish || list.current === undefined) return;
     if (seq !== undefined) {
       const block = log.grouper.blockAt(seq);
       if (block === undefined) return;
