@@ -94,6 +94,8 @@ export const ERROR_CODES = {
   agent_not_found: entry("backend", "The agent's program is not installed in the box."),
   agent_refused: entry("backend", "The agent refused to go on."),
   agent_cannot_load: entry("backend", "The agent cannot load an earlier conversation."),
+  model_failed: entry("backend", "The last call of a model in the turn failed."),
+  budget_exhausted: entry("backend", "The budget for calls of models is used up."),
   // ── boxes ──
   box_create_failed: entry("sandbox", "A box could not be made."),
   box_image_unknown: entry("sandbox", "There is no image of this name on the machine."),

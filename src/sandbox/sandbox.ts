@@ -1,5 +1,6 @@
 import type { AgentProfile, SessionInfo } from "../agent/agent.ts";
 import type { BoxEvent } from "../event/event.ts";
+import type { BoxGateway } from "./box-gateway.ts";
 
 /**
  * The port of the sandboxes. A client makes boxes, each a running sandbox with an agent in it.
@@ -56,6 +57,11 @@ export interface CreateBoxOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default `none`. A provider that cannot keep the network out says so in its capabilities. */
   readonly network?: "none" | "host";
+  /**
+   * The box's way to models, and to hosts that are allowed by name, also where it has no network. Default: the client's own, where it was given one.
+   * A box keeps its way for as long as this client holds it; one that is attached, or made from a checkpoint by another client, gets that client's.
+   */
+  readonly gateway?: BoxGateway;
   readonly limits?: BoxLimits;
   readonly labels?: Labels;
   /** For people. */

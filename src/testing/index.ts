@@ -28,3 +28,13 @@ export type { OpenedSandbox, SandboxClientKit } from "./test-sandbox-client.ts";
 export { testDriver } from "./test-driver.ts";
 /** What a kit needs to know of what it tests. @experimental */
 export type { DriverKit } from "./driver/driver-kit.ts";
+/** @experimental */
+export { startScriptedModel } from "./model/scripted-model.ts";
+/** @experimental */
+export { promptScript } from "./model/model-script.ts";
+/** A model without a model. @experimental */
+export type { ScriptedModel, ScriptedModelOptions, SeenModelRequest } from "./model/scripted-model.ts";
+/** A model without a model. @experimental */
+export type { ModelFault, ModelScript, ScriptedModelAnswer } from "./model/model-script.ts";
+/** A model without a model. @experimental */
+export type { ScriptedModelRequest, ScriptedModelTurn, ScriptedTool } from "./model/model-request.ts";

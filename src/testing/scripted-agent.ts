@@ -14,6 +14,7 @@
  * | `cost USD`, `plan`, `unknown`, `meta WORD`, `stop REASON` | the update, or the field of the answer |
  * | `gate PATH` | waits until the file is there |
  * | `env NAME`, `pid` | says it |
+ * | `call TEXT` | asks the model that `ANTHROPIC_BASE_URL` names, and says the status and the text of its answer |
  * | `spawn PATH` | starts a process in a session of its own that outlives the agent, and writes its pid to the file |
  * | `garbage N` | N lines that are not the protocol |
  * | `wait` | until cancelled | `hang` | for ever, deaf to cancel | `die CODE` | at once, with a word on stderr |
@@ -69,6 +70,18 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+async function callModel(text: string): Promise<string> {
+  const { ANTHROPIC_BASE_URL = "", ANTHROPIC_API_KEY = "" } = process.env;
+  const tools = [{ name: "Bash", input_schema: { properties: { command: { type: "string" } } } }];
+  const response = await fetch(`${ANTHROPIC_BASE_URL}/v1/messages`, {
+    method: "POST",
+    headers: { "x-api-key": ANTHROPIC_API_KEY },
+    body: JSON.stringify({ model: "scripted", messages: [{ role: "user", content: text }], tools }),
+  });
+  const body = (await response.json()) as { content?: readonly { text?: string }[]; error?: { code?: string } };
+  return `${response.status} ${body.content?.[0]?.text ?? body.error?.code ?? ""}`;
 }
 
 /** Carries out the lines of one prompt and gives back the answer to it. */
@@ -167,6 +180,9 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         break;
       case "gate":
         while (!(await exists(text))) await delay(5);
+        break;
+      case "call":
+        chunk(sessionId, await callModel(text));
         break;
       case "env":
         chunk(sessionId, process.env[text] ?? "unset");

@@ -5,8 +5,11 @@ import { AbortError, isAbortError, SkeinError } from "../../errors.ts";
 import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
+import type { BoxGateway, GatewayLine } from "../box-gateway.ts";
 import type { ExecOptions, ExecResult, PromptOptions } from "../sandbox.ts";
 import { BoxdConnection } from "./boxd-connection.ts";
+import { GatewayLines } from "./gateway-lines.ts";
+import { meterTurn } from "./metered-turn.ts";
 import type { BoxHealth, TurnEnd } from "./protocol.ts";
 import { BOXD_LIMITS, BOXD_PROTOCOL } from "./protocol.ts";
 import { readTurn } from "./turn-reader.ts";
@@ -24,6 +27,8 @@ export interface BoxdClientOptions {
   /** Opens a connection to the box's socket. */
   readonly connect: () => Duplex;
   readonly claimMs: number;
+  /** The box's door to models, and what its requests must carry as their key. */
+  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
 }
 
 /**
@@ -34,16 +39,23 @@ export class BoxdClient {
   readonly id: string;
   readonly #connection: BoxdConnection;
   readonly #claimMs: number;
+  readonly #options: BoxdClientOptions;
   #beat: NodeJS.Timeout | undefined;
+  #gateway: { readonly line: GatewayLine; readonly lines: GatewayLines } | undefined;
 
   constructor(options: BoxdClientOptions) {
     this.id = options.id;
+    this.#options = options;
     this.#claimMs = options.claimMs;
     this.#connection = new BoxdConnection(options.id, options.connect);
   }
 
-  /** From now on tells the box now and then that its client is alive, until {@link release} or the box's end. It keeps no process alive. */
+  /**
+   * From now on tells the box now and then that its client is alive, and serves its gateway, until {@link release} or the box's end.
+   * It keeps no process alive.
+   */
   hold(): void {
+    this.#openGateway();
     clearInterval(this.#beat);
     this.#beat = setInterval(
       () => {
@@ -56,8 +68,11 @@ export class BoxdClient {
     this.#beat.unref();
   }
 
-  /** Stops telling the box that its client is alive: from now on its claim runs. */
+  /** Stops telling the box that its client is alive: from now on its claim runs, and its gateway is closed. */
   release(): void {
+    this.#gateway?.lines.close();
+    this.#gateway?.line.close();
+    this.#gateway = undefined;
     clearInterval(this.#beat);
     this.#beat = undefined;
   }
@@ -72,7 +87,13 @@ export class BoxdClient {
     return health;
   }
 
-  async *streamPrompt(prompt: string, options: PromptOptions = {}): AsyncGenerator<BoxEvent, void, undefined> {
+  streamPrompt(prompt: string, options: PromptOptions = {}): AsyncGenerator<BoxEvent, void, undefined> {
+    return this.#metered(options.signal, (signal) =>
+      this.#prompt(prompt, signal === undefined ? options : { ...options, signal }),
+    );
+  }
+
+  async *#prompt(prompt: string, options: PromptOptions): AsyncGenerator<BoxEvent, void, undefined> {
     const { sessionId, signal, turnId = createId("turn") } = options;
     throwIfAborted(signal);
     const body = { turnId, prompt, ...(sessionId === undefined ? {} : { conversationId: sessionId }) };
@@ -89,7 +110,22 @@ export class BoxdClient {
     turnId: string,
     options: { readonly after: number; readonly signal?: AbortSignal },
   ): AsyncGenerator<BoxEvent, void, undefined> {
-    return this.#follow(turnId, options.after, options.signal);
+    return this.#metered(options.signal, (signal) => this.#follow(turnId, options.after, signal));
+  }
+
+  #metered(
+    signal: AbortSignal | undefined,
+    follow: (signal: AbortSignal | undefined) => AsyncGenerator<BoxEvent, void, undefined>,
+  ): AsyncGenerator<BoxEvent, void, undefined> {
+    return this.#gateway === undefined ? follow(signal) : meterTurn(this.#gateway.line, signal, follow);
+  }
+
+  #openGateway(): void {
+    const { id, connect, gateway } = this.#options;
+    if (gateway === undefined || this.#gateway !== undefined) return;
+    const line = gateway.door.openBox({ id, ...(gateway.token === undefined ? {} : { token: gateway.token }) });
+    this.#gateway = { line, lines: new GatewayLines(connect, line) };
+    this.#gateway.lines.open();
   }
 
   async acknowledge(turnId: string, through: number): Promise<void> {

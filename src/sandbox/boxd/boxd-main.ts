@@ -11,12 +11,16 @@ import { BoxAgent } from "./box-agent.ts";
 import { createBoxdServer } from "./boxd-server.ts";
 import { freezeBox } from "./freeze-box.ts";
 import { ClientPresence } from "./client-presence.ts";
+import { GatewayBridge } from "./gateway-bridge.ts";
+import { toGatewayEnvironment } from "./gateway-environment.ts";
 import type { BoxdConfig, BoxIdentity } from "./protocol.ts";
 import { BOX_ID_VARIABLE, SOCKET_NAME } from "./protocol.ts";
 import { listenOnSocket } from "./socket-path.ts";
 import { Turns } from "./turns.ts";
 
-const config = JSON.parse(readFileSync(process.argv[2] as string, "utf8")) as BoxdConfig;
+const given = JSON.parse(readFileSync(process.argv[2] as string, "utf8")) as BoxdConfig;
+// What the box's owner sets himself is left as he set it.
+const config: BoxdConfig = { ...given, env: { ...toGatewayEnvironment(given.gateway), ...given.env } };
 const log = openBoundedLog(join(config.run, "boxd.log"));
 const agent = new BoxAgent(config, log);
 
@@ -53,7 +57,9 @@ const identity = {
     config.env[BOX_ID_VARIABLE] = boxId;
   },
 };
-const server = createBoxdServer({ config, turns, presence, identity });
+const bridge = config.gateway === undefined ? undefined : new GatewayBridge();
+if (config.gateway !== undefined) await bridge?.listen(config.gateway.port);
+const server = createBoxdServer({ config, turns, presence, identity, ...(bridge === undefined ? {} : { bridge }) });
 await rm(join(config.run, SOCKET_NAME), { force: true });
 await listenOnSocket(server, config.run, SOCKET_NAME);
 presence.watch(config.claimMs, () => endBox("no client was heard in time"));

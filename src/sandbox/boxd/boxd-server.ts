@@ -5,8 +5,9 @@ import { SandboxError, SkeinError } from "../../errors.ts";
 import { readBoxFile, writeBoxFile } from "./box-files.ts";
 import type { ClientPresence } from "./client-presence.ts";
 import { execCommand } from "./exec-command.ts";
+import type { GatewayBridge } from "./gateway-bridge.ts";
 import type { BoxdConfig, BoxHealth, BoxIdentity, ExecRequest, FailureBody, TurnRequest } from "./protocol.ts";
-import { BOXD_LIMITS, BOXD_PROTOCOL } from "./protocol.ts";
+import { BOXD_LIMITS, BOXD_PROTOCOL, GATEWAY_PROTOCOL } from "./protocol.ts";
 import type { Turns } from "./turns.ts";
 import { toFailure } from "./turns.ts";
 
@@ -15,6 +16,8 @@ export interface BoxdServerOptions {
   readonly turns: Turns;
   readonly presence: ClientPresence;
   readonly identity: BoxIdentityHolder;
+  /** Absent: the box has no gateway. */
+  readonly bridge?: GatewayBridge;
 }
 
 /** Who the box is, for as long as it is that. */
@@ -37,6 +40,13 @@ export function createBoxdServer(options: BoxdServerOptions): Server {
   });
   // A box that is prompted for hours keeps one answer open for hours.
   server.requestTimeout = 0;
+  server.on("upgrade", (request, socket) => {
+    const { bridge } = options;
+    if (bridge === undefined || request.url !== "/gateway" || request.headers.upgrade !== GATEWAY_PROTOCOL)
+      return void socket.destroy();
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${GATEWAY_PROTOCOL}\r\n\r\n`);
+    bridge.park(socket);
+  });
   server.on("clientError", (_error, socket) => socket.destroy());
   return server;
 }

@@ -1,4 +1,5 @@
 export { BoxdClient } from "./boxd-client.ts";
+export { gatewayAddress } from "./gateway-address.ts";
 export { findBoxRuntime, hostBoxdMain, packageVersion } from "./boxd-runtime.ts";
 export type { BoxRuntime } from "./boxd-runtime.ts";
 export { BOX_ID_VARIABLE, CONFIG_NAME, SOCKET_NAME } from "./protocol.ts";

@@ -13,18 +13,23 @@
  * | `GET`, `PUT /files?path=P` | the bytes; 204 |
  * | `POST /rest` | 204 where no turn runs or waits: the box may be frozen once the line is closed |
  * | `POST /identity` {@link BoxIdentity} | 204; the box was woken from a checkpoint and is another one now |
+ * | `GET /gateway` with `upgrade: skein-gateway` | 101, then a line that waits for a connection of the box to its gateway: it begins with one byte when it is taken |
  * | `GET /quiesce` | `{"quiet":true}` and then an open connection: the box is at rest until it is closed |
  *
  * A failure is a status of 400 or more with {@link FailureBody}.
  */
 import type { AgentProfile } from "../../agent/agent.ts";
 import type { ErrorCode } from "../../errors.ts";
+import type { BoxGatewayAddress } from "../box-gateway.ts";
 
 export const BOXD_PROTOCOL = 1;
 export const SOCKET_NAME = "box.sock";
 export const CONFIG_NAME = "boxd.json";
 /** Names the box in the environment of everything that runs in it. */
 export const BOX_ID_VARIABLE = "SKEIN_BOX_ID";
+export const GATEWAY_PROTOCOL = "skein-gateway";
+/** The first byte of a line that is in use. */
+export const GATEWAY_TAKEN = "\u0001";
 /** What Skein keeps in a box's home, so that it travels with a fork. */
 export const STATE_FOLDER = ".skein";
 
@@ -43,6 +48,8 @@ export interface BoxdConfig {
   readonly env: Record<string, string>;
   /** `eager`: the agent is started with the box, so that it is ready sooner. `lazy`: by the first prompt. */
   readonly agentStart: "eager" | "lazy";
+  /** Where the box reaches its gateway; absent: it has none. */
+  readonly gateway?: BoxGatewayAddress;
 }
 
 export interface BoxHealth {

@@ -2,6 +2,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxError } from "../../errors.ts";
 import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
+import type { BoxGateway } from "../box-gateway.ts";
 import type { Box, CheckpointMode, CheckpointOptions, ForkBoxOptions } from "../sandbox.ts";
 
 /** What a box needs of the client that made it. */
@@ -20,6 +21,7 @@ export interface LocalBoxOptions {
   readonly run: string;
   readonly claimMs: number;
   readonly contained: boolean;
+  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
 }
 
 /**
@@ -32,7 +34,12 @@ export class LocalBox extends BoxdClient implements Box {
   readonly #owner: LocalBoxOwner;
 
   constructor(options: LocalBoxOptions, owner: LocalBoxOwner) {
-    super({ id: options.id, claimMs: options.claimMs, connect: () => connectBox(options) });
+    super({
+      id: options.id,
+      claimMs: options.claimMs,
+      connect: () => connectBox(options),
+      ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
+    });
     this.contained = options.contained;
     this.#owner = owner;
   }

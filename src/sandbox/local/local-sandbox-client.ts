@@ -3,7 +3,8 @@ import { ownIdentity } from "../../internal/process-identity.ts";
 import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
-import { checkAgent } from "../boxd/index.ts";
+import type { BoxGateway } from "../box-gateway.ts";
+import { checkAgent, gatewayAddress } from "../boxd/index.ts";
 import type {
   BoxInfo,
   CheckpointInfo,
@@ -60,6 +61,8 @@ export interface LocalSandboxState {
   readonly containment: Containment;
   readonly accounts: string;
   readonly limitsAvailable: boolean;
+  /** The door of boxes that were given none of their own. */
+  readonly gateway?: BoxGateway;
 }
 
 /**
@@ -71,6 +74,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   readonly capabilities: LocalSandboxCapabilities;
   readonly #state: LocalSandboxState;
   readonly #held = new Set<LocalBox>();
+  /** By box: the doors that were given to `create`. */
+  readonly #doors = new Map<string, BoxGateway>();
   readonly #owner: LocalBoxOwner;
   #forkStatus: Promise<ForkStatus> | undefined;
 
@@ -105,7 +110,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       claimMs: options.claimMs ?? DEFAULT_CLAIM_MS,
       agentStart: "eager",
     };
-    return this.createFrom(spec, options, async (paths) => {
+    const door = options.gateway ?? this.#state.gateway;
+    return this.createFrom(spec, { ...options, ...(door === undefined ? {} : { door }) }, async (paths) => {
       await mkdir(paths.workspace);
       await mkdir(paths.home);
       await placeFiles(paths.workspace, options.files ?? [], options.signal);
@@ -179,7 +185,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     try {
       return await this.createFrom(
         checkpoint.spec,
-        { labels: checkpoint.labels, ...options },
+        { labels: checkpoint.labels, ...options, ...this.#doorOf(checkpoint.boxId) },
         async (paths) => {
           await copyTree(source.workspace, paths.workspace, signal);
           await copyTree(source.home, paths.home, signal);
@@ -236,14 +242,20 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   /** @internal Makes a box of any origin: on record first, then its files, then its process; whatever fails, nothing of it stays. */
   async createFrom(
     spec: BoxSpec,
-    options: { readonly name?: string; readonly labels?: Labels; readonly signal?: AbortSignal },
+    options: {
+      readonly name?: string;
+      readonly labels?: Labels;
+      readonly signal?: AbortSignal;
+      readonly door?: BoxGateway;
+    },
     fill: (paths: BoxPaths) => Promise<void>,
     from?: string,
   ): Promise<LocalBox> {
     const { directory, containment, accounts, limitsAvailable } = this.#state;
-    const { signal } = options;
+    const { signal, door } = options;
     if (signal?.aborted) throw toAbortError(signal);
     const id = createId("box");
+    if (door !== undefined) this.#doors.set(id, door);
     const paths = toBoxPaths(directory, id);
     const record: BoxRecord = {
       format: 1,
@@ -254,7 +266,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       contained: containment.contained,
       createdAt: Date.now(),
       owner: ownIdentity(),
-      spec,
+      spec: await this.#withAddress(spec, door),
       ...(from === undefined ? {} : { from }),
     };
     let box: LocalBox | undefined;
@@ -318,9 +330,36 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     this.#letGo(box);
   }
 
+  /** A box that is the host's neighbour on its loopback shows a token; one that has a loopback of its own has no neighbours. */
+  #hasOwnLoopback(contained: boolean, spec: BoxSpec): boolean {
+    return contained && spec.network === "none";
+  }
+
+  async #withAddress(spec: BoxSpec, door: BoxGateway | undefined): Promise<BoxSpec> {
+    const { gateway, ...rest } = spec;
+    if (door === undefined) return rest;
+    const hasOwnLoopback = this.#hasOwnLoopback(this.#state.containment.contained, spec);
+    return { ...rest, gateway: await gatewayAddress(door, hasOwnLoopback, gateway) };
+  }
+
+  #doorOf(boxId: string): { readonly door?: BoxGateway } {
+    const door = this.#doors.get(boxId) ?? this.#state.gateway;
+    return door === undefined ? {} : { door };
+  }
+
   #open(record: BoxRecord, paths: BoxPaths): LocalBox {
+    const { door } = this.#doorOf(record.id);
+    const address = record.spec.gateway;
+    const token =
+      address === undefined || this.#hasOwnLoopback(record.contained, record.spec) ? {} : { token: address.token };
     const box = new LocalBox(
-      { id: record.id, run: paths.run, claimMs: record.spec.claimMs, contained: record.contained },
+      {
+        id: record.id,
+        run: paths.run,
+        claimMs: record.spec.claimMs,
+        contained: record.contained,
+        ...(address === undefined || door === undefined ? {} : { gateway: { door, ...token } }),
+      },
       this.#owner,
     );
     this.#held.add(box);

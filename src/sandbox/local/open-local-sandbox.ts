@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { BoxGateway } from "../box-gateway.ts";
 import type { ContainmentWish } from "./containment.ts";
 import { decideContainment, writeAccounts } from "./containment.ts";
 import { LocalSandboxClient } from "./local-sandbox-client.ts";
@@ -15,6 +16,8 @@ export interface LocalSandboxOptions {
    * `require`: ValidationError `not_contained` where it cannot. `none`: plain processes.
    */
   readonly containment?: ContainmentWish;
+  /** The way to models of boxes that are given none of their own, and of those that are attached or restored. Default: none. */
+  readonly gateway?: BoxGateway;
 }
 
 /**
@@ -33,7 +36,13 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
     canLimit(),
     writeAccounts(directory),
   ]);
-  const client = new LocalSandboxClient({ directory, containment, accounts, limitsAvailable });
+  const client = new LocalSandboxClient({
+    directory,
+    containment,
+    accounts,
+    limitsAvailable,
+    ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
+  });
   await client.sweep();
   return client;
 }

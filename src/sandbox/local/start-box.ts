@@ -182,7 +182,7 @@ async function writeConfig(
   version: string,
   env: Record<string, string>,
 ): Promise<void> {
-  const { profile, claimMs, agentStart } = record.spec;
+  const { profile, claimMs, agentStart, gateway } = record.spec;
   const config: BoxdConfig = {
     boxId: record.id,
     version,
@@ -194,6 +194,7 @@ async function writeConfig(
     profile,
     env,
     agentStart,
+    ...(gateway === undefined ? {} : { gateway }),
   };
   await mkdir(paths.run, { recursive: true });
   await writeFile(join(paths.run, CONFIG_NAME), JSON.stringify(config), { mode: 0o600 });

@@ -2,6 +2,7 @@ import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentProfile } from "../../agent/agent.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
+import type { BoxGatewayAddress } from "../box-gateway.ts";
 import type { BoxLimits, CheckpointMode, Labels } from "../sandbox.ts";
 
 /** How a box is made; a fork inherits it from the box that it comes from. */
@@ -15,6 +16,8 @@ export interface BoxSpec {
   readonly limits: BoxLimits;
   readonly claimMs: number;
   readonly agentStart: "eager" | "lazy";
+  /** Where the box reaches its gateway. */
+  readonly gateway?: BoxGatewayAddress;
 }
 
 /**

@@ -1,0 +1,99 @@
+import type { ScriptedModelRequest, ScriptedTool } from "./model-request.ts";
+
+/**
+ * What goes wrong instead of an answer: a status with an error, an answer that never comes, a stream that is cut in the middle,
+ * an answer that is not of the API.
+ *
+ * @experimental
+ */
+export type ModelFault = "400" | "401" | "429" | "500" | "hang" | "cut" | "garbage";
+
+/**
+ * One answer of a model.
+ *
+ * @experimental
+ */
+export type ScriptedModelAnswer =
+  | { readonly say: string }
+  | { readonly call: string; readonly args: Readonly<Record<string, unknown>> }
+  | { readonly fault: ModelFault };
+
+/** @experimental */
+export type ModelScript = (request: ScriptedModelRequest) => ScriptedModelAnswer;
+
+const STEP = /\{\{(say|run|fault|remember|recall)(?::\s*([^}]*))?\}\}/g;
+
+interface Step {
+  readonly what: string;
+  readonly text: string;
+}
+
+/**
+ * Does what the last prompt says between double braces, one step for each answer:
+ *
+ * | step | answer |
+ * |---|---|
+ * | `{{run: COMMAND}}` | calls the agent's tool for shell commands, whatever its name is |
+ * | `{{say: TEXT}}` | text |
+ * | `{{fault: WHAT}}` | a {@link ModelFault}, each time it is asked |
+ * | `{{remember: WORD}}` | nothing by itself |
+ * | `{{recall}}` | says every word of the whole conversation that was to be remembered |
+ *
+ * Then it says `done`. A request that offers no tools (agents ask for titles and summaries) is answered by `A title`.
+ *
+ * @experimental
+ */
+export const promptScript: ModelScript = (request) => {
+  const { turns } = request;
+  const at = turns.findLastIndex((turn) => turn.role === "user" && stepsIn(turn.text).length > 0);
+  const steps = at < 0 ? [] : stepsIn(turns[at]?.text ?? "").filter(({ what }) => what !== "remember");
+  const fault = steps.find(({ what }) => what === "fault");
+  if (fault !== undefined && isFault(fault.text)) return { fault: fault.text };
+  if (request.tools.length === 0) return { say: "A title" };
+  const done = turns.slice(at + 1).filter(({ role }) => role === "tool").length;
+  const calls = steps.filter(({ what }) => what === "run");
+  const next = calls[done];
+  if (next !== undefined) {
+    const call = toShellCall(request.tools, next.text);
+    return (
+      call ?? { say: `There is no tool for shell commands among ${request.tools.map(({ name }) => name).join(", ")}.` }
+    );
+  }
+  const words = steps.flatMap(({ what, text }) =>
+    what === "say" ? [text] : what === "recall" ? [`I remember ${remembered(request).join(" ") || "nothing"}`] : [],
+  );
+  return { say: words.join(" ") || "done" };
+};
+
+/** A call of whichever of the tools runs shell commands, with its arguments filled in as its schema wants them. */
+export function toShellCall(tools: readonly ScriptedTool[], command: string): ScriptedModelAnswer | undefined {
+  const isShell = ({ name }: ScriptedTool): boolean =>
+    /^(bash|shell|shell_command|exec_command|run_shell_command|local_shell|run_terminal_cmd)$/i.test(name);
+  const tool = tools.find(isShell);
+  if (tool === undefined) return undefined;
+  const key = ["command", "cmd"].find((name) => Object.hasOwn(tool.parameters, name)) ?? "command";
+  const isList = tool.parameters[key]?.type === "array";
+  const args: Record<string, unknown> = { [key]: isList ? ["bash", "-lc", command] : command };
+  for (const name of tool.required) {
+    if (name in args) continue;
+    const type = tool.parameters[name]?.type;
+    args[name] = type === "boolean" ? false : type === "number" || type === "integer" ? 60_000 : "Runs a command";
+  }
+  return { call: tool.name, args };
+}
+
+function remembered({ turns }: ScriptedModelRequest): string[] {
+  return turns
+    .filter(({ role }) => role === "user")
+    .flatMap(({ text }) => stepsIn(text))
+    .filter(({ what }) => what === "remember")
+    .map(({ text }) => text);
+}
+
+function stepsIn(text: string): Step[] {
+  return [...text.matchAll(STEP)].map(([, what = "", rest = ""]) => ({ what, text: rest.trim() }));
+}
+
+function isFault(text: string): text is ModelFault {
+  return ["400", "401", "429", "500", "hang", "cut", "garbage"].includes(text);
+}
