@@ -6,11 +6,15 @@ import { RequestGuard } from "./access/request-guard.ts";
 import type { AccessOptions } from "./access/request-guard.ts";
 import { LimitsGuard } from "./access/request-limits.ts";
 import type { RequestLimits } from "./access/request-limits.ts";
+import { addChatRoutes } from "./chat/chat-routes.ts";
 import { problemResponse } from "./http/problem.ts";
 import { InspectorFiles } from "./inspector-files.ts";
 import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
+import type { LoopDefinition, TaskDefinition } from "./runs/run-definitions.ts";
+import { RunRegistry } from "./runs/run-registry.ts";
+import { addRunRoutes } from "./runs/run-routes.ts";
 import { addByteStreamRoutes } from "./streams/byte-stream-routes.ts";
 import { addSessionRoutes } from "./sessions/session-routes.ts";
 
@@ -18,6 +22,12 @@ import { addSessionRoutes } from "./sessions/session-routes.ts";
 export interface AppOptions {
   /** Whoever opened it closes it, after the app. */
   readonly store: SessionStore;
+  /** The tasks that may be started, by name. */
+  readonly tasks?: Readonly<Record<string, TaskDefinition>>;
+  /** The loops that may be started, by name. */
+  readonly loops?: Readonly<Record<string, LoopDefinition>>;
+  /** The task that answers in chats of the AI SDK. Default: the one task there is. */
+  readonly chat?: string;
   /** Who may come in. Default: everybody who reaches the server under a name of the loopback interface. */
   readonly access?: AccessOptions;
   readonly limits?: RequestLimits;
@@ -39,6 +49,8 @@ export interface AppOptions {
 export interface SkeinApp extends Hono<RequestEnv> {
   /** Ends all streams. Runs go on; the store stays open. */
   close(): Promise<void>;
+  /** Resolves when none of the runs that were started here is left. */
+  settled(): Promise<void>;
 }
 
 /**
@@ -57,7 +69,14 @@ export function createApp(options: AppOptions): SkeinApp {
     guard: new RequestGuard(access),
     limits: new LimitsGuard(options.limits),
     logs: new LiveLogs(store),
+    runs: new RunRegistry({
+      store,
+      tasks: options.tasks ?? {},
+      loops: options.loops ?? {},
+      onError: (error) => onError?.(error),
+    }),
     watch: new SessionWatch(store),
+    chatTask: options.chat,
     closing: closing.signal,
     heartbeatMs,
     longPollMs,
@@ -97,6 +116,8 @@ export function createApp(options: AppOptions): SkeinApp {
   });
 
   addSessionRoutes(app, parts);
+  addRunRoutes(app, parts);
+  addChatRoutes(app, parts);
   addByteStreamRoutes(app, parts);
 
   if (inspector) {
@@ -118,5 +139,6 @@ export function createApp(options: AppOptions): SkeinApp {
 
   return Object.assign(app, {
     close: async () => closing.abort(),
+    settled: () => parts.runs.settled(),
   });
 }

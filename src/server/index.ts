@@ -23,3 +23,9 @@ export type { RunOverview } from "./sessions/summarize-runs.ts";
 export type { SessionChanges } from "./sessions/session-changes.ts";
 /** What the server answers. @experimental */
 export type { Problem } from "./http/problem.ts";
+/** What may be started. @experimental */
+export { defineLoop } from "./runs/run-definitions.ts";
+/** What may be started. @experimental */
+export type { LoopDefinition, LoopSettings, RunContext, RunInput, TaskDefinition } from "./runs/run-definitions.ts";
+/** What the server answers. @experimental */
+export type { RunResource } from "./runs/run-routes.ts";

@@ -1,6 +1,7 @@
 import type { SessionStore } from "../store/session-store.ts";
 import type { Caller, RequestGuard } from "./access/request-guard.ts";
 import type { LimitsGuard } from "./access/request-limits.ts";
+import type { RunRegistry } from "./runs/run-registry.ts";
 import type { LiveLogs } from "./sessions/live-log.ts";
 import type { SessionWatch } from "./sessions/session-changes.ts";
 
@@ -10,7 +11,10 @@ export interface ServerParts {
   readonly guard: RequestGuard;
   readonly limits: LimitsGuard;
   readonly logs: LiveLogs;
+  readonly runs: RunRegistry;
   readonly watch: SessionWatch;
+  /** The task that answers in chats. */
+  readonly chatTask: string | undefined;
   /** Fires when the server shuts down: streams end, runs do not. */
   readonly closing: AbortSignal;
   readonly heartbeatMs: number;
