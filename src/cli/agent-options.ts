@@ -4,6 +4,8 @@ import type { AgentProfile } from "../agent/agent.ts";
 import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
+import type { SandboxName } from "../runtime/open-sandbox.ts";
+import { SANDBOX_NAMES } from "../runtime/open-sandbox.ts";
 import { parseWord } from "./parse-option.ts";
 
 /** Which agent works, and what it may see and reach. */
@@ -13,6 +15,8 @@ export interface AgentOptions {
   readonly network: "none" | "host";
   readonly env: readonly string[];
   readonly containment: "auto" | "require" | "none";
+  /** Absent in loops that were started before there was a choice. */
+  readonly sandbox?: SandboxName;
 }
 
 /** Adds the options of {@link AgentOptions}. */
@@ -26,6 +30,12 @@ export function addAgentOptions(command: Command): Command {
       "auto: where it is possible; require: refuse to run without; none: plain processes",
       parseWord(["auto", "require", "none"] as const),
       "auto",
+    )
+    .option(
+      "--sandbox <sandbox>",
+      "local: processes of this machine; podman: containers, whose memory can be forked (needs root)",
+      parseWord(SANDBOX_NAMES),
+      "local",
     );
 }
 

@@ -27,6 +27,8 @@ describe("help", () => {
     "boxes ls",
     "boxes rm",
     "boxes prune",
+    "image",
+    "image build",
     "examples",
   ])("skein %s --help has examples and ends with 0", async (command) => {
     const cwd = await makeFolder();

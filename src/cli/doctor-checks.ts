@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SkeinError } from "../errors.ts";
 import { runProcess } from "../internal/spawn-process.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
+import { openPodmanSandbox } from "../sandbox/podman/index.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { toPlainLine } from "../view/plain-text.ts";
 
@@ -26,12 +28,13 @@ export async function examineMachine(
 ): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
   try {
-    const [store, boxes, programs] = await Promise.all([
+    const [store, boxes, containers, agents] = await Promise.all([
       examineStore(folder),
       examineBoxes(folder),
-      examinePrograms(env, cwd),
+      examineContainers(folder),
+      examineAgents(env, cwd),
     ]);
-    return [examineNode(), store, ...boxes, ...programs];
+    return [examineNode(), store, ...boxes, ...containers, ...agents];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -99,19 +102,47 @@ async function examineBoxes(folder: string): Promise<Finding[]> {
   }
 }
 
+const CONTAINER_REMEDY = "sudo scripts/install-podman.sh (see docs/guides/podman.md)";
+
+/** Forks a process in a container and reads its memory back, where there is a Podman and an image; it makes neither. */
+async function examineContainers(folder: string): Promise<Finding[]> {
+  const unused = (why: string): Finding => ({ name: "criu", state: "missing", detail: why });
+  try {
+    await using client = await openPodmanSandbox({ directory: join(folder, "containers") });
+    const podman: Finding = { name: "podman", state: "ok", detail: "boxes can be containers (--sandbox podman)" };
+    if (!(await client.hasImage())) {
+      const remedy = "sudo skein image build";
+      return [podman, { ...unused("not tried: the image of boxes is not made yet"), remedy }];
+    }
+    const { available, version, reason } = await client.criuStatus();
+    const tried = `${version === undefined ? "" : `${version}  `}a process was forked in a container and its memory read back`;
+    return [
+      podman,
+      available
+        ? { name: "criu", state: "ok", detail: tried }
+        : {
+            ...unused(`containers cannot be forked with their memory: ${toPlainLine(reason ?? "no reason given")}`),
+            remedy: CONTAINER_REMEDY,
+          },
+    ];
+  } catch (error) {
+    const detail =
+      SkeinError.is(error) && error.code === "sandbox_unavailable"
+        ? /here: (.*?)\. See/.exec(error.message)?.[1]
+        : undefined;
+    return [
+      { name: "podman", state: "missing", detail: detail ?? messageOf(error), remedy: CONTAINER_REMEDY },
+      unused("not tried: it needs Podman"),
+    ];
+  }
+}
+
 interface Program {
   readonly name: string;
   readonly commands: readonly (readonly string[])[];
   readonly use: string;
-  /** Absent for what this version has no use for yet. */
-  readonly remedy?: string;
+  readonly remedy: string;
 }
-
-/** Boxes in containers are not made by this version; whether they could be is worth knowing all the same. */
-const PROGRAMS: readonly Program[] = [
-  { name: "podman", commands: [["podman", "--version"]], use: "not used by this version" },
-  { name: "criu", commands: [["criu", "--version"]], use: "not used by this version" },
-];
 
 const AGENTS: readonly Program[] = [
   {
@@ -143,10 +174,10 @@ const AGENTS: readonly Program[] = [
   },
 ];
 
-async function examinePrograms(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
+async function examineAgents(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
   const path = [join(cwd, "node_modules", ".bin"), env["PATH"] ?? ""].join(":");
-  const find = async ({ name, commands, use, remedy }: Program, kind: string): Promise<Finding> => {
-    const title = kind === "" ? name : `${kind} ${name}`;
+  const find = async ({ name, commands, use, remedy }: Program): Promise<Finding> => {
+    const title = `agent ${name}`;
     for (const command of commands) {
       const result = await runProcess(command, {
         env: { PATH: path, HOME: env["HOME"] ?? tmpdir() },
@@ -164,10 +195,9 @@ async function examinePrograms(env: Readonly<Record<string, string | undefined>>
       name: title,
       state: "missing",
       detail: `not installed (${use})`,
-      ...(remedy === undefined ? {} : { remedy }),
+      remedy,
     };
   };
   const repair: Finding = { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" };
-  const programs = await Promise.all(PROGRAMS.map((program) => find(program, "")));
-  return [...programs, repair, ...(await Promise.all(AGENTS.map((agent) => find(agent, "agent"))))];
+  return [repair, ...(await Promise.all(AGENTS.map((agent) => find(agent))))];
 }

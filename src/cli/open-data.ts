@@ -5,6 +5,7 @@ import { StoreError } from "../errors.ts";
 import { openRuntime, type Runtime } from "../runtime/open-runtime.ts";
 import { parsePostgresUrl } from "../store/postgres/postgres-target.ts";
 import { isDataDirectoryWritable, inspectDataDirectory } from "../runtime/data-directory.ts";
+import type { SandboxName } from "../runtime/open-sandbox.ts";
 import type { CommandLine, CommonOptions } from "./common-options.ts";
 import { toPlainLine } from "../view/plain-text.ts";
 
@@ -50,6 +51,7 @@ export interface OpenDataOptions {
   /** `write` makes the directory where it is missing and fails where it cannot write; `read` takes what is there. */
   readonly need: "write" | "read";
   readonly containment?: "auto" | "require" | "none";
+  readonly sandbox?: SandboxName;
 }
 
 /**
@@ -59,18 +61,19 @@ export interface OpenDataOptions {
 export async function openData(
   line: CommandLine,
   options: CommonOptions,
-  { need, containment }: OpenDataOptions,
+  { need, containment, sandbox }: OpenDataOptions,
 ): Promise<Runtime> {
   return openDataPlace(line, toDataPlace(line, options), {
     need,
     ...(containment === undefined ? {} : { containment }),
+    ...(sandbox === undefined ? {} : { sandbox }),
   });
 }
 
 export async function openDataPlace(
   { terminal }: CommandLine,
   { directory, database }: DataPlace,
-  { need, containment }: OpenDataOptions,
+  { need, containment, sandbox }: OpenDataOptions,
 ): Promise<Runtime> {
   const isFile = database === undefined && (await inspectDataDirectory(directory)) === "ours";
   const readOnly = isFile && !(await isDataDirectoryWritable(directory));
@@ -90,6 +93,7 @@ export async function openDataPlace(
     readOnly,
     create: need === "write",
     ...(containment === undefined ? {} : { containment }),
+    ...(sandbox === undefined ? {} : { sandbox }),
   });
   // Who makes boxes sweeps as he opens the sandbox.
   if (need === "write") return runtime;

@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
 
@@ -7,6 +7,9 @@ export const DATABASE_FILE = "skein.db";
 
 /** Where the boxes of the local sandbox live, inside a data directory. */
 export const BOXES_FOLDER = "boxes";
+
+/** Where the boxes that are containers live. */
+export const CONTAINERS_FOLDER = "containers";
 
 const IGNORE_FILE = ".gitignore";
 
@@ -35,8 +38,8 @@ export async function inspectDataDirectory(directory: string): Promise<DataDirec
     );
   }
   if (names.includes(DATABASE_FILE)) return "ours";
-  // A process that died while it made the directory left at most these two.
-  if (names.every((name) => name === IGNORE_FILE || name === BOXES_FOLDER)) return "empty";
+  // A process that died while it made the directory left at most these.
+  if (names.every((name) => [IGNORE_FILE, BOXES_FOLDER, CONTAINERS_FOLDER].includes(name))) return "empty";
   throw new StoreError(
     "store_foreign",
     `The directory ${directory} holds other things and no ${DATABASE_FILE}, so it is not a data directory of Skein; nothing was written. Name another one.`,
@@ -72,10 +75,4 @@ export async function isDataDirectoryWritable(directory: string): Promise<boolea
     }
   }
   return true;
-}
-
-/** Whether boxes were ever made here; a look that makes nothing. */
-export async function hasBoxes(directory: string): Promise<boolean> {
-  const found = await stat(join(directory, BOXES_FOLDER)).catch(() => undefined);
-  return found?.isDirectory() === true;
 }

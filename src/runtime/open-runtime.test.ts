@@ -15,7 +15,7 @@ it("makes its directory, keeps what is stored, and opens no sandbox that nobody 
   {
     await using runtime = await openRuntime({ directory });
     await runtime.store.create({ id: "run_1", kind: "task" });
-    expect(await runtime.hasBoxes()).toBe(false);
+    expect((await runtime.openUsedSandboxes()).size).toBe(0);
   }
   expect((await readdir(directory)).sort()).toEqual(expect.arrayContaining([".gitignore", "skein.db"]));
   expect(await readdir(directory)).not.toContain("boxes");
@@ -38,5 +38,8 @@ it("makes boxes below its directory and lets go of them when it is closed", asyn
   const client = await runtime.openSandbox();
   expect(await runtime.openSandbox()).toBe(client);
   expect(client.capabilities.contained).toBe(false);
-  expect(await runtime.hasBoxes()).toBe(true);
+  expect((await runtime.openUsedSandboxes()).size).toBe(0);
+  const box = await client.create({ profile: { name: "scripted", agent: "scripted" } });
+  expect([...(await runtime.openUsedSandboxes())]).toEqual([["local", client]]);
+  await box.delete();
 });

@@ -1,12 +1,12 @@
 import { join, resolve } from "node:path";
 import { StoreError } from "../errors.ts";
-import type { LocalSandboxClient } from "../sandbox/local/index.ts";
-import { openLocalSandbox } from "../sandbox/local/index.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { sweepEndedSessions } from "./sweep-ended-sessions.ts";
-import { BOXES_FOLDER, createDataDirectory, DATABASE_FILE, hasBoxes, inspectDataDirectory } from "./data-directory.ts";
+import { createDataDirectory, DATABASE_FILE, inspectDataDirectory } from "./data-directory.ts";
+import type { RuntimeSandbox, SandboxName } from "./open-sandbox.ts";
+import { listUsedSandboxes, openSandboxIn } from "./open-sandbox.ts";
 
 export interface OpenRuntimeOptions {
   /** The data directory, such as `.skein`. */
@@ -17,6 +17,8 @@ export interface OpenRuntimeOptions {
   readonly readOnly?: boolean;
   /** Default true: the directory is made where it is missing. False: a missing one reads as empty, and stays missing. */
   readonly create?: boolean;
+  /** What boxes are made of. Default `local`. */
+  readonly sandbox?: SandboxName;
   /** What boxes of this runtime demand, as in `openLocalSandbox`. Default `auto`. */
   readonly containment?: "auto" | "require" | "none";
 }
@@ -28,12 +30,12 @@ export interface Runtime extends AsyncDisposable {
   readonly place: string;
   readonly store: SessionStore;
   /**
-   * The local sandbox, opened by the first call: most commands never need one. Boxes that nobody comes back for are deleted then.
+   * The sandbox, opened by the first call: most commands never need one. Boxes that nobody comes back for are deleted then.
    * @param resuming a session that is about to go on in its boxes
    */
-  openSandbox(resuming?: string): Promise<LocalSandboxClient>;
-  /** Whether boxes were ever made here: a look that makes nothing. */
-  hasBoxes(): Promise<boolean>;
+  openSandbox(resuming?: string): Promise<RuntimeSandbox>;
+  /** Every sandbox that has boxes on record here, of whatever kind; none where there are none. */
+  openUsedSandboxes(): Promise<ReadonlyMap<SandboxName, RuntimeSandbox>>;
   /** Removes the boxes that a dead owner left and whose claim is over (B3). */
   sweepBoxes(): Promise<void>;
   close(): Promise<void>;
@@ -48,9 +50,20 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
   const directory = resolve(options.directory);
   const { readOnly = false } = options;
   const { exists, place, store } = await openSessions(options, directory);
-  let sandbox: Promise<LocalSandboxClient> | undefined;
+  const own = options.sandbox ?? "local";
+  const opened = new Map<SandboxName, Promise<RuntimeSandbox>>();
 
-  const openSandbox = (resuming?: string): Promise<LocalSandboxClient> => {
+  const open = (name: SandboxName, containment: OpenRuntimeOptions["containment"]): Promise<RuntimeSandbox> => {
+    const known = opened.get(name);
+    if (known !== undefined) return known;
+    const opening = openSandboxIn(directory, name, containment);
+    opened.set(name, opening);
+    opening.catch(() => opened.delete(name));
+    return opening;
+  };
+
+  let sandbox: Promise<RuntimeSandbox> | undefined;
+  const openSandbox = (resuming?: string): Promise<RuntimeSandbox> => {
     if (readOnly || !exists) {
       return Promise.reject(
         new StoreError(
@@ -59,21 +72,24 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
         ),
       );
     }
-    sandbox ??= openLocalSandbox({
-      directory: join(directory, BOXES_FOLDER),
-      ...(options.containment === undefined ? {} : { containment: options.containment }),
-    }).then(async (client) => {
+    sandbox ??= open(own, options.containment).then(async (client) => {
       await sweepEndedSessions(client, store, resuming);
       return client;
     });
     return sandbox;
   };
 
-  const canHaveBoxes = async (): Promise<boolean> => !readOnly && exists && hasBoxes(directory);
+  const openUsedSandboxes = async (): Promise<ReadonlyMap<SandboxName, RuntimeSandbox>> => {
+    const used = new Map<SandboxName, RuntimeSandbox>();
+    if (readOnly || !exists) return used;
+    // What kind of boxes could be made here does not matter for looking at those that there are, and finding it out takes time.
+    for (const name of await listUsedSandboxes(directory))
+      used.set(name, await open(name, name === "local" ? "none" : undefined));
+    return used;
+  };
 
   const close = async (): Promise<void> => {
-    const client = await sandbox?.catch(() => undefined);
-    await client?.close();
+    for (const opening of opened.values()) await (await opening.catch(() => undefined))?.close();
     await store.close();
   };
 
@@ -82,14 +98,12 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     place,
     store,
     openSandbox,
-    hasBoxes: canHaveBoxes,
+    openUsedSandboxes,
     async sweepBoxes() {
-      if (!(await canHaveBoxes())) return;
-      // What kind of boxes could be made here does not matter for taking old ones away, and finding it out takes time.
-      const client = await (sandbox ??
-        openLocalSandbox({ directory: join(directory, BOXES_FOLDER), containment: "none" }));
-      await client.sweep();
-      await sweepEndedSessions(client, store);
+      for (const client of (await openUsedSandboxes()).values()) {
+        await client.sweep();
+        await sweepEndedSessions(client, store);
+      }
     },
     close,
     [Symbol.asyncDispose]: close,

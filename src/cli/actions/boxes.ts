@@ -1,5 +1,7 @@
 import { ValidationError } from "../../errors.ts";
 import { mapWithConcurrency } from "../../internal/map-with-concurrency.ts";
+import type { RuntimeSandbox, SandboxName } from "../../runtime/open-sandbox.ts";
+import type { Runtime } from "../../runtime/open-runtime.ts";
 import type { BoxInfo } from "../../sandbox/sandbox.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
@@ -9,6 +11,7 @@ import { renderTable } from "../render/render-table.ts";
 
 const COLUMNS = [
   { title: "box" },
+  { title: "sandbox" },
   { title: "state" },
   { title: "contained" },
   { title: "age", align: "right" as const },
@@ -18,14 +21,19 @@ const COLUMNS = [
 /** Deletions at a time. */
 const DELETIONS = 4;
 
-export async function listBoxes(line: CommandLine, options: CommonOptions): Promise<void> {
+export interface ListBoxesOptions extends CommonOptions {
+  readonly sandbox?: SandboxName;
+}
+
+export async function listBoxes(line: CommandLine, options: ListBoxesOptions): Promise<void> {
   const { terminal } = line;
   await using runtime = await openData(line, options, { need: "read" });
-  const boxes: BoxInfo[] = (await runtime.hasBoxes()) ? await (await runtime.openSandbox()).list() : [];
+  const boxes = await listAll(runtime, options.sandbox);
   if (options.json === true) return terminal.printJson(boxes);
   if (boxes.length === 0) return terminal.print("No boxes.");
-  const rows = boxes.map(({ id, state, contained, createdAt, name }) => [
+  const rows = boxes.map(({ id, sandbox, state, contained, createdAt, name }) => [
     id,
+    sandbox,
     state,
     contained ? "yes" : terminal.style.yellow("no"),
     formatAge(line.now() - createdAt),
@@ -36,27 +44,40 @@ export async function listBoxes(line: CommandLine, options: CommonOptions): Prom
 
 export async function removeBoxes(line: CommandLine, ids: readonly string[], options: CommonOptions): Promise<void> {
   await using runtime = await openData(line, options, { need: "write" });
-  const client = await runtime.openSandbox();
-  const known = new Set((await client.list()).map(({ id }) => id));
+  const known = new Map<string, RuntimeSandbox>();
+  for (const client of (await runtime.openUsedSandboxes()).values())
+    for (const { id } of await client.list()) known.set(id, client);
   const unknown = ids.find((id) => !known.has(id));
   if (unknown !== undefined)
     throw new ValidationError(
       "invalid_option",
       `There is no box "${unknown}"; \`skein boxes ls\` lists those that there are. Nothing was deleted.`,
     );
-  await mapWithConcurrency(ids, DELETIONS, async (id) => (await client.attach(id))?.delete());
+  await mapWithConcurrency(ids, DELETIONS, async (id) => {
+    const client = known.get(id);
+    // One that is dead cannot be attached to; what is left of it goes with the sweep.
+    await (await client?.attach(id))?.delete();
+  });
   line.terminal.print(`Deleted ${countBoxes(ids.length)}.`);
 }
 
 export async function pruneBoxes(line: CommandLine, options: CommonOptions): Promise<void> {
   // Every command deletes what dead owners left as it opens the data; this one says what is still there.
   await using runtime = await openData(line, options, { need: "read" });
-  const left = (await runtime.hasBoxes()) ? await (await runtime.openSandbox()).list() : [];
+  const left = await listAll(runtime);
   line.terminal.print(
     left.length === 0
       ? "No boxes are left."
       : `${countBoxes(left.length)} left, with an owner or a claim that is not over; \`skein boxes rm\` deletes them all the same.`,
   );
+}
+
+async function listAll(runtime: Runtime, wanted?: SandboxName): Promise<(BoxInfo & { sandbox: SandboxName })[]> {
+  const boxes: (BoxInfo & { sandbox: SandboxName })[] = [];
+  for (const [sandbox, client] of await runtime.openUsedSandboxes())
+    if (wanted === undefined || wanted === sandbox)
+      boxes.push(...(await client.list()).map((box) => ({ ...box, sandbox })));
+  return boxes;
 }
 
 function countBoxes(count: number): string {

@@ -4,6 +4,7 @@ import { createId } from "../../internal/ids.ts";
 import type { LoopBudget, LoopLineageOptions } from "../../loop/loop-types.ts";
 import { findSession } from "../../runtime/find-session.ts";
 import { readPackageCheck } from "../../runtime/package-check.ts";
+import type { SandboxName } from "../../runtime/open-sandbox.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
@@ -32,6 +33,7 @@ export interface LoopOptions extends CommonOptions, AgentOptions, TaskOptions {
 export interface ResumeOptions extends CommonOptions {
   readonly env: readonly string[];
   readonly onLostBox: "fail" | "fresh";
+  readonly sandbox?: SandboxName;
 }
 
 /** Where a loop goes on that was begun before. */
@@ -54,7 +56,11 @@ export async function loopPackage(
   const check = await chooseCheck(task, options);
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
-  await using runtime = await openData(line, options, { need: "write", containment: options.containment });
+  await using runtime = await openData(line, options, {
+    need: "write",
+    containment: options.containment,
+    ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
+  });
   const sessionId = resume?.sessionId ?? createId("loop");
   const lineage = toLineage(options);
   const budget = toBudget(options);
@@ -89,7 +95,7 @@ export async function loopPackage(
 export async function resumeLoop(
   line: CommandLine,
   wanted: string,
-  { onLostBox, env, ...common }: ResumeOptions,
+  { onLostBox, env, sandbox, ...common }: ResumeOptions,
 ): Promise<void> {
   let session: Session;
   {
@@ -102,7 +108,7 @@ export async function resumeLoop(
   await loopPackage(
     { ...line, cwd },
     task,
-    { ...options, ...absoluteData(line, common), env: variables },
+    { ...options, ...absoluteData(line, common), env: variables, ...(sandbox === undefined ? {} : { sandbox }) },
     { sessionId: session.id, onLostBox },
   );
 }

@@ -35,7 +35,11 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const profile = toProfile(options);
   const env = toAgentEnv(options, line.env);
-  await using runtime = await openData(line, options, { need: "write", containment: options.containment });
+  await using runtime = await openData(line, options, {
+    need: "write",
+    containment: options.containment,
+    ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
+  });
   const sessionId = await chooseSession(runtime, options);
   const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined);
   const files =

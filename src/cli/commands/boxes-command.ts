@@ -1,14 +1,18 @@
 import type { Command } from "commander";
+import { SANDBOX_NAMES } from "../../runtime/open-sandbox.ts";
+import type { ListBoxesOptions } from "../actions/boxes.ts";
 import { addCommonOptions, addExamples, type CommandLine, type CommonOptions } from "../common-options.ts";
+import { parseWord } from "../parse-option.ts";
 
 export function addBoxesCommand(program: Command, line: CommandLine): void {
   const boxes = program.command("boxes").description("The boxes of this data directory: list them, delete them.");
   const ls = boxes
     .command("ls")
     .description("List the boxes that are on record.")
+    .option("--sandbox <sandbox>", "only those of local or podman", parseWord(SANDBOX_NAMES))
     .option("--json", "one JSON array")
-    .action(async (options: CommonOptions) => (await import("../actions/boxes.ts")).listBoxes(line, options));
-  addCommonOptions(ls, ["skein boxes ls", "skein boxes ls --json"]);
+    .action(async (options: ListBoxesOptions) => (await import("../actions/boxes.ts")).listBoxes(line, options));
+  addCommonOptions(ls, ["skein boxes ls", "skein boxes ls --sandbox podman --json"]);
   const rm = boxes
     .command("rm")
     .description("Delete boxes, whatever runs in them.")

@@ -5,6 +5,7 @@ import { addBoxesCommand } from "./boxes-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
 import { addExamplesCommand } from "./examples-command.ts";
 import { addExportCommand } from "./export-command.ts";
+import { addImageCommand } from "./image-command.ts";
 import { addImportCommand } from "./import-command.ts";
 import { addLoopCommand } from "./loop-command.ts";
 import { addLsCommand } from "./ls-command.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addPruneCommand,
   addDoctorCommand,
   addBoxesCommand,
+  addImageCommand,
   addExamplesCommand,
 ];
 

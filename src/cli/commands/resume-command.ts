@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { ResumeOptions } from "../actions/loop-package.ts";
 import { addEnvOption } from "../agent-options.ts";
 import { addCommonOptions, type CommandLine } from "../common-options.ts";
+import { SANDBOX_NAMES } from "../../runtime/open-sandbox.ts";
 import { parseWord } from "../parse-option.ts";
 
 export function addResumeCommand(program: Command, line: CommandLine): void {
@@ -17,6 +18,7 @@ export function addResumeCommand(program: Command, line: CommandLine): void {
       parseWord(["fail", "fresh"] as const),
       "fail",
     )
+    .option("--sandbox <sandbox>", "local or podman (default: the loop's own)", parseWord(SANDBOX_NAMES))
     .option("--json", "the stored events of the loop and its attempts, one a line");
   addEnvOption(command);
   addCommonOptions(command, ["skein resume last", "skein resume loop_4k2 --on-lost-box fresh"]).action(

@@ -267,14 +267,19 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     return this.close();
   }
 
+  /** Whether the image of boxes that name none is there; it is made when it is first needed. */
+  async hasImage(): Promise<boolean> {
+    const { image = defaultImage(), podman } = this.#state;
+    return (await podman.try(["image", "exists", image])).exitCode === 0;
+  }
+
   /** @internal The image of boxes that name none, made where it is missing. */
   image(): Promise<string> {
     const { image, podman } = this.#state;
     if (image !== undefined) return Promise.resolve(image);
     this.#image ??= (async () => {
       const own = defaultImage();
-      const known = await podman.try(["image", "exists", own]);
-      return known.exitCode === 0 ? own : buildBoxImage(podman, own);
+      return (await this.hasImage()) ? own : buildBoxImage(podman, own);
     })().catch((error: unknown) => {
       this.#image = undefined;
       throw error;

@@ -1,0 +1,58 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ValidationError } from "../errors.ts";
+import { openLocalSandbox } from "../sandbox/local/index.ts";
+import type { Box, BoxInfo, Labels, SandboxClient } from "../sandbox/sandbox.ts";
+import { BOXES_FOLDER, CONTAINERS_FOLDER } from "./data-directory.ts";
+
+/** What a box is made of: `local`, a process tree of this machine, contained where it can be; `podman`, a container. */
+export type SandboxName = "local" | "podman";
+
+export const SANDBOX_NAMES = ["local", "podman"] as const satisfies readonly SandboxName[];
+
+/** A sandbox of a data directory. */
+export interface RuntimeSandbox extends SandboxClient, AsyncDisposable {
+  readonly capabilities: { readonly contained: boolean; readonly reason?: string };
+  attach(boxId: string): Promise<Box | null>;
+  list(labels?: Labels): Promise<BoxInfo[]>;
+  sweep(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+const FOLDERS: Readonly<Record<SandboxName, string>> = { local: BOXES_FOLDER, podman: CONTAINERS_FOLDER };
+
+/**
+ * Opens a sandbox of a data directory.
+ *
+ * @throws ValidationError `not_contained`, `sandbox_unavailable`, and `invalid_option` for containers that are not to be contained
+ */
+export async function openSandboxIn(
+  directory: string,
+  name: SandboxName,
+  containment?: "auto" | "require" | "none",
+): Promise<RuntimeSandbox> {
+  const folder = join(directory, FOLDERS[name]);
+  if (name === "local")
+    return openLocalSandbox({ directory: folder, ...(containment === undefined ? {} : { containment }) });
+  if (containment === "none")
+    throw new ValidationError(
+      "invalid_option",
+      "Containers are always contained; leave containment out, or use local boxes.",
+    );
+  // Whoever makes no containers does not wait for what makes them.
+  const { openPodmanSandbox } = await import("../sandbox/podman/index.ts");
+  return openPodmanSandbox({ directory: folder });
+}
+
+/** The sandboxes that have boxes or checkpoints on record in a data directory: a look that makes nothing. */
+export async function listUsedSandboxes(directory: string): Promise<SandboxName[]> {
+  const used: SandboxName[] = [];
+  for (const name of SANDBOX_NAMES) {
+    const folder = join(directory, FOLDERS[name]);
+    const entries = await Promise.all(
+      ["boxes", "checkpoints"].map((kept) => readdir(join(folder, kept)).catch(() => [])),
+    );
+    if (entries.some((ids) => ids.length > 0)) used.push(name);
+  }
+  return used;
+}
