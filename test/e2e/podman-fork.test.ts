@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Box, BoxEvent } from "skein";
+import type { Box } from "skein";
 import type { PodmanBox, PodmanSandboxClient } from "skein/sandbox/podman";
 import { openPodmanSandbox } from "skein/sandbox/podman";
 import type { Place } from "./podman-here.test.support.ts";
@@ -288,7 +288,7 @@ describe.skipIf(reason !== undefined)(`forks of containers${reason === undefined
 
 async function say(box: Box, prompt: string): Promise<string> {
   let text = "";
-  for await (const event of box.streamPrompt(prompt, { sessionId: "c" }) as AsyncIterable<BoxEvent>)
+  for await (const event of box.streamPrompt(prompt, { sessionId: "c" }))
     if (event.type === "text.delta") text += event.text;
   return text;
 }

@@ -12,7 +12,7 @@ export function addImageCommand(program: Command, line: CommandLine): void {
     .action(async (options: BuildImageOptions) =>
       (await import("../actions/build-image.ts")).buildImage(line, options),
     );
-  addCommonOptions(build, ["sudo skein image build"]);
+  addCommonOptions(build, ["skein image build", "skein image build --name localhost/mine:1"]);
   // Its options are those of its command: one that both had would be taken by the wrong one.
-  addExamples(image, ["sudo skein image build"]);
+  addExamples(image, ["skein image build", "skein image build --name localhost/mine:1"]);
 }
