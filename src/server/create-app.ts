@@ -16,6 +16,7 @@ import type { LoopDefinition, TaskDefinition } from "./runs/run-definitions.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 import { addRunRoutes } from "./runs/run-routes.ts";
 import { addByteStreamRoutes } from "./streams/byte-stream-routes.ts";
+import { addSessionStreamRoutes } from "./streams/session-stream-routes.ts";
 import { addSessionRoutes } from "./sessions/session-routes.ts";
 
 /** What the server is made of. @experimental */
@@ -118,6 +119,7 @@ export function createApp(options: AppOptions): SkeinApp {
   addSessionRoutes(app, parts);
   addRunRoutes(app, parts);
   addChatRoutes(app, parts);
+  addSessionStreamRoutes(app, parts);
   addByteStreamRoutes(app, parts);
 
   if (inspector) {
