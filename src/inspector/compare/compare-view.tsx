@@ -118,7 +118,7 @@ export function CompareView({ route: { left, right } }: { readonly route: Compar
   const isReady = comparison !== undefined && !(comparison instanceof Error);
   const showParting = (): void => {
     setPart("events");
-    if (isReady) requestAnimationFrame(() => list.current?.show(comparison.alignment.parting?.row ?? 0, "start"));
+    if (isReady) list.current?.show(comparison.alignment.parting?.row ?? 0, "start");
   };
   useKeys({
     p: showParting,
@@ -126,11 +126,6 @@ export function CompareView({ route: { left, right } }: { readonly route: Compar
     x: () => goTo({ view: "compare", left: right, right: left }),
     u: () => (loopId === undefined ? false : goTo({ view: "session", id: loopId, tab: "lineage" })),
   });
-  // Begin where there is something to see.
-  useEffect(() => {
-    if (isReady && comparison.alignment.parting !== undefined) showParting();
-  }, [comparison]);
-
   if (comparison === undefined) return <EmptyState title="Reading both branches…" />;
   if (comparison instanceof Error)
     return (
@@ -250,6 +245,8 @@ function AlignedEvents({ comparison: { alignment, left, right }, handle }: Align
     else expanded.add(row);
     setVersion((version) => version + 1);
   };
+  // Begin where there is something to see.
+  useEffect(() => handle.current?.show(parting?.row ?? 0, "start"), [alignment]);
   if (rows.length === 0) return <EmptyState title="Neither branch has events." />;
   return (
     <VirtualList

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../../event/event.ts";
+import type { RunStatus, StoredEvent } from "../../event/event.ts";
 import { BlockGrouper } from "../../view/event-blocks.ts";
 import { connection } from "./connection.ts";
 import { Observable } from "./observable.ts";
@@ -18,6 +18,8 @@ export class SessionLog extends Observable {
   knownSeq = 0;
   /** True once all of the past is there. */
   isLoaded = false;
+  /** Of the last run, as far as the log is there. */
+  status: "created" | "running" | RunStatus = "created";
   problem: ServerProblem | undefined;
   readonly #over = new AbortController();
   readonly #isLive: boolean;
@@ -87,6 +89,8 @@ export class SessionLog extends Observable {
       if (event.seq <= this.lastSeq) continue;
       this.events.push(event);
       this.grouper.add(event);
+      if (event.type === "run.started") this.status = "running";
+      else if (event.type === "final") this.status = event.status;
     }
     this.knownSeq = Math.max(this.knownSeq, this.lastSeq);
     this.changed();

@@ -52,11 +52,13 @@ function Card({
       ? toPlainLine(iteration.activity)
       : [toPlainLine(iteration.agentRunName), formatUsage(iteration.usage)].filter((part) => part !== "").join(" · ");
   const name = isWinner ? (iteration.verdict?.valid === false ? "best" : "winner") : "";
+  const lines = [second, third].map((line) => fitLine(line, LINE_CHARACTERS));
+  // What is to be read on the card, and then what there is no room for.
   const said = [
-    `iteration ${iteration.index}`,
-    name,
+    `#${iteration.index}`,
+    name === "" ? "" : `★ ${name}`,
     label,
-    second,
+    ...lines,
     iteration.verdict?.notes,
     iteration.error?.message,
     iteration.originReason,
@@ -65,9 +67,8 @@ function Card({
     <a
       href={toHash({ view: "session", id: iteration.sessionId, tab: "timeline" })}
       class={`card tone-${tone} ${isWinner ? "winner" : ""}`}
-      aria-label={toPlainLine(said.join(", "))}
     >
-      <title>{toPlainLine(said.slice(3).join(" · "))}</title>
+      <title>{toPlainLine(said.join(" "))}</title>
       <rect x={x} y={y} width={CARD.width} height={CARD.height} rx={6} />
       <rect class="card-edge" x={x} y={y + 8} width={3} height={CARD.height - 16} />
       <text class="card-index" x={x + 12} y={y + 20}>
@@ -82,10 +83,10 @@ function Card({
         {label}
       </text>
       <text class="card-line" x={x + 12} y={y + 38}>
-        {fitLine(second, LINE_CHARACTERS)}
+        {lines[0]}
       </text>
       <text class="card-line" x={x + 12} y={y + 54}>
-        {fitLine(third, LINE_CHARACTERS)}
+        {lines[1]}
       </text>
     </a>
   );

@@ -87,12 +87,7 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
 
 /** As the log tells it, which is there before the list knows; else as the list does. */
 function statusOf(session: Session | undefined, log: SessionLog): string {
-  if (log.isLoaded && log.events.length > 0) {
-    const last = log.events.at(-1) as StoredEvent;
-    if (last.type === "final") return last.status;
-    const runs = log.events.some((event) => event.type === "final" && event.runId === last.runId);
-    if (!runs) return "running";
-  }
+  if (log.isLoaded && log.events.length > 0) return log.status;
   return session?.status ?? "created";
 }
 
@@ -183,7 +178,7 @@ function FailureBanner({ log, session, status }: HeadProps) {
   const event = found ?? tail.findLast(({ type }) => type === "backend.failed" || type === "final");
   if (event === undefined || (event.type !== "final" && event.type !== "backend.failed")) return null;
   return (
-    <section class="banner bad-banner" aria-label="Why it failed">
+    <section class="banner bad-banner" aria-label="Why it failed" tabIndex={0}>
       {event.error === undefined ? (
         <p>{event.type === "final" ? `Ended as failed: ${toPlainLine(event.reason)}.` : "The backend failed."}</p>
       ) : (

@@ -3,6 +3,8 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef } 
 import { computeWindow, RowHeights } from "../../view/virtual-window.ts";
 
 const OVERSCAN = 400;
+/** A row that was asked for is kept in place until nothing around it was measured anew for so long, or somebody scrolls. */
+const SETTLE_MS = 300;
 /** How near to the end a reader must be to be taken along when more comes. */
 const NEAR_END = 40;
 
@@ -36,8 +38,8 @@ export function VirtualList(props: VirtualListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLDivElement>(null);
   const view = useRef({ top: 0, height: 600, atEnd: true, range: "" });
-  /** A row that is to stay in place until it and those around it are measured. */
-  const target = useRef<{ readonly row: number; readonly place: "nearest" | "start"; left: number } | undefined>(
+  /** A row that was asked for, while those around it are measured. */
+  const target = useRef<{ readonly row: number; readonly place: "nearest" | "start"; until: number } | undefined>(
     undefined,
   );
   const { heights, vnodes } = useMemo(
@@ -51,16 +53,17 @@ export function VirtualList(props: VirtualListProps) {
     if (element === null) return;
     if (canvas.current !== null) canvas.current.style.height = `${heights.total}px`;
     const aim = target.current;
-    if (aim !== undefined) {
-      const top = heights.offsetOf(aim.row);
-      const height = heights.heightOf(aim.row);
-      const isAbove = top < element.scrollTop;
-      const isBelow = top + height > element.scrollTop + element.clientHeight;
-      if (aim.place === "start" || isAbove || height > element.clientHeight) element.scrollTop = top - 8;
-      else if (isBelow) element.scrollTop = top + height - element.clientHeight + 8;
-      aim.left--;
-      if (aim.left <= 0) target.current = undefined;
+    if (aim === undefined) return;
+    if (performance.now() > aim.until) {
+      target.current = undefined;
+      return;
     }
+    const top = heights.offsetOf(aim.row);
+    const height = heights.heightOf(aim.row);
+    const isAbove = top < element.scrollTop;
+    const isBelow = top + height > element.scrollTop + element.clientHeight;
+    if (aim.place === "start" || isAbove || height > element.clientHeight) element.scrollTop = top - 8;
+    else if (isBelow) element.scrollTop = top + height - element.clientHeight + 8;
   }, [heights]);
 
   const look = useCallback((): void => {
@@ -89,6 +92,7 @@ export function VirtualList(props: VirtualListProps) {
           if (isAbove) above += change;
         }
         if (!changed) return;
+        if (target.current !== undefined) target.current.until = performance.now() + SETTLE_MS;
         // What is looked at stays where it is, whatever the rows above it turn out to be.
         if (canvas.current !== null) canvas.current.style.height = `${heights.total}px`;
         if (view.current.atEnd && follows && target.current === undefined) element.scrollTop = element.scrollHeight;
@@ -124,6 +128,9 @@ export function VirtualList(props: VirtualListProps) {
     target.current = undefined;
   }, [identity]);
 
+  const letGo = (): void => {
+    target.current = undefined;
+  };
   const onScroll = (): void => {
     const element = scroller.current;
     if (element === null) return;
@@ -137,7 +144,7 @@ export function VirtualList(props: VirtualListProps) {
 
   handle.current = {
     show(row, place = "nearest") {
-      target.current = { row, place, left: 4 };
+      target.current = { row, place, until: performance.now() + SETTLE_MS };
       view.current.atEnd = false;
       settle();
       look();
@@ -169,6 +176,9 @@ export function VirtualList(props: VirtualListProps) {
       class={`scroller ${className}`}
       ref={scroller}
       onScroll={onScroll}
+      onWheel={letGo}
+      onTouchMove={letGo}
+      onPointerDown={letGo}
       tabIndex={0}
       role="region"
       aria-label={label}
