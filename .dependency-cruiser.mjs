@@ -204,6 +204,14 @@ export default {
       from: { path: VIEW, pathNot: TEST },
       to: { path: `^(node:)?(${builtinModules.join("|")})$`, reachable: true },
     },
+    // The client runs in pages: what it takes from the rest are types.
+    {
+      name: "client-is-browser-safe",
+      comment: "client/ imports itself, and types of event/ and of the store's port; no package and no module of Node.",
+      severity: "error",
+      from: { path: "^src/client/", pathNot: TEST },
+      to: { pathNot: ["^src/client/"], dependencyTypesNot: ["type-only"] },
+    },
     // One place knows how a process is started and how its whole group is ended.
     {
       name: "one-door-to-child-process",

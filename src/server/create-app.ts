@@ -9,6 +9,7 @@ import type { RequestLimits } from "./access/request-limits.ts";
 import { addChatRoutes } from "./chat/chat-routes.ts";
 import { problemResponse } from "./http/problem.ts";
 import { InspectorFiles } from "./inspector-files.ts";
+import { OPENAPI } from "./openapi.ts";
 import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
@@ -115,6 +116,8 @@ export function createApp(options: AppOptions): SkeinApp {
     const { capabilities } = store;
     return context.json({ status: "ok", store: capabilities.name, readOnly: capabilities.readOnly });
   });
+
+  app.get("/api/openapi.json", (context) => context.json(OPENAPI));
 
   addSessionRoutes(app, parts);
   addRunRoutes(app, parts);

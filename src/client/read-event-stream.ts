@@ -1,0 +1,28 @@
+/** The data of the events of an SSE body, in order. Comments, names and ids are left out: an event of a log says itself where it stands. */
+export async function* readEventStream(body: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<string> {
+  const reader = body.getReader();
+  const leave = (): void => void reader.cancel().catch(() => {});
+  signal?.addEventListener("abort", leave, { once: true });
+  const decoder = new TextDecoder();
+  let line = "";
+  let data: string[] = [];
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      // What is cut off in the middle of an event is not one.
+      if (done) return;
+      line += decoder.decode(value, { stream: true });
+      const lines = line.split("\n");
+      line = lines.pop() ?? "";
+      for (const one of lines) {
+        if (one === "") {
+          if (data.length > 0) yield data.join("\n");
+          data = [];
+        } else if (one.startsWith("data:")) data.push(one.slice(one.startsWith("data: ") ? 6 : 5));
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", leave);
+    leave();
+  }
+}
