@@ -1,34 +1,27 @@
-import { fileURLToPath } from "node:url";
+import { homedir } from "node:os";
 import { ValidationError } from "../errors.ts";
 import type { AgentProfile } from "./agent.ts";
+import type { AgentPlace, AgentStart } from "./coding-agents.ts";
+import { CODING_AGENTS, startCodingAgent, startOwnAgent } from "./coding-agents.ts";
 
-/** How to start an agent: program and arguments, as they are named where it runs. */
-export interface ResolvedAgent {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** An agent of this package. The path is relative to this file, because only the box knows where the package lies inside it. */
-const own = (file: string) => (): ResolvedAgent => ({
-  command: [process.execPath, fileURLToPath(new URL(file, import.meta.url))],
-  env: {},
-});
-
-const PRESETS: Readonly<Record<string, () => ResolvedAgent>> = {
-  repair: own("./repair/repair-main.js"),
+const OWN: Readonly<Record<string, () => AgentStart>> = {
+  repair: () => startOwnAgent("./repair/repair-main.js"),
   // Does what the lines of its prompt say; for tests of what is around an agent.
-  scripted: own("../testing/scripted-agent.js"),
+  scripted: () => startOwnAgent("../testing/scripted-agent.js"),
 };
 
 /** The names that a profile's `agent` may be. */
-export const AGENT_PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+export const AGENT_PRESET_NAMES: readonly string[] = [...Object.keys(OWN), ...Object.keys(CODING_AGENTS)];
 
 /**
  * Resolves a profile's agent: the name of a preset, a command line (split at spaces, nothing else is understood), or a command with its environment.
  *
  * @throws ValidationError `agent_unknown`
  */
-export function resolveAgent(profile: AgentProfile): ResolvedAgent {
+export function resolveAgent(
+  profile: AgentProfile,
+  place: AgentPlace = { home: homedir(), mayDoAll: true },
+): AgentStart {
   const { agent = "repair" } = profile;
   if (typeof agent !== "string") {
     if (
@@ -43,12 +36,19 @@ export function resolveAgent(profile: AgentProfile): ResolvedAgent {
     }
     return { command: agent.command, env: agent.env ?? {} };
   }
-  const preset = Object.hasOwn(PRESETS, agent) ? PRESETS[agent] : undefined;
-  if (preset !== undefined) return preset();
+  const own = Object.hasOwn(OWN, agent) ? OWN[agent] : undefined;
+  if (own !== undefined) return own();
+  const coding = Object.hasOwn(CODING_AGENTS, agent) ? CODING_AGENTS[agent] : undefined;
+  if (coding !== undefined) return startCodingAgent(coding, place);
   const words = agent.split(" ").filter((word) => word !== "");
   if (words.length > 1 || words[0]?.includes("/") === true) return { command: words, env: {} };
   throw new ValidationError(
     "agent_unknown",
     `There is no agent "${agent}". Known agents: ${AGENT_PRESET_NAMES.join(", ")}. Any other is started by its command line, such as "opencode acp" or "/path/to/agent".`,
   );
+}
+
+/** True for an agent that calls models, and so needs a way to them. */
+export function needsModel({ agent = "repair" }: AgentProfile): boolean {
+  return typeof agent !== "string" || !Object.hasOwn(OWN, agent);
 }

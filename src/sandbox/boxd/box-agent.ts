@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AcpProcess } from "../../agent/acp/acp-process.ts";
-import type { AcpAgent, AcpLimits } from "../../agent/acp/index.ts";
-import type { SessionInfo } from "../../agent/agent.ts";
+import type { AcpAgent, AcpLimits, PermissionPolicy } from "../../agent/acp/index.ts";
+import type { AgentProfile, SessionInfo } from "../../agent/agent.ts";
+import type { AgentStart } from "../../agent/coding-agents.ts";
 import { resolveAgent } from "../../agent/presets.ts";
 import type { BackendEventBody, JsonValue } from "../../event/event.ts";
 import { isAbortError, SkeinError } from "../../errors.ts";
@@ -123,9 +124,20 @@ export class BoxAgent {
   }
 
   async #start(): Promise<AcpAgent> {
-    const { profile } = this.#config;
-    const { command, env } = resolveAgent(profile);
-    const start = { command, env: { ...this.#config.env, ...env }, cwd: this.#config.workspace, onStderr: this.#log };
+    const { profile, home, agentFolder, gateway, contained } = this.#config;
+    const permissions = readPermissions(profile);
+    const resolved = resolveAgent(profile, {
+      home,
+      mayDoAll: permissions === "allow" && contained,
+      ...(agentFolder === undefined ? {} : { folder: agentFolder }),
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(profile.model === undefined ? {} : { model: profile.model }),
+    });
+    writeSettings(home, resolved.files ?? []);
+    const mode = profile.mode ?? resolved.mode;
+    // What the box was given by its owner stands over what an agent is started with by default.
+    const env = { ...resolved.env, ...this.#config.env };
+    const start = { command: resolved.command, env, cwd: this.#config.workspace, onStderr: this.#log };
     // The agent starts while the SDK is loaded, which takes longer than anything else that boxd does.
     const process = new AcpProcess(start);
     const { openAcpAgent } = await import("../../agent/acp/index.ts");
@@ -133,9 +145,9 @@ export class BoxAgent {
       ...start,
       process,
       limits: readLimits(profile.metadata, this.#config.env),
-      permissions: profile.metadata?.["permissions"] === "deny" ? "deny" : "allow",
-      ...(profile.model === undefined ? {} : { model: profile.model }),
-      ...(profile.mode === undefined ? {} : { mode: profile.mode }),
+      permissions,
+      ...(profile.model === undefined || resolved.choosesModel === true ? {} : { model: profile.model }),
+      ...(mode === undefined ? {} : { mode }),
       ...(profile.mcpServers === undefined ? {} : { mcpServers: profile.mcpServers }),
       onStray: (name, data) => this.#log(`${name} ${JSON.stringify(data)}\n`),
     });
@@ -166,6 +178,19 @@ export class BoxAgent {
     const temporary = `${this.#file}.new`;
     writeFileSync(temporary, JSON.stringify(Object.fromEntries(this.#conversations)));
     renameSync(temporary, this.#file);
+  }
+}
+
+function readPermissions({ metadata }: AgentProfile): PermissionPolicy {
+  return metadata?.["permissions"] === "deny" ? "deny" : "allow";
+}
+
+/** An agent's settings are the box's own files, so nothing of the host's is written over. */
+function writeSettings(home: string, files: NonNullable<AgentStart["files"]>): void {
+  for (const { path, text } of files) {
+    const target = join(home, path);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
   }
 }
 

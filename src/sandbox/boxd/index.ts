@@ -6,4 +6,4 @@ export { BOX_ID_VARIABLE, CONFIG_NAME, SOCKET_NAME } from "./protocol.ts";
 export type { BoxdConfig } from "./protocol.ts";
 export { connectSocket } from "./socket-path.ts";
 export { lstatIfThere, resolveInside } from "./workspace-path.ts";
-export { checkAgent } from "./check-agent.ts";
+export { checkAgent, findAgentFolder } from "./check-agent.ts";

@@ -48,6 +48,8 @@ export interface BoxdConfig {
   readonly env: Record<string, string>;
   /** `eager`: the agent is started with the box, so that it is ready sooner. `lazy`: by the first prompt. */
   readonly agentStart: "eager" | "lazy";
+  /** Where the agent's package is installed, as it is named where boxd runs; absent: it is looked for on the PATH. */
+  readonly agentFolder?: string;
   /** Where the box reaches its gateway; absent: it has none. */
   readonly gateway?: BoxGatewayAddress;
 }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { BoxRuntime } from "../boxd/index.ts";
 
 /** The same in every box, so that what an agent wrote down about itself is true in a fork. */
-export const INSIDE = { workspace: "/workspace", home: "/home/agent", run: "/run/box" } as const;
+export const INSIDE = { workspace: "/workspace", home: "/home/agent", run: "/run/box", agent: "/opt/agent" } as const;
 
 /** The box's only user. The same number on every host, whoever owns the box there. */
 const USER = "1000";
@@ -16,6 +16,8 @@ export interface BubblewrapMounts {
   readonly run: string;
   /** A folder with `passwd` and `group`. */
   readonly accounts: string;
+  /** The folder of the agent's package. */
+  readonly agent?: string;
 }
 
 export interface BubblewrapProfile {
@@ -81,12 +83,14 @@ export function createBubblewrapProfile(
     "--ro-bind",
     join(mounts.accounts, "group"),
     "/etc/group",
+    ...(network === "none" ? ["--ro-bind", join(mounts.accounts, "hosts"), "/etc/hosts"] : []),
     ...(network === "host"
       ? ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"].flatMap((path) => ["--ro-bind-try", path, path])
       : []),
     ...node.args,
     ...runtime.folders.flatMap(({ from, to }) => ["--ro-bind", from, to]),
     ...runtime.links.flatMap(({ path, target }) => ["--symlink", target, path]),
+    ...(mounts.agent === undefined ? [] : ["--ro-bind", mounts.agent, INSIDE.agent]),
     "--bind",
     mounts.workspace,
     INSIDE.workspace,
@@ -150,4 +154,5 @@ function placeNode(): { readonly program: string; readonly args: readonly string
 export const ACCOUNTS = {
   passwd: `root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:${USER}:${USER}:agent:${INSIDE.home}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n`,
   group: `root:x:0:\nagent:x:${USER}:\nnogroup:x:65534:\n`,
+  hosts: "127.0.0.1 localhost box\n::1 localhost\n",
 };

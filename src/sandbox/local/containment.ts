@@ -34,6 +34,7 @@ export async function writeAccounts(directory: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "passwd"), ACCOUNTS.passwd);
   await writeFile(join(folder, "group"), ACCOUNTS.group);
+  await writeFile(join(folder, "hosts"), ACCOUNTS.hosts);
   return folder;
 }
 

@@ -4,7 +4,7 @@ import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import type { BoxGateway } from "../box-gateway.ts";
-import { checkAgent, gatewayAddress } from "../boxd/index.ts";
+import { checkAgent, findAgentFolder, gatewayAddress } from "../boxd/index.ts";
 import type {
   BoxInfo,
   CheckpointInfo,
@@ -61,6 +61,8 @@ export interface LocalSandboxState {
   readonly containment: Containment;
   readonly accounts: string;
   readonly limitsAvailable: boolean;
+  /** The folder that agents were installed into. */
+  readonly agents?: string;
   /** The door of boxes that were given none of their own. */
   readonly gateway?: BoxGateway;
 }
@@ -102,6 +104,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         `A local box has no images, so image "${options.image}" cannot be used; leave it out.`,
       );
     }
+    const agentFolder = findAgentFolder(options.profile, this.#state.agents);
     const spec: BoxSpec = {
       profile: options.profile,
       env: options.env ?? {},
@@ -109,6 +112,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       limits: options.limits ?? {},
       claimMs: options.claimMs ?? DEFAULT_CLAIM_MS,
       agentStart: "eager",
+      ...(agentFolder === undefined ? {} : { agentFolder }),
     };
     const door = options.gateway ?? this.#state.gateway;
     return this.createFrom(spec, { ...options, ...(door === undefined ? {} : { door }) }, async (paths) => {

@@ -16,6 +16,8 @@ export interface LocalSandboxOptions {
    * `require`: ValidationError `not_contained` where it cannot. `none`: plain processes.
    */
   readonly containment?: ContainmentWish;
+  /** The folder into which `skein agents install` put agents. Boxes of a profile that names one see it, read-only. Default: none. */
+  readonly agents?: string;
   /** The way to models of boxes that are given none of their own, and of those that are attached or restored. Default: none. */
   readonly gateway?: BoxGateway;
 }
@@ -41,6 +43,7 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
     containment,
     accounts,
     limitsAvailable,
+    ...(options.agents === undefined ? {} : { agents: resolve(options.agents) }),
     ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
   });
   await client.sweep();

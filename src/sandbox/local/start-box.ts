@@ -119,7 +119,7 @@ interface PreparedStart {
 async function prepareContained({ record, paths, accounts, limitsAvailable }: StartBoxOptions): Promise<PreparedStart> {
   const runtime = findBoxRuntime();
   const { spec } = record;
-  const profile = createBubblewrapProfile(runtime, { ...paths, accounts }, spec.network);
+  const profile = createBubblewrapProfile(runtime, { ...paths, accounts, ...toMount(spec.agentFolder) }, spec.network);
   const env = createEnvironment(record.id, profile.path, INSIDE.home, spec.env);
   await writeConfig(record, paths, INSIDE, runtime.version, env);
   // The arguments go by file: a command line can be read inside, and tells where on the host the box lies.
@@ -149,6 +149,10 @@ async function prepareContained({ record, paths, accounts, limitsAvailable }: St
       { path: paths.status, flags: "w" },
     ],
   };
+}
+
+function toMount(agentFolder: string | undefined): { readonly agent?: string } {
+  return agentFolder === undefined ? {} : { agent: agentFolder };
 }
 
 async function preparePlain({ record, paths, limitsAvailable }: StartBoxOptions): Promise<PreparedStart> {
@@ -182,7 +186,7 @@ async function writeConfig(
   version: string,
   env: Record<string, string>,
 ): Promise<void> {
-  const { profile, claimMs, agentStart, gateway } = record.spec;
+  const { profile, claimMs, agentStart, gateway, agentFolder } = record.spec;
   const config: BoxdConfig = {
     boxId: record.id,
     version,
@@ -195,6 +199,7 @@ async function writeConfig(
     env,
     agentStart,
     ...(gateway === undefined ? {} : { gateway }),
+    ...(agentFolder === undefined ? {} : { agentFolder: record.contained ? INSIDE.agent : agentFolder }),
   };
   await mkdir(paths.run, { recursive: true });
   await writeFile(join(paths.run, CONFIG_NAME), JSON.stringify(config), { mode: 0o600 });

@@ -16,6 +16,8 @@ export interface BoxSpec {
   readonly limits: BoxLimits;
   readonly claimMs: number;
   readonly agentStart: "eager" | "lazy";
+  /** The host's folder that the agent's package is installed in. */
+  readonly agentFolder?: string;
   /** Where the box reaches its gateway. */
   readonly gateway?: BoxGatewayAddress;
 }
