@@ -94,6 +94,7 @@ export const ERROR_CODES = {
   agent_not_found: entry("backend", "The agent's program is not installed in the box."),
   agent_refused: entry("backend", "The agent refused to go on."),
   agent_cannot_load: entry("backend", "The agent cannot load an earlier conversation."),
+  agent_install_failed: entry("backend", "An agent could not be fetched from npm.", true),
   model_failed: entry("backend", "The last call of a model in the turn failed."),
   budget_exhausted: entry("backend", "The budget for calls of models is used up."),
   // ── boxes ──

@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly model?: string;
   readonly network: "none" | "host";
   readonly env: readonly string[];
+  /** Hosts beside the models that the box may reach. */
+  readonly allowHost: readonly string[];
   readonly containment: "auto" | "require" | "none";
   /** Absent in loops that were started before there was a choice. */
   readonly sandbox?: SandboxName;
@@ -22,8 +24,18 @@ export interface AgentOptions {
 /** Adds the options of {@link AgentOptions}. */
 export function addAgentOptions(command: Command): Command {
   return addEnvOption(command)
-    .option("--agent <agent>", 'repair, or a command that speaks ACP, such as "opencode acp"', "repair")
+    .option(
+      "--agent <agent>",
+      'repair, opencode, claude, codex, qwen (`skein agents`), or a command that speaks ACP, such as "my-agent --acp"',
+      "repair",
+    )
     .option("--model <model>", "the model that the agent should use")
+    .option(
+      "--allow-host <host>",
+      "a host that the box may reach without a network: name, name:port or *.name (can be repeated)",
+      collectHost,
+      [],
+    )
     .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
     .option(
       "--containment <wish>",
@@ -47,6 +59,10 @@ export function addEnvOption(command: Command): Command {
     collect,
     [],
   );
+}
+
+function collectHost(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {

@@ -71,7 +71,7 @@ export async function openData(
 }
 
 export async function openDataPlace(
-  { terminal }: CommandLine,
+  { terminal, env, cwd }: CommandLine,
   { directory, database }: DataPlace,
   { need, containment, sandbox }: OpenDataOptions,
 ): Promise<Runtime> {
@@ -92,6 +92,9 @@ export async function openDataPlace(
     ...(database === undefined ? {} : { database }),
     readOnly,
     create: need === "write",
+    ...(env["SKEIN_AGENTS"] === undefined || env["SKEIN_AGENTS"] === ""
+      ? {}
+      : { agents: resolve(cwd, env["SKEIN_AGENTS"]) }),
     ...(containment === undefined ? {} : { containment }),
     ...(sandbox === undefined ? {} : { sandbox }),
   });

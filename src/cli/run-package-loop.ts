@@ -6,6 +6,7 @@ import { type WorkspacePatch, workspacePatch } from "../loop/outputs/workspace-p
 import { runLoop } from "../loop/run-loop.ts";
 import { testsPass } from "../loop/validators/tests-pass.ts";
 import type { Runtime } from "../runtime/open-runtime.ts";
+import type { BoxGateway } from "../sandbox/box-gateway.ts";
 import type { BoxFile } from "../sandbox/sandbox.ts";
 import { COMMAND_LABEL } from "./loop-command-label.ts";
 import { createLoopDriver, type DriverChoice, type PackageTask } from "./loop-driver.ts";
@@ -33,6 +34,8 @@ export interface PackageLoop {
   readonly maxConcurrency: number;
   readonly budget?: LoopBudget;
   readonly redact?: Redactor;
+  /** The way of the boxes to models. */
+  readonly gateway?: BoxGateway;
 }
 
 export interface PackageLoopContext {
@@ -78,7 +81,7 @@ export async function runPackageLoop(loop: PackageLoop, context: PackageLoopCont
     },
     output: workspacePatch(),
     validator: testsPass({ command: check, ...(checkTimeoutMs === undefined ? {} : { timeoutMs: checkTimeoutMs }) }),
-    sandboxClient: await context.runtime.openSandbox(),
+    sandboxClient: await context.runtime.openSandbox(undefined, loop.gateway),
     store: context.runtime.store,
     sessionId: context.sessionId,
     ...(context.resume === undefined ? {} : { resume: true, onLostBox: context.resume.onLostBox }),

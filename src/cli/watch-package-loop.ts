@@ -39,7 +39,7 @@ export async function watchPackageLoop(
   const { terminal, interrupt } = line;
   const { style } = terminal;
   const json = options.json === true;
-  const { capabilities } = await runtime.openSandbox();
+  const { capabilities } = await runtime.openSandbox(undefined, loop.gateway);
   if (!json) {
     const head = `${sessionId} · ${loop.driver.name} · ${loop.profile.name}`;
     terminal.print(

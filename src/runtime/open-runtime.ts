@@ -1,10 +1,11 @@
 import { join, resolve } from "node:path";
 import { StoreError } from "../errors.ts";
+import type { BoxGateway } from "../sandbox/box-gateway.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { sweepEndedSessions } from "./sweep-ended-sessions.ts";
-import { createDataDirectory, DATABASE_FILE, inspectDataDirectory } from "./data-directory.ts";
+import { AGENTS_FOLDER, createDataDirectory, DATABASE_FILE, inspectDataDirectory } from "./data-directory.ts";
 import type { RuntimeSandbox, SandboxName } from "./open-sandbox.ts";
 import { listUsedSandboxes, openSandboxIn } from "./open-sandbox.ts";
 
@@ -21,6 +22,8 @@ export interface OpenRuntimeOptions {
   readonly sandbox?: SandboxName;
   /** What boxes of this runtime demand, as in `openLocalSandbox`. Default `auto`. */
   readonly containment?: "auto" | "require" | "none";
+  /** The folder that agents were installed into. Default: one of the data directory. */
+  readonly agents?: string;
 }
 
 /** A store and a sandbox over one data directory. */
@@ -32,8 +35,9 @@ export interface Runtime extends AsyncDisposable {
   /**
    * The sandbox, opened by the first call: most commands never need one. Boxes that nobody comes back for are deleted then.
    * @param resuming a session that is about to go on in its boxes
+   * @param gateway the way of its boxes to models; that of the first call
    */
-  openSandbox(resuming?: string): Promise<RuntimeSandbox>;
+  openSandbox(resuming?: string, gateway?: BoxGateway): Promise<RuntimeSandbox>;
   /** Every sandbox that has boxes on record here, of whatever kind; none where there are none. */
   openUsedSandboxes(): Promise<ReadonlyMap<SandboxName, RuntimeSandbox>>;
   /** Removes the boxes that a dead owner left and whose claim is over (B3). */
@@ -53,17 +57,25 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
   const own = options.sandbox ?? "local";
   const opened = new Map<SandboxName, Promise<RuntimeSandbox>>();
 
-  const open = (name: SandboxName, containment: OpenRuntimeOptions["containment"]): Promise<RuntimeSandbox> => {
+  const open = (
+    name: SandboxName,
+    containment: OpenRuntimeOptions["containment"],
+    gateway?: BoxGateway,
+  ): Promise<RuntimeSandbox> => {
     const known = opened.get(name);
     if (known !== undefined) return known;
-    const opening = openSandboxIn(directory, name, containment);
+    const opening = openSandboxIn(directory, name, {
+      agents: options.agents ?? join(directory, AGENTS_FOLDER),
+      ...(containment === undefined ? {} : { containment }),
+      ...(gateway === undefined ? {} : { gateway }),
+    });
     opened.set(name, opening);
     opening.catch(() => opened.delete(name));
     return opening;
   };
 
   let sandbox: Promise<RuntimeSandbox> | undefined;
-  const openSandbox = (resuming?: string): Promise<RuntimeSandbox> => {
+  const openSandbox = (resuming?: string, gateway?: BoxGateway): Promise<RuntimeSandbox> => {
     if (readOnly || !exists) {
       return Promise.reject(
         new StoreError(
@@ -72,7 +84,7 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
         ),
       );
     }
-    sandbox ??= open(own, options.containment).then(async (client) => {
+    sandbox ??= open(own, options.containment, gateway).then(async (client) => {
       await sweepEndedSessions(client, store, resuming);
       return client;
     });

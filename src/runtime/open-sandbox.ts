@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ValidationError } from "../errors.ts";
+import type { BoxGateway } from "../sandbox/box-gateway.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
 import type { Box, BoxInfo, Labels, SandboxClient } from "../sandbox/sandbox.ts";
 import { BOXES_FOLDER, CONTAINERS_FOLDER } from "./data-directory.ts";
@@ -19,6 +20,14 @@ export interface RuntimeSandbox extends SandboxClient, AsyncDisposable {
   close(): Promise<void>;
 }
 
+export interface OpenSandboxOptions {
+  readonly containment?: "auto" | "require" | "none";
+  /** The folder that agents were installed into. */
+  readonly agents?: string;
+  /** The way of its boxes to models. */
+  readonly gateway?: BoxGateway;
+}
+
 const FOLDERS: Readonly<Record<SandboxName, string>> = { local: BOXES_FOLDER, podman: CONTAINERS_FOLDER };
 
 /**
@@ -29,11 +38,11 @@ const FOLDERS: Readonly<Record<SandboxName, string>> = { local: BOXES_FOLDER, po
 export async function openSandboxIn(
   directory: string,
   name: SandboxName,
-  containment?: "auto" | "require" | "none",
+  options: OpenSandboxOptions = {},
 ): Promise<RuntimeSandbox> {
   const folder = join(directory, FOLDERS[name]);
-  if (name === "local")
-    return openLocalSandbox({ directory: folder, ...(containment === undefined ? {} : { containment }) });
+  if (name === "local") return openLocalSandbox({ directory: folder, ...options });
+  const { containment, ...common } = options;
   if (containment === "none")
     throw new ValidationError(
       "invalid_option",
@@ -41,7 +50,7 @@ export async function openSandboxIn(
     );
   // Whoever makes no containers does not wait for what makes them.
   const { openPodmanSandbox } = await import("../sandbox/podman/index.ts");
-  return openPodmanSandbox({ directory: folder });
+  return openPodmanSandbox({ directory: folder, ...common });
 }
 
 /** The sandboxes that have boxes or checkpoints on record in a data directory: a look that makes nothing. */

@@ -8,8 +8,11 @@ import type { SandboxName } from "../../runtime/open-sandbox.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
+import { toGateway } from "../model-gateway.ts";
 import { openData, toDataOption } from "../open-data.ts";
-import type { Session } from "../../store/session-store.ts";
+import type { Usage } from "../../event/event.ts";
+import { addUsage } from "../../event/usage.ts";
+import type { Session, SessionStore } from "../../store/session-store.ts";
 import { readCommandLabel, toCommandLabel } from "../loop-command-label.ts";
 import { DEFAULT_K, DEFAULT_ROUNDS, type DriverChoice, type DriverName } from "../loop-driver.ts";
 import { resolveTask, type ResolvedTask, type TaskOptions } from "../resolve-task.ts";
@@ -64,6 +67,11 @@ export async function loopPackage(
   const sessionId = resume?.sessionId ?? createId("loop");
   const lineage = toLineage(options);
   const budget = toBudget(options);
+  const gateway = toGateway(profile, options, line.env, {
+    signal: line.interrupt.signal,
+    ...(budget === undefined ? {} : { budget }),
+    ...(resume === undefined ? {} : { spent: await sumSpent(runtime.store, sessionId) }),
+  });
   const packageLoop: PackageLoop = {
     prompt: task.prompt,
     title: task.title,
@@ -82,6 +90,7 @@ export async function loopPackage(
     ...(options.checkTimeout === undefined ? {} : { checkTimeoutMs: options.checkTimeout }),
     ...(lineage === undefined ? {} : { lineage }),
     ...(budget === undefined ? {} : { budget }),
+    ...(gateway === undefined ? {} : { gateway }),
   };
   const outcome = await watchPackageLoop(line, runtime, packageLoop, {
     sessionId,
@@ -157,6 +166,15 @@ async function chooseCheck({ workspace }: ResolvedTask, { check }: LoopOptions):
 function toLineage({ fork, continue: continues }: LoopOptions): LoopLineageOptions | undefined {
   if (fork !== true && continues !== true) return undefined;
   return { ...(continues === true ? { sessionContinuity: true } : {}), ...(fork === true ? { forkFanout: true } : {}) };
+}
+
+/** What the iterations of a loop took so far, by their own logs. */
+async function sumSpent(store: SessionStore, sessionId: string): Promise<Usage> {
+  let spent: Usage = {};
+  for (const { id } of await store.list({ parentId: sessionId })) {
+    for await (const event of store.read(id)) if (event.type === "usage.reported") spent = addUsage(spent, event);
+  }
+  return spent;
 }
 
 function toBudget({ maxCost, maxTokens, maxDuration }: LoopOptions): LoopBudget | undefined {

@@ -9,6 +9,7 @@ import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { streamTask } from "../../stream/stream-task.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
+import { toGateway } from "../model-gateway.ts";
 import { openData } from "../open-data.ts";
 import { toExitCode } from "../exit-codes.ts";
 import { renderNextCommands } from "../next-commands.ts";
@@ -41,7 +42,8 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
   });
   const sessionId = await chooseSession(runtime, options);
-  const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined);
+  const gateway = toGateway(profile, options, line.env, { signal: interrupt.signal });
+  const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined, gateway);
   const files =
     task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });
   const json = options.json === true;

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../common-options.ts";
+import { addAgentsCommand } from "./agents-command.ts";
 import { addApplyCommand } from "./apply-command.ts";
 import { addBoxesCommand } from "./boxes-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
@@ -37,6 +38,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addBoxesCommand,
   addImageCommand,
   addExamplesCommand,
+  addAgentsCommand,
 ];
 
 export function addCommands(program: Command, line: CommandLine): void {

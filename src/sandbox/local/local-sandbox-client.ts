@@ -4,7 +4,7 @@ import { SandboxError, SkeinError, ValidationError } from "../../errors.ts";
 import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import type { BoxGateway } from "../box-gateway.ts";
-import { checkAgent, findAgentFolder, gatewayAddress } from "../boxd/index.ts";
+import { checkAgent, findAgentFolder } from "../boxd/index.ts";
 import type {
   BoxInfo,
   CheckpointInfo,
@@ -29,6 +29,7 @@ import {
   boxesFolder,
   checkpointsFolder,
   copyTree,
+  GatewayDoors,
   hasLabels,
   listIds,
   placeFiles,
@@ -76,14 +77,14 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   readonly capabilities: LocalSandboxCapabilities;
   readonly #state: LocalSandboxState;
   readonly #held = new Set<LocalBox>();
-  /** By box: the doors that were given to `create`. */
-  readonly #doors = new Map<string, BoxGateway>();
+  readonly #doors: GatewayDoors;
   readonly #owner: LocalBoxOwner;
   #forkStatus: Promise<ForkStatus> | undefined;
 
   /** Use `openLocalSandbox`. */
   constructor(state: LocalSandboxState) {
     this.#state = state;
+    this.#doors = new GatewayDoors(state.gateway);
     this.capabilities = {
       contained: state.containment.contained,
       ...(state.containment.reason === undefined ? {} : { reason: state.containment.reason }),
@@ -114,8 +115,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       agentStart: "eager",
       ...(agentFolder === undefined ? {} : { agentFolder }),
     };
-    const door = options.gateway ?? this.#state.gateway;
-    return this.createFrom(spec, { ...options, ...(door === undefined ? {} : { door }) }, async (paths) => {
+    return this.createFrom(spec, options, async (paths) => {
       await mkdir(paths.workspace);
       await mkdir(paths.home);
       await placeFiles(paths.workspace, options.files ?? [], options.signal);
@@ -189,7 +189,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     try {
       return await this.createFrom(
         checkpoint.spec,
-        { labels: checkpoint.labels, ...options, ...this.#doorOf(checkpoint.boxId) },
+        { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId },
         async (paths) => {
           await copyTree(source.workspace, paths.workspace, signal);
           await copyTree(source.home, paths.home, signal);
@@ -250,16 +250,17 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       readonly name?: string;
       readonly labels?: Labels;
       readonly signal?: AbortSignal;
-      readonly door?: BoxGateway;
+      readonly gateway?: BoxGateway;
+      readonly parentId?: string;
     },
     fill: (paths: BoxPaths) => Promise<void>,
     from?: string,
   ): Promise<LocalBox> {
     const { directory, containment, accounts, limitsAvailable } = this.#state;
-    const { signal, door } = options;
+    const { signal } = options;
     if (signal?.aborted) throw toAbortError(signal);
     const id = createId("box");
-    if (door !== undefined) this.#doors.set(id, door);
+    const door = this.#doors.choose(id, spec, options.gateway, options.parentId);
     const paths = toBoxPaths(directory, id);
     const record: BoxRecord = {
       format: 1,
@@ -270,7 +271,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       contained: containment.contained,
       createdAt: Date.now(),
       owner: ownIdentity(),
-      spec: await this.#withAddress(spec, door),
+      spec: await this.#doors.address(spec, door, containment.contained),
       ...(from === undefined ? {} : { from }),
     };
     let box: LocalBox | undefined;
@@ -334,35 +335,14 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     this.#letGo(box);
   }
 
-  /** A box that is the host's neighbour on its loopback shows a token; one that has a loopback of its own has no neighbours. */
-  #hasOwnLoopback(contained: boolean, spec: BoxSpec): boolean {
-    return contained && spec.network === "none";
-  }
-
-  async #withAddress(spec: BoxSpec, door: BoxGateway | undefined): Promise<BoxSpec> {
-    const { gateway, ...rest } = spec;
-    if (door === undefined) return rest;
-    const hasOwnLoopback = this.#hasOwnLoopback(this.#state.containment.contained, spec);
-    return { ...rest, gateway: await gatewayAddress(door, hasOwnLoopback, gateway) };
-  }
-
-  #doorOf(boxId: string): { readonly door?: BoxGateway } {
-    const door = this.#doors.get(boxId) ?? this.#state.gateway;
-    return door === undefined ? {} : { door };
-  }
-
   #open(record: BoxRecord, paths: BoxPaths): LocalBox {
-    const { door } = this.#doorOf(record.id);
-    const address = record.spec.gateway;
-    const token =
-      address === undefined || this.#hasOwnLoopback(record.contained, record.spec) ? {} : { token: address.token };
     const box = new LocalBox(
       {
         id: record.id,
         run: paths.run,
         claimMs: record.spec.claimMs,
         contained: record.contained,
-        ...(address === undefined || door === undefined ? {} : { gateway: { door, ...token } }),
+        ...this.#doors.optionOf(record),
       },
       this.#owner,
     );

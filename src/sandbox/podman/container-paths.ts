@@ -8,6 +8,7 @@ export const INSIDE = {
   run: "/run/box",
   config: "/etc/skein",
   runtime: "/opt/skein",
+  agent: "/opt/agent",
 } as const;
 
 export interface ContainerPaths {

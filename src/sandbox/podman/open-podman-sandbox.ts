@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { ValidationError } from "../../errors.ts";
+import type { BoxGateway } from "../box-gateway.ts";
 import { boxesFolder, checkpointsFolder } from "../provider/index.ts";
 import { buildBoxImage } from "./box-image.ts";
 import { runtimesFolder } from "./box-runtime-folder.ts";
@@ -18,6 +19,10 @@ export interface PodmanSandboxOptions {
   readonly podman?: string;
   /** The OCI runtime. Default: runc where it is installed. */
   readonly runtime?: string;
+  /** The folder into which `skein agents install` put agents. Boxes of a profile that names one see it, read-only. Default: none. */
+  readonly agents?: string;
+  /** The way to models of boxes that are given none of their own, and of those that are attached or restored. Default: none. */
+  readonly gateway?: BoxGateway;
 }
 
 /**
@@ -40,7 +45,14 @@ export async function openPodmanSandbox(options: PodmanSandboxOptions): Promise<
   for (const folder of [boxesFolder(directory), checkpointsFolder(directory), runtimesFolder(directory)])
     await mkdir(folder, { recursive: true });
   const cow = await CowTree.open(directory, podman);
-  const client = new PodmanSandboxClient({ directory, podman, cow, image: options.image });
+  const client = new PodmanSandboxClient({
+    directory,
+    podman,
+    cow,
+    image: options.image,
+    gateway: options.gateway,
+    agents: options.agents === undefined ? undefined : resolve(options.agents),
+  });
   await client.sweep();
   return client;
 }

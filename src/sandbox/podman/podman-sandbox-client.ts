@@ -4,11 +4,13 @@ import { toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive, ownIdentity } from "../../internal/process-identity.ts";
-import { checkAgent } from "../boxd/index.ts";
+import type { BoxGateway } from "../box-gateway.ts";
+import { checkAgent, findAgentFolder } from "../boxd/index.ts";
 import type { BoxRecord, BoxSpec, CheckpointRecord } from "../provider/index.ts";
 import {
   boxesFolder,
   checkpointsFolder,
+  GatewayDoors,
   hasLabels,
   listIds,
   placeFiles,
@@ -67,6 +69,19 @@ export interface PodmanSandboxState {
   readonly cow: CowTree;
   /** Of boxes that name none; undefined: made of this machine when it is first needed. */
   readonly image: string | undefined;
+  /** The door of boxes that were given none of their own. */
+  readonly gateway?: BoxGateway | undefined;
+  /** The folder that agents were installed into. */
+  readonly agents?: string | undefined;
+}
+
+interface NewBoxOptions {
+  readonly name?: string;
+  readonly labels?: Labels;
+  readonly signal?: AbortSignal;
+  readonly gateway?: BoxGateway;
+  /** The box that it is forked from. */
+  readonly parentId?: string;
 }
 
 /** Where a box comes from: how its tree is filled, and how its first process comes to be. */
@@ -92,6 +107,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   readonly #held = new Set<PodmanBox>();
   /** The first processes of boxes that this client has in hand. */
   readonly #processes = new Map<string, ProcessIdentity>();
+  readonly #doors: GatewayDoors;
   readonly #owner: PodmanBoxOwner;
   readonly #probe: ForkProbe;
   #runtime: Promise<string> | undefined;
@@ -100,6 +116,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** Use `openPodmanSandbox`. */
   constructor(state: PodmanSandboxState) {
     this.#state = state;
+    this.#doors = new GatewayDoors(state.gateway);
     this.capabilities = { contained: true, limits: ["cpu", "memoryMb", "pids", "diskMb"], files: state.cow.kind };
     this.#owner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
@@ -112,6 +129,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   async create(options: CreateBoxOptions): Promise<PodmanBox> {
     checkAgent(options.profile);
     if (options.signal?.aborted) throw toAbortError(options.signal);
+    const agentFolder = findAgentFolder(options.profile, this.#state.agents);
     const spec: BoxSpec = {
       profile: options.profile,
       image: options.image ?? (await this.image()),
@@ -120,6 +138,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       limits: options.limits ?? {},
       claimMs: options.claimMs ?? DEFAULT_CLAIM_MS,
       agentStart: "eager",
+      ...(agentFolder === undefined ? {} : { agentFolder }),
     };
     return this.createFresh(spec, options, (paths) => placeFiles(paths.workspace, options.files ?? [], options.signal));
   }
@@ -183,7 +202,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     }
     const source = toCheckpointPaths(directory, checkpointId);
     const { signal } = options;
-    const labelled = { labels: checkpoint.labels, ...options };
+    const labelled = { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId };
     try {
       if (checkpoint.mode === "files") {
         return await this.#createFrom(checkpoint.spec, labelled, {
@@ -290,7 +309,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** @internal A box that begins with its first process. */
   createFresh(
     spec: BoxSpec,
-    options: { readonly name?: string; readonly labels?: Labels; readonly signal?: AbortSignal },
+    options: NewBoxOptions,
     fill: (paths: ContainerPaths) => Promise<void>,
   ): Promise<PodmanBox> {
     return this.#createFrom(
@@ -327,16 +346,13 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   /** Makes a box of any origin: on record first, then its files, then its processes; whatever fails, nothing of it stays. */
-  async #createFrom(
-    spec: BoxSpec,
-    options: { readonly name?: string; readonly labels?: Labels; readonly signal?: AbortSignal },
-    origin: Origin,
-  ): Promise<PodmanBox> {
+  async #createFrom(spec: BoxSpec, options: NewBoxOptions, origin: Origin): Promise<PodmanBox> {
     const { podman, cow } = this.#state;
     const { signal } = options;
     if (signal?.aborted) throw toAbortError(signal);
     const runtime = await this.#prepareRuntime();
     const id = createId("box");
+    const door = this.#doors.choose(id, spec, options.gateway, options.parentId);
     const paths = this.#paths(id);
     const record: BoxRecord = {
       format: 1,
@@ -347,7 +363,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       contained: true,
       createdAt: Date.now(),
       owner: ownIdentity(),
-      spec,
+      spec: await this.#doors.address(spec, door, true),
       runtime,
       ...(origin.from === undefined ? {} : { from: origin.from }),
     };
@@ -473,9 +489,10 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     return toContainerPaths(this.#state.directory, id);
   }
 
-  #open({ id, spec }: BoxRecord): PodmanBox {
+  #open(record: BoxRecord): PodmanBox {
+    const { id, spec } = record;
     const connect = (): ReturnType<typeof connectContainer> => connectContainer(id, this.#processes.get(id));
-    const box = new PodmanBox({ id, claimMs: spec.claimMs, connect }, this.#owner);
+    const box = new PodmanBox({ id, claimMs: spec.claimMs, connect, ...this.#doors.optionOf(record) }, this.#owner);
     this.#held.add(box);
     return box;
   }

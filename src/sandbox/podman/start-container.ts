@@ -160,6 +160,7 @@ async function toRunArguments({ directory, record, runtime, image, paths }: Star
     ...mount(paths.home, INSIDE.home, "rw"),
     ...mount(paths.config, INSIDE.config, "ro"),
     ...mount(join(runtimesFolder(directory), runtime), INSIDE.runtime, "ro"),
+    ...(spec.agentFolder === undefined ? [] : mount(spec.agentFolder, INSIDE.agent, "ro")),
     `--workdir=${INSIDE.workspace}`,
     "--user=0:0",
     "--env-host=false",
@@ -212,7 +213,7 @@ function createEnvironment(record: BoxRecord): Record<string, string> {
 }
 
 async function writeConfig(record: BoxRecord, paths: ContainerPaths): Promise<void> {
-  const { profile, claimMs, agentStart, env } = record.spec;
+  const { profile, claimMs, agentStart, env, gateway, agentFolder } = record.spec;
   const preload = `--require=${toPreload(findBoxRuntime().boxdMain)}`;
   const config: BoxdConfig = {
     boxId: record.id,
@@ -230,6 +231,8 @@ async function writeConfig(record: BoxRecord, paths: ContainerPaths): Promise<vo
       [BOX_ID_VARIABLE]: record.id,
     },
     agentStart,
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(agentFolder === undefined ? {} : { agentFolder: INSIDE.agent }),
   };
   await mkdir(paths.config, { recursive: true });
   await mkdir(paths.scratch, { recursive: true });

@@ -16,6 +16,7 @@ export {
   writeRecord,
 } from "./box-record.ts";
 export type { BoxRecord, BoxSpec, CheckpointRecord } from "./box-record.ts";
+export { GatewayDoors } from "./gateway-doors.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";
