@@ -94,6 +94,17 @@ export function inTransaction<Result>(database: Database, work: () => Result): R
   }
 }
 
+/** The number that SQLite gave; what `exec` throws has it only in its message. */
+function rawCodeOf(error: unknown): number {
+  const { rawCode, message } = error as { readonly rawCode?: number; readonly message?: string };
+  return rawCode ?? Number(/: (\d+)$/.exec(message ?? "")?.[1] ?? Number.NaN);
+}
+
+/** True where another connection holds what the statement needs. */
+export function isBusy(error: unknown): boolean {
+  return (rawCodeOf(error) & 0xff) === 5;
+}
+
 /** A failure of the database as it travels from the writer's thread. */
 export interface SqliteFailure {
   readonly code: Extract<ErrorCode, `store_${string}`>;
@@ -118,8 +129,8 @@ const BY_SQLITE_CODE: Readonly<Record<number, readonly [SqliteFailure["code"], s
 
 /** What went wrong, as one sentence with the next step. */
 export function toSqliteFailure(error: unknown, path: string): SqliteFailure {
-  const { rawCode, message } = error as { rawCode?: number; message?: string };
-  const raw = rawCode ?? Number(/: (\d+)$/.exec(message ?? "")?.[1] ?? Number.NaN);
+  const { message } = error as { message?: string };
+  const raw = rawCodeOf(error);
   // The low byte is the kind; what a disk answers when SQLite's index file cannot grow also means that it is full.
   const isFull = raw === 13 || raw === 4874 || /disk is full|no space/i.test(message ?? "");
   const [code, sentence] = (isFull ? BY_SQLITE_CODE[13] : BY_SQLITE_CODE[raw & 0xff]) ?? ["store_failed", "failed"];

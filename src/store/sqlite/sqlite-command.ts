@@ -91,6 +91,11 @@ export interface BeginCommand {
   readonly under?: { readonly key: number; readonly epoch: number };
 }
 
+/** True for what makes a writer, and with it a lease. */
+export function isOpening(command: SqliteCommand): command is BeginCommand | OpenWriterCommand {
+  return command.kind === "begin" || command.kind === "open-writer";
+}
+
 export interface CloseRunCommand {
   readonly kind: "close-run";
   readonly id: string;
@@ -154,6 +159,8 @@ export type CommandResult =
 export interface ThreadOptions {
   readonly path: string;
   readonly durability: "disk" | "process";
+  /** Where the leases stand. */
+  readonly leases: SharedArrayBuffer;
 }
 
 /** Messages to the thread. */
@@ -161,6 +168,12 @@ export type ToThread =
   | { readonly type: "commit"; readonly id: number; readonly commands: readonly SqliteCommand[] }
   /** Brings the file to its size: what the -wal holds goes into it, and pages at its end that are free go. */
   | { readonly type: "compact"; readonly id: number }
+  /** Leases were opened outside of the thread, the shortest for so long. */
+  | { readonly type: "renew"; readonly leaseMs: number }
+  /** Brings what the -wal holds into the file, beside those who write. */
+  | { readonly type: "checkpoint" }
+  /** A write outside of the thread failed: nothing more is written. */
+  | { readonly type: "fail" }
   | { readonly type: "close" };
 
 /** Messages from the thread. */

@@ -1,11 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { killPoint } from "../../internal/kill-point.ts";
 import { CommandExecutor } from "./command-executor.ts";
+import { commitCommands } from "./commit-commands.ts";
 import { LeaseRenewal } from "./lease-renewal.ts";
 import { OpenLeases } from "./open-leases.ts";
-import { WRITE_TIMEOUT_MS, inTransaction, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
+import { WRITE_TIMEOUT_MS, loadBinding, readNumber, toSqliteFailure } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
-import type { FromThread, ThreadOptions, ToThread } from "./sqlite-command.ts";
+import { isOpening } from "./sqlite-command.ts";
+import type { FromThread, SqliteCommand, ThreadOptions, ToThread } from "./sqlite-command.ts";
 import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat, refuseDamaged } from "./sqlite-format.ts";
 import { migrateFormat } from "./sqlite-migration.ts";
 
@@ -14,7 +15,7 @@ import { migrateFormat } from "./sqlite-migration.ts";
  * for the disk. Every message is one transaction; what gathers on the main thread while it is flushed is the next one.
  */
 const port = parentPort as NonNullable<typeof parentPort>;
-const { path, durability } = workerData as ThreadOptions;
+const { path, durability, leases: memory } = workerData as ThreadOptions;
 
 const COMPACT_TIMEOUT_MS = 100;
 
@@ -37,11 +38,11 @@ async function openDatabase(): Promise<Database> {
 }
 
 /** A checkpoint that another process stands in the way of is no failure: the next one takes it along. */
-function compact(database: Database): void {
+function compact(database: Database, mode: "TRUNCATE" | "PASSIVE"): void {
   try {
     // A reader that stands still must not keep the writers of this process waiting.
     database.prepare(`PRAGMA busy_timeout = ${COMPACT_TIMEOUT_MS}`).all([]);
-    database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]);
+    database.prepare(`PRAGMA wal_checkpoint(${mode})`).all([]);
   } catch {
     // What is in the -wal is as durable as what is in the file.
   } finally {
@@ -50,46 +51,57 @@ function compact(database: Database): void {
 }
 
 function serve(database: Database): void {
-  const monotonic = (): number => performance.now();
-  const leases = new OpenLeases(monotonic);
+  const leases = new OpenLeases(undefined, memory);
   const executor = new CommandExecutor(database, leases);
-  const renewal = new LeaseRenewal(database, leases, monotonic, (lost) => send({ type: "lost", ...lost }));
+  const renewal = new LeaseRenewal(database, leases, (lost) => {
+    // Where leases are opened outside of this thread they are dropped there, too.
+    if (durability === "disk") leases.drop(lost.key, lost.epoch);
+    send({ type: "lost", ...lost });
+  });
 
   let hasFailed = false;
+  /** Nothing more is written by this thread: a lease that it went on renewing would keep others out of what it cannot go on with. */
+  const fail = (): void => {
+    hasFailed = true;
+    renewal.stop();
+  };
+
+  const commit = (id: number, commands: readonly SqliteCommand[]): void => {
+    try {
+      const results = commitCommands(database, executor, leases, commands);
+      for (const command of commands) if (isOpening(command)) renewal.schedule(command.leaseMs);
+      send({ type: "committed", id, results });
+    } catch (error) {
+      fail();
+      send({ type: "failed", id, failure: toSqliteFailure(error, path) });
+    }
+  };
 
   port.on("message", (message: ToThread) => {
-    if (message.type === "compact") {
-      compact(database);
-      send({ type: "committed", id: message.id, results: [{ is: "done" }] });
-      return;
-    }
-    if (message.type === "close") {
-      renewal.stop();
-      compact(database);
-      database.close();
-      port.close();
-      return;
-    }
-    // It was on its way when the one before it failed.
-    if (hasFailed) return;
-    try {
-      const before = monotonic();
-      const isAppend = message.commands.some(({ kind }) => kind === "append" || kind === "begin");
-      const results = inTransaction(database, () => {
-        const answers = message.commands.map((command) => executor.execute(command));
-        if (isAppend) killPoint("after-append");
-        return answers;
-      });
-      if (isAppend) killPoint("after-flush");
-      executor.settle();
-      for (const command of message.commands) if (command.kind === "append") leases.renew(command.key, before);
-      renewal.schedule();
-      send({ type: "committed", id: message.id, results });
-    } catch (error) {
-      // Nothing more is written by this thread: a lease that it went on renewing would keep others out of what it cannot go on with.
-      hasFailed = true;
-      renewal.stop();
-      send({ type: "failed", id: message.id, failure: toSqliteFailure(error, path) });
+    switch (message.type) {
+      case "commit":
+        // It may have been on its way when the one before it failed.
+        if (!hasFailed) commit(message.id, message.commands);
+        return;
+      case "renew":
+        if (!hasFailed) renewal.schedule(message.leaseMs);
+        return;
+      case "checkpoint":
+        compact(database, "PASSIVE");
+        return;
+      case "compact":
+        compact(database, "TRUNCATE");
+        send({ type: "committed", id: message.id, results: [{ is: "done" }] });
+        return;
+      case "fail":
+        fail();
+        return;
+      case "close":
+        renewal.stop();
+        compact(database, "TRUNCATE");
+        database.close();
+        port.close();
+        return;
     }
   });
 }

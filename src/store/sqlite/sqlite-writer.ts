@@ -72,6 +72,7 @@ export class SqliteWriter implements SessionWriter {
   /** What appends have to wait for while a large event is stored in parts. */
   #before: Promise<void> | undefined;
   #end: FencedError | StoreError | undefined;
+  #isClosed = false;
   #closing: Promise<void> | undefined;
 
   constructor(channel: WriterChannel, opened: OpenedWriter, hooks: SqliteWriterHooks) {
@@ -92,6 +93,7 @@ export class SqliteWriter implements SessionWriter {
     // One promise for each call, made here: an async function would make three, and a stream lives on this path.
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) throw this.#end;
+      if (this.#isClosed) throw writerClosed(this.sessionId);
       const { key, epoch, sessionId } = this;
       const at = Date.now();
       const before = this.#state;
@@ -197,7 +199,7 @@ export class SqliteWriter implements SessionWriter {
 
   /** Ends the writer for a reason that whoever produces events should hear of; later appends are refused with `refusal`. */
   stop(reason: FencedError | StoreError, refusal = reason): void {
-    if (this.#end !== undefined) return;
+    if (this.#end !== undefined || this.#isClosed) return;
     this.#end = refusal;
     this.#hooks.onEnd(this);
     this.#lost.abort(reason);
@@ -210,7 +212,7 @@ export class SqliteWriter implements SessionWriter {
 
   async #close(): Promise<void> {
     if (this.#end !== undefined) return;
-    this.#end = writerClosed(this.sessionId);
+    this.#isClosed = true;
     this.#hooks.onEnd(this);
     await this.#before;
     // A store that failed cannot give a lease up; it will be over when its time is, or when this process is gone.

@@ -2,8 +2,13 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { StoreError } from "../../errors.ts";
 import { storeClosed } from "../store-faults.ts";
+import { DIRECT_CHARACTERS, DirectWriter } from "./direct-writer.ts";
 import { GatheredAppend } from "./gathered-append.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
+import { isSteady } from "./lease-renewal.ts";
+import { createLeaseMemory } from "./open-leases.ts";
+import { toSqliteFailure } from "./sqlite-binding.ts";
+import { isOpening } from "./sqlite-command.ts";
 import type { CommandResult, FromThread, SqliteCommand, ThreadOptions, ToThread } from "./sqlite-command.ts";
 
 /** Transactions that are on their way: one that is flushed, and one that is ready for the thread when it is done. */
@@ -17,6 +22,9 @@ const SEND_AT_CHARACTERS = 256 * 1024;
  * is long enough that the flush at its end hardly counts. What is left over is the next message.
  */
 const MESSAGE_CHARACTERS = 512 * 1024;
+
+/** A transaction is a page or a few: this many are what the database itself would wait for before it brings the -wal into the file. */
+const COMMITS_PER_CHECKPOINT = 256;
 
 /** So many callers hear of a commit in one turn of the event loop; the others in the next, so that timers and sockets get theirs. */
 const SETTLE_PER_TURN = 256;
@@ -44,6 +52,12 @@ export interface LostNotice {
 export class WriterChannel {
   readonly #worker: Worker;
   readonly #path: string;
+  /** Present where no write waits for the disk. */
+  readonly #direct: DirectWriter | undefined;
+  /** What the thread renews at least as often as. */
+  #renewedLeaseMs = Number.POSITIVE_INFINITY;
+  /** Written here since the thread was asked to bring the -wal into the file. */
+  #directCommits = 0;
   #gathered: Entry[] = [];
   #gatheredCharacters = 0;
   /** By writer: the append at the end of `#gathered` that more events may join. */
@@ -60,9 +74,10 @@ export class WriterChannel {
   /** Hears of the failure, and of what all that comes later is refused with. */
   onFailure: (failure: StoreError, refusal: StoreError) => void = () => {};
 
-  private constructor(worker: Worker, path: string) {
+  private constructor(worker: Worker, path: string, direct: DirectWriter | undefined) {
     this.#worker = worker;
     this.#path = path;
+    this.#direct = direct;
     worker.on("message", (message: FromThread) => this.#receive(message));
     worker.on("error", (error) =>
       this.#fail(
@@ -79,13 +94,16 @@ export class WriterChannel {
     });
   }
 
-  static async open(options: ThreadOptions): Promise<WriterChannel> {
+  static async open({ path, durability }: Omit<ThreadOptions, "leases">): Promise<WriterChannel> {
+    const leases = createLeaseMemory();
+    const options: ThreadOptions = { path, durability, leases };
     const worker = new Worker(new URL("./sqlite-writer-thread.js", import.meta.url), {
       workerData: options,
       name: "skein-store",
     });
-    await isOpened(worker, options.path);
-    const channel = new WriterChannel(worker, options.path);
+    await isOpened(worker, path);
+    const direct = durability === "process" ? await DirectWriter.open(path, leases) : undefined;
+    const channel = new WriterChannel(worker, path, direct);
     channel.#keepAlive(false);
     return channel;
   }
@@ -145,6 +163,7 @@ export class WriterChannel {
       if (this.#hasExited) resolve();
       else this.#worker.once("exit", () => resolve());
     });
+    this.#direct?.close();
     this.#keepAlive(true);
     this.#worker.postMessage({ type: "close" } satisfies ToThread);
     await ended;
@@ -169,6 +188,7 @@ export class WriterChannel {
   #sendGathered(): void {
     while (this.#gathered.length > 0 && this.#inFlight.size < MAX_IN_FLIGHT && this.#failure === undefined) {
       const entries = this.#takeGathered();
+      if (this.#commitHere(entries)) continue;
       const id = this.#nextId++;
       this.#inFlight.set(id, entries);
       this.#keepAlive(true);
@@ -177,6 +197,43 @@ export class WriterChannel {
       );
       this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
     }
+  }
+
+  /** Executes small work at once where it need not wait for the disk, nor for what is on its way to the thread. */
+  #commitHere(entries: readonly Entry[]): boolean {
+    if (this.#direct === undefined || this.#inFlight.size > 0) return false;
+    const characters = entries.reduce(
+      (sum, { command }) => sum + (command instanceof GatheredAppend ? command.characters : 0),
+      0,
+    );
+    if (characters > DIRECT_CHARACTERS) return false;
+    const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
+    try {
+      const results = this.#direct.commit(commands);
+      if (results === undefined) return false;
+      this.#settle(entries, results);
+    } catch (error) {
+      const { code, message } = toSqliteFailure(error, this.#path);
+      this.#worker.postMessage({ type: "fail" } satisfies ToThread);
+      const failure = new StoreError(code, message);
+      for (const entry of entries) entry.fail(failure);
+      this.#fail(failure);
+      return true;
+    }
+    for (const command of commands) if (isOpening(command)) this.#renew(command.leaseMs);
+    this.#directCommits += 1;
+    if (this.#directCommits >= COMMITS_PER_CHECKPOINT) {
+      this.#directCommits = 0;
+      this.#worker.postMessage({ type: "checkpoint" } satisfies ToThread);
+    }
+    return true;
+  }
+
+  /** The thread renews leases also while this one computes. */
+  #renew(leaseMs: number): void {
+    if (leaseMs >= this.#renewedLeaseMs) return;
+    if (isSteady(leaseMs)) this.#renewedLeaseMs = leaseMs;
+    this.#worker.postMessage({ type: "renew", leaseMs } satisfies ToThread);
   }
 
   /** The oldest of what has gathered, in the order of the calls, as much as one message should carry. */
@@ -200,18 +257,24 @@ export class WriterChannel {
 
   #receive(message: FromThread): void {
     if (message.type === "lost") {
+      this.#direct?.drop(message.key, message.epoch);
       this.onLost(message);
     } else if (message.type === "committed") {
       const entries = this.#inFlight.get(message.id) ?? [];
       this.#inFlight.delete(message.id);
       // The thread gets its next transaction before the callers hear of this one.
-      this.#sendGathered();
-      const isWaiting = this.#answers.length > 0;
-      entries.forEach((to, index) => this.#answers.push({ to, result: message.results[index] as CommandResult }));
-      if (!isWaiting) this.#answerSome();
+      if (this.#direct === undefined) this.#sendGathered();
+      this.#settle(entries, message.results);
+      if (this.#direct !== undefined) this.#sendGathered();
     } else if (message.type === "failed") {
       this.#fail(new StoreError(message.failure.code, message.failure.message));
     }
+  }
+
+  #settle(entries: readonly Waiting[], results: readonly CommandResult[]): void {
+    const isWaiting = this.#answers.length > 0;
+    entries.forEach((to, index) => this.#answers.push({ to, result: results[index] as CommandResult }));
+    if (!isWaiting) this.#answerSome();
   }
 
   /** Tells callers what came of their commands, in the order of the commits. */
