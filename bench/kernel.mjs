@@ -1,7 +1,9 @@
 // The kernel's own cost of an iteration: whether it depends on how many there were before (K12), how many bytes it leaves in the log,
 // and what the same number of steps costs in LangGraph.js, with the memory stores of both and with the SQLite stores of both.
-// LangGraph.js is installed by `npm run bench -- peers`; without it only the first part is measured.
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+// Each side of a comparison runs in a process of its own, in turns: LangGraph.js works with AsyncLocalStorage, and from the first use of that on
+// every promise of its process costs more, ours included. It is installed by `npm run bench -- peers`; without it only the first part is measured.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +14,8 @@ import { openSqliteStore } from "skein/store/sqlite";
 const SIZES = [10, 1_000, 10_000];
 /** LangGraph.js needs seconds for more. */
 const PEER_STEPS = 300;
+
+const ROUNDS = 3;
 
 const peers = fileURLToPath(new URL("./peers/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "skein-bench-"));
@@ -46,14 +50,16 @@ async function skein(count, store) {
 }
 
 /** Microseconds of processor time for each of `count` steps: the least of several runs, which others on the machine disturbed least. */
-async function measure(count, work, repeats = 3) {
+async function measure(count, work, { open = async () => undefined, repeats = 3 } = {}) {
   const times = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
+    const store = await open();
     globalThis.gc?.();
     const before = process.cpuUsage();
-    await work();
+    await work(store);
     const { user, system } = process.cpuUsage(before);
     times.push((user + system) / count);
+    await store?.close?.();
   }
   return Math.min(...times);
 }
@@ -67,31 +73,22 @@ async function bytesOf(store, sessionId) {
 }
 
 const fixed = (value) => value.toFixed(value < 10 ? 2 : 0);
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-await skein(500, await openMemoryStore());
-const perIteration = [];
-for (const count of SIZES) {
-  // As many iterations in each measurement, so that the short ones are as exact as the long one.
-  const rounds = Math.max(1, 1_000 / count);
-  let bytes = 0;
-  const time = await measure(count * rounds, async () => {
-    for (let round = 0; round < rounds; round++) {
-      const store = await openMemoryStore();
-      const sessionId = await skein(count, store);
-      if (round === 0) bytes = (await bytesOf(store, sessionId)) / count;
-      await store.close();
-    }
-  });
-  perIteration.push(time);
-  console.log(`${count} iterations, memory store: ${fixed(time)} µs and ${fixed(bytes)} bytes of log each`);
-}
-console.log(
-  `one among ${SIZES.at(-1)} costs ${fixed(perIteration.at(-1) / perIteration[1])} times one among ${SIZES[1]}`,
-);
+let files = 0;
+const nextFile = () => join(folder, `${++files}.db`);
 
-if (!existsSync(join(peers, "node_modules"))) {
-  console.log("LangGraph.js is not installed: `npm run bench -- peers` installs it.");
-} else {
+/** What one side does, and how the store for it is opened; opening and closing count for neither side. */
+const ours = {
+  work: (store) => skein(PEER_STEPS, store),
+  open: {
+    memory: () => openMemoryStore(),
+    process: () => openSqliteStore(nextFile(), { durability: "process" }),
+    disk: () => openSqliteStore(nextFile(), { durability: "disk" }),
+  },
+};
+
+async function loadTheirs() {
   const require = createRequire(join(peers, "package.json"));
   const load = (name) => import(pathToFileURL(require.resolve(name)).href);
   const { Annotation, END, MemorySaver, START, StateGraph } = await load("@langchain/langgraph");
@@ -105,34 +102,73 @@ if (!existsSync(join(peers, "node_modules"))) {
       .compile({ checkpointer });
     await graph.invoke({ step: 0 }, { configurable: { thread_id: "thread" }, recursionLimit: PEER_STEPS + 10 });
   };
-  const compare = async (what, ours, theirs) => {
-    await ours();
-    await theirs();
-    const skeinTime = await measure(PEER_STEPS, ours);
-    const peerTime = await measure(PEER_STEPS, theirs);
-    console.log(
-      `${what}: Skein ${fixed(skeinTime)} µs, LangGraph.js ${fixed(peerTime)} µs each: ${fixed(peerTime / skeinTime)} times as much`,
-    );
-  };
-  let files = 0;
-  const nextFile = () => join(folder, `${++files}.db`);
-  await compare(
-    "memory",
-    async () => skein(PEER_STEPS, await openMemoryStore()),
-    () => langGraph(new MemorySaver()),
-  );
-  for (const durability of ["process", "disk"]) {
-    await compare(
-      `SQLite, durability ${durability} (LangGraph.js has one)`,
-      async () => {
-        const store = await openSqliteStore(nextFile(), { durability });
-        await skein(PEER_STEPS, store);
-        await store.close();
-      },
-      () => langGraph(SqliteSaver.fromConnString(nextFile())),
-    );
-  }
-  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-  console.log(`files of both: ${(bytes / 2 ** 20).toFixed(1)} MiB`);
+  const onDisk = async () => SqliteSaver.fromConnString(nextFile());
+  return { work: langGraph, open: { memory: async () => new MemorySaver(), process: onDisk, disk: onDisk } };
 }
-rmSync(folder, { recursive: true, force: true });
+
+async function measureSide(side, store) {
+  const { work, open } = side === "ours" ? ours : await loadTheirs();
+  await measure(PEER_STEPS, work, { open: open[store], repeats: 2 });
+  console.log(await measure(PEER_STEPS, work, { open: open[store] }));
+}
+
+function runSide(side, store) {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ["--expose-gc", fileURLToPath(import.meta.url), side, store],
+    { encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(stderr);
+  return Number(stdout.trim().split("\n").at(-1));
+}
+
+async function measureFlatness() {
+  await skein(500, await openMemoryStore());
+  const perIteration = [];
+  for (const count of SIZES) {
+    // As many iterations in each measurement, so that the short ones are as exact as the long one.
+    const rounds = Math.max(1, 1_000 / count);
+    let bytes = 0;
+    const time = await measure(count * rounds, async () => {
+      for (let round = 0; round < rounds; round++) {
+        const store = await openMemoryStore();
+        const sessionId = await skein(count, store);
+        if (round === 0) bytes = (await bytesOf(store, sessionId)) / count;
+        await store.close();
+      }
+    });
+    perIteration.push(time);
+    console.log(`${count} iterations, memory store: ${fixed(time)} µs and ${fixed(bytes)} bytes of log each`);
+  }
+  console.log(
+    `one among ${SIZES.at(-1)} costs ${fixed(perIteration.at(-1) / perIteration[1])} times one among ${SIZES[1]}`,
+  );
+}
+
+function compare(what, store) {
+  const times = { ours: [], theirs: [] };
+  for (let round = 0; round < ROUNDS; round++)
+    for (const side of Object.keys(times)) times[side].push(runSide(side, store));
+  const ratios = times.theirs.map((time, round) => time / times.ours[round]);
+  console.log(
+    `${what}: Skein ${fixed(median(times.ours))} µs, LangGraph.js ${fixed(median(times.theirs))} µs each: ${fixed(median(ratios))} times as much`,
+  );
+}
+
+const [side, storeName] = process.argv.slice(2);
+try {
+  if (side !== undefined && storeName !== undefined) {
+    await measureSide(side, storeName);
+  } else {
+    await measureFlatness();
+    if (!existsSync(join(peers, "node_modules"))) {
+      console.log("LangGraph.js is not installed: `npm run bench -- peers` installs it.");
+    } else {
+      compare("memory", "memory");
+      compare("SQLite, durability process (LangGraph.js has one)", "process");
+      compare("SQLite, durability disk (LangGraph.js has one)", "disk");
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -33,8 +33,23 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return promise;
   return new Promise<T>((resolve, reject) => {
     const off = onAbort(signal, () => reject(toAbortError(signal)));
-    promise.then(resolve, reject).finally(off);
+    promise.then(
+      (value) => {
+        off();
+        resolve(value);
+      },
+      (error: unknown) => {
+        off();
+        reject(error);
+      },
+    );
   });
+}
+
+/** What `answer` comes to, or the signal's AbortError where that comes first; an answer that is there needs no race. */
+export function settleOrAbort<T>(answer: T | PromiseLike<T>, signal: AbortSignal | undefined): T | Promise<T> {
+  const isPending = typeof (answer as { readonly then?: unknown } | null | undefined)?.then === "function";
+  return isPending ? raceAbort(Promise.resolve(answer as PromiseLike<T>), signal) : (answer as T);
 }
 
 /** A signal of its own that fires with any of the given ones; `unlink` takes its listeners off again, so that a long-lived signal does not gather them. */

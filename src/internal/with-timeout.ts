@@ -5,15 +5,18 @@ export type Timed<T> = { readonly done: true; readonly value: T } | { readonly d
  * Waits for `work` for at most `timeoutMs`. A rejection of `work` in time is passed on; one that comes later is swallowed,
  * for nobody is left to hear it.
  */
-export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<Timed<T>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Timed<T>>((resolve) => {
-    timer = setTimeout(() => resolve({ done: false }), timeoutMs);
+export function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<Timed<T>> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve({ done: false }), timeoutMs);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve({ done: true, value });
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
   });
-  work.catch(() => {});
-  try {
-    return await Promise.race([work.then((value): Timed<T> => ({ done: true, value })), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,7 +2,7 @@ import { FencedError, isAbortError } from "../errors.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { FinalBody, JsonValue, StoredEvent, Usage } from "../event/event.ts";
 import { addUsage } from "../event/usage.ts";
-import { linkSignals, raceAbort, throwIfAborted } from "../internal/abort.ts";
+import { linkSignals, settleOrAbort, throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
@@ -207,8 +207,7 @@ export class LoopRun<Task, Output, Decision> {
     throwIfAborted(signal);
     const known = this.#memory.plan(round);
     if (known !== undefined) return parsePlan<Task>(known, this.#history.length, Number.POSITIVE_INFINITY);
-    const asked = (async () => driver.plan(task, this.#history, { signal }))();
-    const answer = await raceAbort(asked, signal);
+    const answer = await settleOrAbort(driver.plan(task, this.#history, { signal }), signal);
     const plan = parsePlan<Task>(answer, this.#history.length, this.#settings.maxIterations - this.#history.length);
     const { tasks, parents, cut, keep, firstValid, rationale } = plan;
     this.#log.record({
@@ -230,8 +229,7 @@ export class LoopRun<Task, Output, Decision> {
     throwIfAborted(signal);
     const known = this.#memory.decision(round);
     if (known !== undefined) return known.decision as Decision;
-    const asked = (async () => this.#options.driver.decide(this.#history, { signal }))();
-    const decision = await raceAbort(asked, signal);
+    const decision = await settleOrAbort(this.#options.driver.decide(this.#history, { signal }), signal);
     this.#log.record({ type: "decision.made", round, decision: (decision ?? null) as JsonValue });
     throwIfAborted(signal);
     return decision;

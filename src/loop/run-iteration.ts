@@ -4,7 +4,7 @@ import { toErrorDetail } from "../event/error-detail.ts";
 import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, TurnMark, Usage } from "../event/event.ts";
 import type { Redactor } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
-import { raceAbort } from "../internal/abort.ts";
+import { settleOrAbort } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
 import type { Branch, Place } from "../lineage/branch.ts";
 import { beginOf } from "../store/begin-session.ts";
@@ -172,8 +172,8 @@ async function runInBox<Task, Output>(
   }
   if (validator === undefined) return { ...ran, output };
   try {
-    const asked = (async () => validator.validate(output, { iteration: index, box: branch.box, signal }))();
-    const verdict = requireVerdict(await raceAbort(asked, signal));
+    const asked = validator.validate(output, { iteration: index, box: branch.box, signal });
+    const verdict = requireVerdict(await settleOrAbort(asked, signal));
     log.record({ type: "verdict.given", index, ...verdict });
     return { ...ran, output, verdict };
   } catch (thrown) {
