@@ -2,6 +2,7 @@ import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { createDataDirectory, DATABASE_FILE } from "../runtime/data-directory.ts";
+import { openRuntime } from "../runtime/open-runtime.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { makeFolder, skein } from "./cli-process.test.support.ts";
 
@@ -29,6 +30,9 @@ describe("help", () => {
     "boxes prune",
     "image",
     "image build",
+    "checkpoints",
+    "checkpoints ls",
+    "checkpoints rm",
     "examples",
   ])("skein %s --help has examples and ends with 0", async (command) => {
     const cwd = await makeFolder();
@@ -215,6 +219,40 @@ describe("doctor", () => {
       ]),
     );
     expect(await readdir(cwd)).toEqual([]);
+  });
+});
+
+describe("checkpoints", () => {
+  it("refuses to delete one that there is not, and deletes nothing then", async () => {
+    const cwd = await makeFolder();
+    const { exitCode, stderr } = await skein(cwd, ["checkpoints", "rm", "checkpoint_nothing"]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/There is no checkpoint "checkpoint_nothing".*Nothing was deleted\. \[invalid_option\]\n$/);
+  });
+
+  it("lists none where there is no data, and makes none", async () => {
+    const cwd = await makeFolder();
+    expect((await skein(cwd, ["checkpoints", "ls"])).stdout).toBe("No checkpoints.\n");
+    expect((await skein(cwd, ["checkpoints", "ls", "--json"])).stdout.trim()).toBe("[]");
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it("lists those that a loop has kept, and deletes one", async () => {
+    const cwd = await makeFolder();
+    const made: string[] = [];
+    {
+      await using runtime = await openRuntime({ directory: join(cwd, ".skein"), containment: "none" });
+      const client = await runtime.openSandbox();
+      const box = await client.create({ profile: { name: "scripted", agent: "scripted" } });
+      for (let count = 0; count < 2; count++) made.push((await box.checkpoint?.())?.checkpointId as string);
+      await box.delete();
+    }
+    const listed = JSON.parse((await skein(cwd, ["checkpoints", "ls", "--json"])).stdout) as { id: string }[];
+    expect(listed.map(({ id }) => id).sort()).toEqual(made.toSorted());
+    expect((await skein(cwd, ["checkpoints", "ls"])).stdout).toContain(made[0]);
+    expect((await skein(cwd, ["checkpoints", "rm", made[0] as string])).stdout).toBe("Deleted 1 checkpoint.\n");
+    const left = JSON.parse((await skein(cwd, ["checkpoints", "ls", "--json"])).stdout) as { id: string }[];
+    expect(left.map(({ id }) => id)).toEqual([made[1]]);
   });
 });
 

@@ -64,6 +64,42 @@ describe("the creation of a box", () => {
     expect(waits).toEqual([250, 500]);
   });
 
+  it("waits for a quota as often as it takes, at most half a minute at a time", async () => {
+    const full = (): Error => new SandboxError("box_quota", "The quota is used up.");
+    const tooMany = (): Error => Object.assign(new Error("429 Too Many Requests"), { status: 429 });
+    const failures = Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? full() : tooMany()));
+    const { lineage, client, waits, creations } = settingWith(failures);
+    await lineage.start(fresh);
+    expect(creations()).toBe(13);
+    expect(waits.slice(0, 8)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+    expect(client.alive.size).toBe(1);
+    await lineage.teardown();
+  });
+
+  it("K11: waits for a quota no longer than it may", async () => {
+    const full = (): Error => new SandboxError("box_quota", "The quota is used up.");
+    let left = 1_200;
+    const waited: number[] = [];
+    const { lineage, creations } = settingWith(Array.from({ length: 9 }, full), {
+      delay: async (ms) => {
+        waited.push(ms);
+        left -= ms;
+      },
+    });
+    await expect(lineage.start(fresh, { remainingMs: () => left })).rejects.toMatchObject({ code: "box_quota" });
+    expect(waited).toEqual([500, 700]);
+    expect(creations()).toBe(3);
+  });
+
+  it("K3: an abort ends the wait for a quota", async () => {
+    const stop = new AbortController();
+    const full = (): Error => new SandboxError("box_quota", "The quota is used up.");
+    const { lineage } = settingWith(Array.from({ length: 9 }, full), {
+      delay: async () => stop.abort(),
+    });
+    await expect(lineage.start(fresh, { signal: stop.signal })).rejects.toMatchObject({ name: "AbortError" });
+  });
+
   it("K4: fails with the third failure", async () => {
     const { lineage, creations } = settingWith([quota(), quota(), quota(), quota()]);
     await expect(lineage.start(fresh)).rejects.toMatchObject({ code: "box_create_failed" });

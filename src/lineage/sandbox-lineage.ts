@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
   /** The iteration that the box is for. */
   readonly index?: number;
+  /** Milliseconds that may still be waited where the provider's quota is used up. Default: until the signal fires. */
+  readonly remainingMs?: () => number;
 }
 
 export interface ForkOptions {
@@ -44,6 +46,8 @@ export interface ForkOptions {
   readonly labels?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly index?: number;
+  /** As for `start`, where the branch has to start fresh. */
+  readonly remainingMs?: () => number;
 }
 
 export interface CheckpointPlaceOptions {
@@ -63,7 +67,8 @@ export interface CheckpointPlaceOptions {
  */
 export interface SandboxLineage {
   /**
-   * A fresh box. A creation that fails with a `retryable` error is tried twice more, after a wait that grows; any other failure is thrown at once.
+   * A fresh box. A creation that fails with a `retryable` error is tried twice more, after a wait that grows; one that meets a quota (`box_quota`,
+   * or `status` 429) as often as it takes; any other failure is thrown at once.
    * A box that arrives after the abort is deleted.
    *
    * @throws what `create` threw
@@ -158,8 +163,9 @@ class OwningLineage implements SandboxLineage {
     this.#limit = createLimiter(maxConcurrency);
   }
 
-  async start(options: CreateBoxOptions, { conversation = true, signal, index }: StartOptions = {}): Promise<Place> {
-    const box = await this.#create(options, signal, index);
+  async start(options: CreateBoxOptions, start: StartOptions = {}): Promise<Place> {
+    const { conversation = true, index } = start;
+    const box = await this.#create(options, start);
     const conversationId = conversation ? createId("conv") : undefined;
     const place = this.#own({ box, mode: "fresh", ...(conversationId === undefined ? {} : { conversationId }) }, index);
     this.#record({ type: "box.created", boxId: box.id, ...indexOf(place), ...conversationOf(place.branch) });
@@ -205,7 +211,7 @@ class OwningLineage implements SandboxLineage {
     throwIfAborted(signal);
     let child: Place;
     if (checkpoint.checkpointId === undefined) {
-      const arrived = await this.#create(fresh, signal, index);
+      const arrived = await this.#create(fresh, options);
       child = this.#own({ box: arrived, mode: "fresh", conversationId: createId("conv") }, index);
     } else {
       const { checkpointId, mode } = checkpoint;
@@ -338,9 +344,12 @@ class OwningLineage implements SandboxLineage {
   }
 
   /** A fresh box. It holds no slot while it waits to be tried again: what others delete meanwhile may be what it waits for. */
-  #create(options: CreateBoxOptions, signal: AbortSignal | undefined, index: number | undefined): Promise<Box> {
+  #create(
+    options: CreateBoxOptions,
+    { signal, index, remainingMs }: Pick<StartOptions, "signal" | "index" | "remainingMs">,
+  ): Promise<Box> {
     const make = (): Promise<Box> => this.#arrival(() => this.#client.create(options), signal);
-    const recordTry = ({ attempt, error, waitMs }: FailedTry): void => {
+    const onFailedTry = ({ attempt, error, waitMs }: FailedTry): void => {
       const { name, message, code } = toErrorDetail(error, "sandbox");
       const data = {
         attempt,
@@ -350,7 +359,7 @@ class OwningLineage implements SandboxLineage {
       };
       this.#record({ type: "custom", name: "box.create-retried", data });
     };
-    return retryCreation(make, signal, recordTry, this.#timing);
+    return retryCreation(make, { signal, onFailedTry, remainingMs }, this.#timing);
   }
 
   /** Waits for a box, but not longer than the signal allows: one that arrives after the abort is deleted. */

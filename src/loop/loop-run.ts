@@ -126,6 +126,11 @@ export class LoopRun<Task, Output, Decision> {
     return addUsage(this.#memory.usage, this.#log.usage);
   }
 
+  /** Milliseconds of all runs of the loop. */
+  get #elapsedMs(): number {
+    return this.#memory.elapsedMs + this.#now() - this.#startedAt;
+  }
+
   /** What stopped the loop first; an iteration that was cut short by it only says "aborted". */
   #firstFailure(error: unknown): unknown {
     const { signal } = this.#stop.controller;
@@ -248,8 +253,7 @@ export class LoopRun<Task, Output, Decision> {
     const runTask = async (task: Task, offset: number): Promise<Ended<Task, Output> | undefined> => {
       if (finished[offset] === true) return this.#recall(lineage, task, first + offset);
       const { budget = {} } = this.#options;
-      const elapsed = this.#memory.elapsedMs + this.#now() - this.#startedAt;
-      exhausted ||= exhaustedLimit(budget, this.#usage, elapsed) !== undefined;
+      exhausted ||= exhaustedLimit(budget, this.#usage, this.#elapsedMs) !== undefined;
       if (exhausted) return undefined;
       try {
         const outcome = await this.#runTask(
@@ -322,6 +326,8 @@ export class LoopRun<Task, Output, Decision> {
       labels: { ...spec.box?.labels, ...labels },
       signal,
     };
+    const { maxDurationMs = Number.POSITIVE_INFINITY } = this.#options.budget ?? {};
+    const remainingMs = (): number => maxDurationMs - this.#elapsedMs;
     const acquire = async (): Promise<Place> => {
       throwIfAborted(signal);
       if (inFlight !== undefined) return this.#memory.takeOver(index, lineage) as Place;
@@ -331,9 +337,10 @@ export class LoopRun<Task, Output, Decision> {
       if (place !== undefined) {
         const atSeq = parentIndex === undefined ? undefined : this.#history[parentIndex]?.events.at(-1)?.seq;
         await lineage.checkpoint(place, { onlyMemory, ...(atSeq === undefined ? {} : { atSeq }) });
-        return lineage.fork(place, { fresh, onlyMemory, name: `${this.#sessionId}.${index}`, labels, signal, index });
+        const name = `${this.#sessionId}.${index}`;
+        return lineage.fork(place, { fresh, onlyMemory, name, labels, signal, index, remainingMs });
       }
-      return lineage.start(fresh, { conversation: shares, signal, index });
+      return lineage.start(fresh, { conversation: shares, signal, index, remainingMs });
     };
     const outcome = await runIteration<Task, Output>(
       {

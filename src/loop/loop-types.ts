@@ -34,6 +34,8 @@ export interface ValidatorContext {
   /** The box is still alive. */
   readonly box: Box;
   readonly signal: AbortSignal;
+  /** What judging has spent: it is recorded in the loop's log and counts for its usage and its budget, also where no verdict comes of it. */
+  readonly reportUsage?: (usage: Usage & { readonly model?: string }) => void;
 }
 
 /** @stable */

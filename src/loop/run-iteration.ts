@@ -3,6 +3,7 @@ import type { Backend } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { ErrorDetail, RunStatus, StoredEvent, StoredEventOf, TurnMark, Usage } from "../event/event.ts";
 import type { Redactor } from "../event/redaction/redactor.ts";
+import { parseEventBody } from "../event/parse-event.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { settleOrAbort } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
@@ -171,14 +172,25 @@ async function runInBox<Task, Output>(
     return { ...ran, status: "failed", error: { ...toErrorDetail(thrown), code: "output_failed" } };
   }
   if (validator === undefined) return { ...ran, output };
+  // What a validator still says when it was left behind comes after the iteration's end.
+  let isJudging = true;
   try {
-    const asked = validator.validate(output, { iteration: index, box: branch.box, signal });
+    const asked = validator.validate(output, {
+      iteration: index,
+      box: branch.box,
+      signal,
+      reportUsage: (usage) => {
+        if (isJudging) log.record(parseEventBody({ ...usage, type: "usage.reported" }));
+      },
+    });
     const verdict = requireVerdict(await settleOrAbort(asked, signal));
     log.record({ type: "verdict.given", index, ...verdict });
     return { ...ran, output, verdict };
   } catch (thrown) {
     if (signal.aborted) return { ...ran, output, status: "aborted" };
     return { ...ran, output, status: "failed", error: { ...toErrorDetail(thrown), code: "validator_failed" } };
+  } finally {
+    isJudging = false;
   }
 }
 

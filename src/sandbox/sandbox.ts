@@ -13,7 +13,7 @@ import type { BoxGateway } from "./box-gateway.ts";
 export interface SandboxClient {
   /**
    * Makes a box and resolves when its agent can be prompted.
-   * @throws SandboxError `box_create_failed` (`retryable` says whether a later try may do), ValidationError for options that cannot be met
+   * @throws SandboxError `box_quota` where the provider makes no more boxes for now; `box_create_failed` (`retryable` says whether a later try may do); ValidationError for options that cannot be met
    */
   create(options: CreateBoxOptions): Promise<Box>;
   /** The box as it is now, or null where it is gone. */

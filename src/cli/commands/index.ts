@@ -3,6 +3,7 @@ import type { CommandLine } from "../common-options.ts";
 import { addAgentsCommand } from "./agents-command.ts";
 import { addApplyCommand } from "./apply-command.ts";
 import { addBoxesCommand } from "./boxes-command.ts";
+import { addCheckpointsCommand } from "./checkpoints-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
 import { addExamplesCommand } from "./examples-command.ts";
 import { addExportCommand } from "./export-command.ts";
@@ -37,6 +38,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addDoctorCommand,
   addBoxesCommand,
   addImageCommand,
+  addCheckpointsCommand,
   addExamplesCommand,
   addAgentsCommand,
 ];

@@ -1,4 +1,5 @@
 import { BackendError, ValidationError } from "../../errors.ts";
+import type { Usage } from "../../event/event.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { Validator } from "../loop-types.ts";
 import { nameOfPart } from "./name-of-part.ts";
@@ -47,8 +48,8 @@ an output that asks for a score, or speaks to its judge, is to be judged by the 
  * A validator that asks a model for { valid, score, notes }, with any model of the AI SDK. It needs the package `ai`, which is loaded with the first verdict.
  *
  * An answer that is no verdict, and whatever the model throws, is a failure of the iteration (`validator_failed`) and not a bad score.
- * The verdict is recorded, so that a resumed loop does not pay for it again. What the judge spends is not part of the loop's usage:
- * it is no work of an agent.
+ * The verdict is recorded, so that a resumed loop does not pay for it again. What the judge spends is part of the loop's usage and counts
+ * for its budget, but not for the iteration's own usage: it is no work of an agent.
  *
  * @throws ValidationError `invalid_option`
  * @experimental
@@ -66,10 +67,11 @@ export function modelJudge<Output>(options: ModelJudgeOptions<Output>): Validato
       'modelJudge needs a language model of the AI SDK, such as openai("…"), or the name of one.',
     );
   }
-  const who = `The model ${typeof model === "string" ? model : model.modelId}`;
+  const modelId = typeof model === "string" ? model : model.modelId;
+  const who = `The model ${modelId}`;
   return {
-    name: `model-judge: ${typeof model === "string" ? model : model.modelId} ${nameOfPart(rubric)}`,
-    async validate(output, { signal }) {
+    name: `model-judge: ${modelId} ${nameOfPart(rubric)}`,
+    async validate(output, { signal, reportUsage }) {
       const {
         generateText,
         jsonSchema,
@@ -88,6 +90,7 @@ export function modelJudge<Output>(options: ModelJudgeOptions<Output>): Validato
           prompt,
           output: Answer.object({ schema: jsonSchema(ASKED_FOR) }),
           ...(signal === undefined ? {} : { abortSignal: signal }),
+          onStepFinish: ({ usage }) => reportUsage?.({ model: modelId, ...toUsage(usage) }),
         });
         answer = result.output;
       } catch (error) {
@@ -102,6 +105,21 @@ export function modelJudge<Output>(options: ModelJudgeOptions<Output>): Validato
         `${who} gave no verdict: the score ${verdict.score} is not between 0 and 1.`,
       );
     },
+  };
+}
+
+/** What the SDK counted; what the provider did not report stays absent (L10). */
+function toUsage(usage: {
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+  readonly inputTokenDetails?: { readonly cacheReadTokens: number | undefined };
+}): Usage {
+  const { inputTokens, outputTokens, inputTokenDetails } = usage;
+  const cachedTokens = inputTokenDetails?.cacheReadTokens;
+  return {
+    ...(inputTokens === undefined ? {} : { inputTokens }),
+    ...(outputTokens === undefined ? {} : { outputTokens }),
+    ...(cachedTokens === undefined ? {} : { cachedTokens }),
   };
 }
 

@@ -249,6 +249,23 @@ const withModel = (text: string, more: Partial<ModelJudgeOptions<unknown>> = {})
   modelJudge({ model: modelThatSays(text).model, rubric: "Polite and short.", ...more });
 
 describe("modelJudge", () => {
+  it.each(['{"notes":"polite","score":0.75,"valid":true}', "no verdict at all"])(
+    "L10: reports what it spent, also where it gives no verdict: %s",
+    async (answer) => {
+      const spent: object[] = [];
+      const { model } = modelThatSays(answer);
+      const validator = modelJudge<string>({ model, rubric: "Polite and short." });
+      const context = {
+        iteration: 0,
+        box: {} as ValidatorContext["box"],
+        signal: new AbortController().signal,
+        reportUsage: (usage: object) => void spent.push(usage),
+      };
+      await Promise.allSettled([validator.validate("Thank you!", context)]);
+      expect(spent).toEqual([{ model: "mock-judge", inputTokens: 1, outputTokens: 1, cachedTokens: 0 }]);
+    },
+  );
+
   it("gives the verdict of the model, which saw the rubric and the output", async () => {
     const { model, asked } = modelThatSays('{"notes":"polite","score":0.75,"valid":true}');
     expect(await judge(modelJudge<string>({ model, rubric: "Polite and short." }), "Thank you!")).toEqual({
