@@ -1,5 +1,6 @@
 import { ValidationError } from "../../errors.ts";
 import { mapWithConcurrency } from "../../internal/map-with-concurrency.ts";
+import type { RuntimeSandbox } from "../../runtime/open-sandbox.ts";
 import type { CheckpointInfo } from "../../sandbox/sandbox.ts";
 import { formatAge } from "../../view/format-figures.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
@@ -21,9 +22,9 @@ const DELETIONS = 4;
 export async function listCheckpoints(line: CommandLine, options: CommonOptions): Promise<void> {
   const { terminal } = line;
   await using runtime = await openData(line, options, { need: "read" });
-  const checkpoints: readonly CheckpointInfo[] = (await runtime.hasBoxes())
-    ? await (await runtime.openSandbox()).listCheckpoints()
-    : [];
+  const checkpoints: CheckpointInfo[] = [];
+  for (const client of (await runtime.openUsedSandboxes()).values())
+    checkpoints.push(...((await client.listCheckpoints?.()) ?? []));
   if (options.json === true) return terminal.printJson(checkpoints);
   if (checkpoints.length === 0) return terminal.print("No checkpoints.");
   const rows = checkpoints.map(({ id, boxId, mode, createdAt, labels }) => [
@@ -42,14 +43,15 @@ export async function removeCheckpoints(
   options: CommonOptions,
 ): Promise<void> {
   await using runtime = await openData(line, options, { need: "write" });
-  const client = await runtime.openSandbox();
-  const known = new Set((await client.listCheckpoints()).map(({ id }) => id));
+  const known = new Map<string, RuntimeSandbox>();
+  for (const client of (await runtime.openUsedSandboxes()).values())
+    for (const { id } of (await client.listCheckpoints?.()) ?? []) known.set(id, client);
   const unknown = ids.find((id) => !known.has(id));
   if (unknown !== undefined)
     throw new ValidationError(
       "invalid_option",
       `There is no checkpoint "${unknown}"; \`skein checkpoints ls\` lists those that there are. Nothing was deleted.`,
     );
-  await mapWithConcurrency(ids, DELETIONS, (id) => client.deleteCheckpoint(id));
+  await mapWithConcurrency(ids, DELETIONS, async (id) => known.get(id)?.deleteCheckpoint?.(id));
   line.terminal.print(`Deleted ${ids.length === 1 ? "1 checkpoint" : `${ids.length} checkpoints`}.`);
 }
