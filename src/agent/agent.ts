@@ -10,6 +10,11 @@ export interface AgentProfile {
   readonly agent?: string | AgentCommand;
   readonly model?: string;
   readonly mode?: string;
+  /**
+   * What to do when the agent asks whether it may do something. `allow`, the default: what the box allows is allowed. `deny`: no.
+   * `ask`: the turn waits for `Box.answer`, for at most 10 minutes (`metadata.permissionMs`), and then it is no.
+   */
+  readonly permissions?: "allow" | "deny" | "ask";
   readonly mcpServers?: readonly JsonValue[];
   readonly metadata?: { readonly [name: string]: JsonValue };
 }

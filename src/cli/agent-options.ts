@@ -16,6 +16,7 @@ export interface AgentOptions {
   readonly env: readonly string[];
   /** Hosts beside the models that the box may reach. */
   readonly allowHost: readonly string[];
+  readonly permissions: "allow" | "deny" | "ask";
   readonly containment: "auto" | "require" | "none";
   /** Absent in loops that were started before there was a choice. */
   readonly sandbox?: SandboxName;
@@ -35,6 +36,12 @@ export function addAgentOptions(command: Command): Command {
       "a host that the box may reach without a network: name, name:port or *.name (can be repeated)",
       collectHost,
       [],
+    )
+    .option(
+      "--permissions <policy>",
+      "when the agent asks whether it may: allow, deny, or ask (`skein answer`)",
+      parseWord(["allow", "deny", "ask"] as const),
+      "allow",
     )
     .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
     .option(
@@ -81,6 +88,7 @@ export function toProfile(options: AgentOptions): AgentProfile {
   const profile = {
     name: program.split("/").at(-1) || program,
     agent: options.agent,
+    ...(options.permissions === "allow" ? {} : { permissions: options.permissions }),
     ...(options.model === undefined ? {} : { model: options.model }),
   };
   resolveAgent(profile);

@@ -111,6 +111,11 @@ export interface Box {
   ): AsyncIterable<BoxEvent>;
   /** The caller has stored the turn's events up to `through`; the box may forget them. */
   acknowledge?(turnId: string, through: number): Promise<void>;
+  /**
+   * A person's answer to a `permission.requested` of the running turn, where the profile's `permissions` is `ask`; from any process.
+   * @throws ValidationError `permission_unknown`, `invalid_option` for an option that the question does not have
+   */
+  answer?(requestId: string, answer: PermissionAnswer): Promise<void>;
   /** Asks the agent, not a table, what it still knows of a conversation; null: nothing. */
   session?(id: string): { status(): Promise<SessionInfo | null> };
   /** The box's state at one instant, which outlives the box. @throws SandboxError `checkpoint_failed`, `box_busy` */
@@ -123,6 +128,13 @@ export interface Box {
   writeFile?(path: string, data: string | Uint8Array): Promise<void>;
   /** Ends everything in it and removes what it kept. A box that is gone already is no error. @throws SandboxError `box_delete_failed` */
   delete(): Promise<void>;
+}
+
+export interface PermissionAnswer {
+  /** One of the question's options. Absent: it is turned down. */
+  readonly optionId?: string;
+  /** Who said so; it is stored with the answer. */
+  readonly by: string;
 }
 
 export interface CheckpointOptions {

@@ -9,6 +9,7 @@ import { AbortError, BackendError } from "../../errors.ts";
 import { onAbort, throwIfAborted } from "../../internal/abort.ts";
 import type { AcpConnectionOptions } from "./acp-connection.ts";
 import { AcpConnection } from "./acp-connection.ts";
+import type { PermissionAnswer } from "./acp-permission.ts";
 import { conversationGone, isSessionNotFound } from "./acp-errors.ts";
 import type { CumulativeCost } from "./acp-turn-mapper.ts";
 import { AcpTurnMapper } from "./acp-turn-mapper.ts";
@@ -32,6 +33,8 @@ export interface AcpTurnEnd {
 /** @experimental */
 export interface AcpPromptOptions {
   readonly signal?: AbortSignal;
+  /** What the ids of the turn's questions begin with; unique over the turns of a session. Default: `permission`. */
+  readonly name?: string;
   /** Called in order, never after the promise has settled. */
   readonly onEvent: (body: BackendEventBody) => void;
 }
@@ -136,10 +139,11 @@ export class AcpAgent {
     if (this.#connection.turn !== undefined)
       throw new BackendError("agent_failed", "The agent is in the middle of a turn; wait for it to end.");
     const mapper = new AcpTurnMapper(options.onEvent, this.#cost(sessionId));
-    this.#connection.turn = { sessionId, mapper, emit: options.onEvent };
+    this.#connection.turn = { sessionId, mapper, emit: options.onEvent, name: options.name ?? "permission" };
     let killTimer: NodeJS.Timeout | undefined;
     const off = onAbort(options.signal, () => {
       this.#connection.cancel(sessionId);
+      this.#connection.permissions.close("cancelled");
       // An agent that does not end its turn in time is killed: the box stays usable, the next prompt starts it again.
       killTimer = setTimeout(() => this.#connection.process.signal("SIGKILL"), this.#connection.limits.cancelMs);
     });
@@ -163,9 +167,19 @@ export class AcpAgent {
     } finally {
       clearTimeout(killTimer);
       off();
+      this.#connection.permissions.close("turn_ended");
       mapper.close();
       this.#connection.turn = undefined;
     }
+  }
+
+  /**
+   * A person's answer to a question of the running turn (policy `ask`).
+   *
+   * @throws ValidationError `permission_unknown`, `invalid_option`
+   */
+  answer(requestId: string, answer: PermissionAnswer): void {
+    this.#connection.permissions.answer(requestId, answer);
   }
 
   /** Stops or continues the agent's processes, so that its files can be copied at rest. */

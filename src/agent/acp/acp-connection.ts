@@ -8,10 +8,12 @@ import { toAgentError } from "./acp-errors.ts";
 import { createAcpLineStream } from "./acp-line-stream.ts";
 import type { AcpLimits, PermissionPolicy } from "./acp-options.ts";
 import { DEFAULT_ACP_LIMITS } from "./acp-options.ts";
-import { answerPermission } from "./acp-permission.ts";
+import { PermissionDesk } from "./acp-permission.ts";
 import { AcpProcess } from "./acp-process.ts";
 import type { AcpTurnMapper, CumulativeCost } from "./acp-turn-mapper.ts";
 import { SilenceWatch } from "./silence-watch.ts";
+
+const ALIVE_MS = 1000;
 
 export interface AcpConnectionOptions {
   readonly command: readonly string[];
@@ -33,12 +35,15 @@ export interface RunningTurn {
   readonly sessionId: string;
   readonly mapper: AcpTurnMapper;
   readonly emit: (body: BackendEventBody) => void;
+  /** What the ids of its questions begin with. */
+  readonly name: string;
 }
 
 /** After any failure of the process, or once it talked nonsense or fell silent, a connection is of no more use. */
 export class AcpConnection {
   readonly process: AcpProcess;
   readonly limits: AcpLimits;
+  readonly permissions: PermissionDesk;
   turn: RunningTurn | undefined;
   /** A conversation that is being loaded: its history is stored already, so what the agent says of it is not passed on. */
   replaying: { readonly sessionId: string; readonly cost: CumulativeCost } | undefined;
@@ -50,11 +55,12 @@ export class AcpConnection {
   #failure: BackendError | undefined;
   #answered: RunningTurn | undefined;
   #garbage = 0;
-  #permissions = 0;
+  #questions = 0;
 
   constructor(options: AcpConnectionOptions) {
     this.#options = options;
     this.limits = { ...DEFAULT_ACP_LIMITS, ...options.limits };
+    this.permissions = new PermissionDesk(options.permissions ?? "allow", this.limits.permissionMs);
     this.#failed = new Promise((resolve) => (this.#reportFailure = resolve));
     this.process = options.process ?? new AcpProcess(options);
     const { silenceMs } = this.limits;
@@ -142,14 +148,15 @@ export class AcpConnection {
     );
     return acp
       .client({ name: "skein" })
-      .onRequest("session/request_permission", ({ params }) => {
-        const emit = this.turn?.emit ?? (() => {});
-        return answerPermission(
-          params,
-          this.#options.permissions ?? "allow",
-          `permission-${++this.#permissions}`,
-          emit,
-        );
+      .onRequest("session/request_permission", async ({ params }) => {
+        const { emit = () => {}, name = "permission" } = this.turn ?? {};
+        // Who waits for a person is not silent.
+        const alive = setInterval(() => this.#watch.touch(), ALIVE_MS);
+        try {
+          return await this.permissions.ask(params, `${name}-${++this.#questions}`, emit);
+        } finally {
+          clearInterval(alive);
+        }
       })
       .onNotification("*", ({ params }) => this.#stray("acp.notification", (params ?? null) as JsonValue))
       .connect(stream);

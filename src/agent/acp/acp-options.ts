@@ -12,6 +12,8 @@ export interface AcpLimits {
   readonly garbageLines: number;
   /** Bytes of one line. */
   readonly lineBytes: number;
+  /** Milliseconds that a question waits for a person's answer, until it is no. */
+  readonly permissionMs: number;
 }
 
 /** @experimental */
@@ -21,11 +23,13 @@ export const DEFAULT_ACP_LIMITS: AcpLimits = {
   cancelMs: 10_000,
   garbageLines: 20,
   lineBytes: 32 * 1024 * 1024,
+  permissionMs: 600_000,
 };
 
 /**
- * What to do when the agent asks for permission. Inside a box everything that the box allows is allowed.
+ * What to do when the agent asks for permission. Inside a box everything that the box allows is allowed; `ask` waits for
+ * `AcpAgent.answer`.
  *
  * @experimental
  */
-export type PermissionPolicy = "allow" | "deny";
+export type PermissionPolicy = "allow" | "deny" | "ask";

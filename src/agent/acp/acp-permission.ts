@@ -1,34 +1,93 @@
 import type * as acp from "@agentclientprotocol/sdk/unstable";
 import type { BackendEventBody, PermissionOption } from "../../event/event.ts";
+import { ValidationError } from "../../errors.ts";
 import type { PermissionPolicy } from "./acp-options.ts";
 
 /**
- * Answers an agent's request by policy, and yields both the question and the answer, so that a log says what was let through.
- * With no option of the wanted kind the answer is `cancelled`, the protocol's way of saying no.
+ * A person's answer to an agent's question.
+ *
+ * @experimental
  */
-export function answerPermission(
-  request: acp.RequestPermissionRequest,
-  policy: PermissionPolicy,
-  requestId: string,
-  emit: (body: BackendEventBody) => void,
-): acp.RequestPermissionResponse {
-  const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }));
-  emit({
-    type: "permission.requested",
-    requestId,
-    toolCallId: request.toolCall.toolCallId,
-    title: request.toolCall.title ?? "A tool asks for permission",
-    options,
-  });
+export interface PermissionAnswer {
+  /** One of the options; absent: no. */
+  readonly optionId?: string;
+  /** Who said so. */
+  readonly by: string;
+}
+
+interface Question {
+  readonly options: readonly PermissionOption[];
+  readonly settle: (answer: PermissionAnswer) => void;
+}
+
+/** The questions of an agent: answered by policy, or kept until somebody answers. Whoever waits for an answer waits for a bounded time. */
+export class PermissionDesk {
+  readonly #policy: PermissionPolicy;
+  readonly #waitMs: number;
+  readonly #open = new Map<string, Question>();
+
+  constructor(policy: PermissionPolicy, waitMs: number) {
+    this.#policy = policy;
+    this.#waitMs = waitMs;
+  }
+
+  /** Yields both the question and the answer, so that a log says what was let through. With no option of the wanted kind the answer is `cancelled`, the protocol's way of saying no. */
+  async ask(
+    request: acp.RequestPermissionRequest,
+    requestId: string,
+    emit: (body: BackendEventBody) => void,
+  ): Promise<acp.RequestPermissionResponse> {
+    const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }));
+    emit({
+      type: "permission.requested",
+      requestId,
+      toolCallId: request.toolCall.toolCallId,
+      title: request.toolCall.title ?? "A tool asks for permission",
+      options,
+    });
+    const { optionId, by } = await (this.#policy === "ask"
+      ? this.#wait(requestId, options)
+      : toAnswer(options, this.#policy, `policy:${this.#policy}`));
+    emit({ type: "permission.answered", requestId, ...(optionId === undefined ? {} : { optionId }), by });
+    return { outcome: optionId === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId } };
+  }
+
+  /** @throws ValidationError `permission_unknown`, `invalid_option` for an option that the question does not have */
+  answer(requestId: string, answer: PermissionAnswer): void {
+    const question = this.#open.get(requestId);
+    if (question === undefined)
+      throw new ValidationError(
+        "permission_unknown",
+        `Nobody waits for an answer to ${JSON.stringify(requestId.slice(0, 100))}; it was answered already, or its turn has ended.`,
+      );
+    if (answer.optionId !== undefined && !question.options.some(({ optionId }) => optionId === answer.optionId))
+      throw new ValidationError(
+        "invalid_option",
+        `The question ${requestId} has no option ${JSON.stringify(answer.optionId.slice(0, 100))}; it has ${question.options.map(({ optionId }) => optionId).join(", ")}.`,
+      );
+    question.settle(answer);
+  }
+
+  /** The turn is over, or about to be: what is still open is answered by no. */
+  close(by: string): void {
+    for (const { options, settle } of this.#open.values()) settle({ ...toAnswer(options, "deny", by), by });
+  }
+
+  #wait(requestId: string, options: readonly PermissionOption[]): Promise<PermissionAnswer> {
+    return new Promise((resolve) => {
+      const settle = (answer: PermissionAnswer): void => {
+        clearTimeout(timer);
+        this.#open.delete(requestId);
+        resolve(answer);
+      };
+      const timer = setTimeout(() => settle(toAnswer(options, "deny", "timeout")), this.#waitMs);
+      this.#open.set(requestId, { options, settle });
+    });
+  }
+}
+
+function toAnswer(options: readonly PermissionOption[], policy: "allow" | "deny", by: string): PermissionAnswer {
   const wanted = policy === "allow" ? "allow_" : "reject_";
   const chosen = options.find((option) => option.kind?.startsWith(wanted) === true);
-  emit({
-    type: "permission.answered",
-    requestId,
-    ...(chosen === undefined ? {} : { optionId: chosen.optionId }),
-    by: `policy:${policy}`,
-  });
-  return {
-    outcome: chosen === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId: chosen.optionId },
-  };
+  return { ...(chosen === undefined ? {} : { optionId: chosen.optionId }), by };
 }

@@ -2,6 +2,8 @@
 export { openAcpAgent } from "./acp-client-side.ts";
 /** The Agent Client Protocol, from its client side. @experimental */
 export type { AcpAgent, AcpAgentOptions, AcpPromptOptions, AcpTurnEnd } from "./acp-client-side.ts";
+/** A person's answer. @experimental */
+export type { PermissionAnswer } from "./acp-permission.ts";
 /** @experimental */
 export { DEFAULT_ACP_LIMITS } from "./acp-options.ts";
 /** The Agent Client Protocol, from its client side. @experimental */

@@ -3,7 +3,7 @@ import type { BoxEvent } from "../../event/event.ts";
 import { SandboxError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
 import { resumeTurn } from "../../sandbox/resume-turn.ts";
-import type { Box, CreateBoxOptions, SandboxClient } from "../../sandbox/sandbox.ts";
+import type { Box, CreateBoxOptions, PermissionAnswer, SandboxClient } from "../../sandbox/sandbox.ts";
 import type { Session } from "../../store/session-store.ts";
 import type { Backend, BackendContext, BackendInput } from "../backend.ts";
 import { findStoredTurn, promptOf } from "./stored-turn.ts";
@@ -16,7 +16,7 @@ export type BoxBackendOptions = FreshBoxOptions | GivenBoxOptions;
  *
  * @stable
  */
-export interface FreshBoxOptions extends Omit<CreateBoxOptions, "signal" | "profile"> {
+export interface FreshBoxOptions extends Omit<CreateBoxOptions, "signal" | "profile">, AnswerOptions {
   readonly client: SandboxClient;
   readonly profile: AgentProfile;
 }
@@ -26,8 +26,19 @@ export interface FreshBoxOptions extends Omit<CreateBoxOptions, "signal" | "prof
  *
  * @stable
  */
-export interface GivenBoxOptions {
+export interface GivenBoxOptions extends AnswerOptions {
   readonly box: Box;
+}
+
+/**
+ * Where a profile's `permissions` is `ask`: how questions are answered by the program that runs the task. Answers that come by another way
+ * (`Box.answer`, `skein answer`) are taken as well.
+ *
+ * @stable
+ */
+export interface AnswerOptions {
+  /** Called for each question; what it resolves with is passed to the box. A rejection leaves the question open. */
+  answered?(requestId: string): Promise<PermissionAnswer>;
 }
 
 interface RunningBox {
@@ -82,7 +93,8 @@ class BoxBackend implements Backend {
       const stored = await findStoredTurn(context.history(), turnId, input.prompt);
       // Another prompt is another turn of the same conversation.
       if (!stored.isSamePrompt) return yield* this.#prompt(running, input, context, createId("turn"));
-      return yield* resumeTurn(box, promptOf(input), stored.mark, { sessionId, turnId, signal });
+      const rest = resumeTurn(box, promptOf(input), stored.mark, { sessionId, turnId, signal });
+      return yield* this.#answering(box, rest);
     }
     yield* this.#prompt(running, input, context, turnId);
   }
@@ -106,12 +118,26 @@ class BoxBackend implements Backend {
     turnId: string,
   ): AsyncGenerator<BoxEvent, void, undefined> {
     this.#running.set(sessionId, { ...running, turnId });
-    yield* running.box.streamPrompt(promptOf(input), { sessionId, turnId, signal });
+    yield* this.#answering(running.box, running.box.streamPrompt(promptOf(input), { sessionId, turnId, signal }));
+  }
+
+  /** Has the questions of a turn answered while it waits. */
+  async *#answering(box: Box, turn: AsyncIterable<BoxEvent>): AsyncGenerator<BoxEvent, void, undefined> {
+    const { answered } = this.#options;
+    for await (const event of turn) {
+      yield event;
+      if (event.type !== "permission.requested" || answered === undefined) continue;
+      const { requestId } = event;
+      // The turn goes on when the answer is there; one that comes too late has nobody to hear it.
+      answered(requestId)
+        .then((answer) => box.answer?.(requestId, answer))
+        .catch(() => {});
+    }
   }
 
   async #open(context: BackendContext): Promise<Box> {
     if (!("client" in this.#options)) return this.#options.box;
-    const { client, labels, ...options } = this.#options;
+    const { client, labels, answered: _answered, ...options } = this.#options;
     return client.create({
       ...options,
       labels: { ...labels, "skein.session": context.sessionId, "skein.run": context.runId },

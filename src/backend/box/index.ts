@@ -1,4 +1,4 @@
 /** @experimental */
 export { createBoxBackend } from "./box-backend.ts";
 /** A run as a turn of a box. @experimental */
-export type { BoxBackendOptions, FreshBoxOptions, GivenBoxOptions } from "./box-backend.ts";
+export type { AnswerOptions, BoxBackendOptions, FreshBoxOptions, GivenBoxOptions } from "./box-backend.ts";

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../common-options.ts";
 import { addAgentsCommand } from "./agents-command.ts";
+import { addAnswerCommand } from "./answer-command.ts";
 import { addApplyCommand } from "./apply-command.ts";
 import { addBoxesCommand } from "./boxes-command.ts";
 import { addCheckpointsCommand } from "./checkpoints-command.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addShowCommand,
   addReplayCommand,
   addTailCommand,
+  addAnswerCommand,
   addServeCommand,
   addApplyCommand,
   addExportCommand,

@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AcpProcess } from "../../agent/acp/acp-process.ts";
-import type { AcpAgent, AcpLimits, PermissionPolicy } from "../../agent/acp/index.ts";
+import type { AcpAgent, AcpLimits, PermissionAnswer, PermissionPolicy } from "../../agent/acp/index.ts";
 import type { AgentProfile, SessionInfo } from "../../agent/agent.ts";
 import type { AgentStart } from "../../agent/coding-agents.ts";
 import { resolveAgent } from "../../agent/presets.ts";
 import type { BackendEventBody, JsonValue } from "../../event/event.ts";
-import { isAbortError, SkeinError } from "../../errors.ts";
+import { isAbortError, SkeinError, ValidationError } from "../../errors.ts";
 import { raceAbort } from "../../internal/abort.ts";
 import type { BoxdConfig } from "./protocol.ts";
 import { STATE_FOLDER } from "./protocol.ts";
@@ -20,6 +20,7 @@ interface Conversation {
 }
 
 export interface AgentTurnOptions {
+  readonly turnId: string;
   readonly conversationId?: string;
   readonly signal: AbortSignal;
   readonly onEvent: (body: BackendEventBody) => void;
@@ -63,7 +64,7 @@ export class BoxAgent {
     );
     const { agentSessionId } = conversation;
     try {
-      await agent.prompt(agentSessionId, text, { signal, onEvent });
+      await agent.prompt(agentSessionId, text, { signal, onEvent, name: options.turnId });
     } finally {
       conversation.turns++;
       conversation.costUsd = agent.costOf(agentSessionId);
@@ -104,6 +105,13 @@ export class BoxAgent {
     return conversation === undefined
       ? null
       : { id: conversationId, agentSessionId: conversation.agentSessionId, turns: conversation.turns };
+  }
+
+  /** @throws ValidationError `permission_unknown`, `invalid_option` */
+  answer(requestId: string, answer: PermissionAnswer): void {
+    if (this.#agent === undefined)
+      throw new ValidationError("permission_unknown", "The agent of this box has asked nothing.");
+    this.#agent.answer(requestId, answer);
   }
 
   /** Lets nothing in the agent's process group run while its files are copied; gives back what lets it go on. */
@@ -181,8 +189,8 @@ export class BoxAgent {
   }
 }
 
-function readPermissions({ metadata }: AgentProfile): PermissionPolicy {
-  return metadata?.["permissions"] === "deny" ? "deny" : "allow";
+function readPermissions({ permissions, metadata }: AgentProfile): PermissionPolicy {
+  return permissions ?? (metadata?.["permissions"] === "deny" ? "deny" : "allow");
 }
 
 /** An agent's settings are the box's own files, so nothing of the host's is written over. */
@@ -218,5 +226,10 @@ function readLimits(
   };
   const silenceMs = read(metadata?.["silenceMs"]) ?? read(env["SKEIN_AGENT_SILENCE_MS"]);
   const cancelMs = read(metadata?.["cancelMs"]);
-  return { ...(silenceMs === undefined ? {} : { silenceMs }), ...(cancelMs === undefined ? {} : { cancelMs }) };
+  const permissionMs = read(metadata?.["permissionMs"]);
+  return {
+    ...(silenceMs === undefined ? {} : { silenceMs }),
+    ...(cancelMs === undefined ? {} : { cancelMs }),
+    ...(permissionMs === undefined ? {} : { permissionMs }),
+  };
 }

@@ -6,7 +6,7 @@ import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
 import type { BoxGateway, GatewayLine } from "../box-gateway.ts";
-import type { ExecOptions, ExecResult, PromptOptions } from "../sandbox.ts";
+import type { ExecOptions, ExecResult, PromptOptions, PermissionAnswer } from "../sandbox.ts";
 import { BoxdConnection } from "./boxd-connection.ts";
 import { GatewayLines } from "./gateway-lines.ts";
 import { meterTurn } from "./metered-turn.ts";
@@ -133,6 +133,15 @@ export class BoxdClient {
       method: "POST",
       path: `${turnPath(turnId)}/acknowledge`,
       body: { through },
+      timeoutMs: ANSWER_MS,
+    });
+  }
+
+  async answer(requestId: string, answer: PermissionAnswer): Promise<void> {
+    await this.#connection.json({
+      method: "POST",
+      path: "/permissions",
+      body: { requestId, ...answer },
       timeoutMs: ANSWER_MS,
     });
   }

@@ -24,6 +24,8 @@ const BOX_CODES: ReadonlySet<string> = new Set([
   "box_path",
   "box_protocol",
   "path_not_found",
+  "permission_unknown",
+  "invalid_option",
 ] satisfies ErrorCode[]);
 
 export interface BoxdRequest {

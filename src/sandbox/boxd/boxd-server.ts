@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { once } from "node:events";
+import type { PermissionAnswer } from "../../agent/acp/index.ts";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { readBoxFile, writeBoxFile } from "./box-files.ts";
 import type { ClientPresence } from "./client-presence.ts";
@@ -82,6 +83,11 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
     case "POST turns/:id/cancel":
       turns.cancel(id);
       return sendNothing(response);
+    case "POST permissions": {
+      const { requestId, answer } = parseAnswer(await readJson(request));
+      turns.answer(requestId, answer);
+      return sendNothing(response);
+    }
     case "GET conversations/:id":
       return sendJson(response, 200, await turns.status(id));
     case "POST exec": {
@@ -145,6 +151,13 @@ function parseTurn(value: unknown): TurnRequest {
   if (conversationId !== undefined && typeof conversationId !== "string")
     throw badRequest("a conversationId is a text");
   return { turnId, prompt, ...(conversationId === undefined ? {} : { conversationId }) };
+}
+
+function parseAnswer(value: unknown): { readonly requestId: string; readonly answer: PermissionAnswer } {
+  const { requestId, optionId, by } = value as Record<string, unknown>;
+  if (typeof requestId !== "string" || typeof by !== "string" || !["string", "undefined"].includes(typeof optionId))
+    throw badRequest("an answer needs a requestId and who gave it");
+  return { requestId, answer: { by, ...(typeof optionId === "string" ? { optionId } : {}) } };
 }
 
 function parseExec(value: unknown): ExecRequest {

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { PermissionAnswer } from "../../agent/acp/index.ts";
 import type { SessionInfo } from "../../agent/agent.ts";
 import type { BackendEventBody } from "../../event/event.ts";
 import { SandboxError, SkeinError } from "../../errors.ts";
@@ -88,6 +89,11 @@ export class Turns {
     this.#get(turnId).controller.abort();
   }
 
+  /** @throws ValidationError `permission_unknown`, `invalid_option` */
+  answer(requestId: string, answer: PermissionAnswer): void {
+    this.#options.agent.answer(requestId, answer);
+  }
+
   async status(conversationId: string): Promise<SessionInfo | null> {
     if (this.#running?.request.conversationId === conversationId)
       return this.#options.agent.runningInfo(conversationId);
@@ -151,6 +157,7 @@ export class Turns {
       controller.signal.throwIfAborted();
       await this.#options.agent.prompt(request.prompt, {
         ...(request.conversationId === undefined ? {} : { conversationId: request.conversationId }),
+        turnId: request.turnId,
         signal: controller.signal,
         onEvent,
       });
