@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -6,6 +7,7 @@ import { join } from "node:path";
 import type axeCore from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import type { EventBody, SessionStore } from "skein";
+import { createIterableBackend } from "skein/backend/iterable";
 import { createApp, openServer, type SkeinApp, type SkeinServer } from "skein/server";
 import { openSqliteStore } from "skein/store/sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -33,7 +35,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await writeSession(store, "failed-run", failedRun());
       await writeSession(store, "long-run", longRun(LONG));
       await writeSession(store, "hostile-run", hostileRun());
-      app = createApp({ store, inspector: true });
+      app = createApp({ store, inspector: true, tasks: { wait: { backend: waiting } } });
       server = await openServer({ app, port: 0 });
       browser = await openBrowser();
     }, 120_000);
@@ -208,7 +210,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await server.close();
       await page.getByText("The server is away").waitFor();
       await writer.append([{ type: "text.delta", text: "while it was away" }]);
-      app = createApp({ store, inspector: true });
+      app = createApp({ store, inspector: true, tasks: { wait: { backend: waiting } } });
       server = await openServer({ app, port });
       await page.getByText("while it was away").waitFor();
       await page.getByText("The server is away").waitFor({ state: "detached" });
@@ -219,9 +221,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
         Array.from({ length: 20 }, (_mark, at) => `mark-${at};`),
       );
       await writer.close();
-      await store.delete("live-run");
       expect(incidents).toEqual([]);
       await page.close();
+      await store.delete("live-run");
     });
 
     it(`has few elements in the page for a run of ${LONG.toLocaleString("en-US")} events, and reaches both ends`, async () => {
@@ -281,6 +283,28 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.close();
     });
 
+    it("aborts a run after a question, and shows what is left of it", async () => {
+      const started = await fetch(`${server.url}/api/runs`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name: "wait", input: { prompt: "Wait for me." } }),
+      });
+      const { sessionId: id } = (await started.json()) as { sessionId: string };
+      const { page, incidents } = await visit(`#/session/${id}`);
+      await page.getByText("I wait.").waitFor();
+      await page.keyboard.press("a");
+      await page.getByRole("button", { name: "Let it run" }).click();
+      await page.locator(".session-head .status-running").waitFor();
+      await page.keyboard.press("a");
+      await page.getByRole("button", { name: "Abort it" }).click();
+      await page.locator(".session-head .status-aborted").waitFor();
+      await page.locator(".block-end .status-aborted").waitFor();
+      await page.getByText("I wait.").waitFor();
+      expect(incidents).toEqual([]);
+      await page.close();
+      await store.delete(id);
+    });
+
     it("says what is not there", async () => {
       const { page, incidents } = await visit("#/session/nobody-knows-it");
       await page.getByText("This session is not here.").waitFor();
@@ -289,7 +313,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
     });
 
     const views = (): [string, string, string][] => [
-      ["", "4 sessions", "list"],
+      ["", "failed-run", "list"],
       ["#/session/failed-run", "the backend model failed", "timeline"],
       [`#/session/${loopId}`, "round 1", "lineage"],
       [`#/session/${loopId}/usage`, "Tokens by branch", "usage"],
@@ -297,27 +321,23 @@ describe.skipIf(whyNoBrowser !== undefined)(
       ["#/session/hostile-run", "the last tool", "hostile"],
     ];
 
-    it.each(["light", "dark"] as const)("axe finds nothing serious in any view, %s", async (scheme) => {
+    it("has nothing that axe finds serious, light and dark, and fits 360 pixels, in every view", async () => {
       for (const [hash, text, name] of views()) {
-        const { page } = await visit(hash, { scheme });
+        const { page } = await visit(hash);
         await page.getByText(text).first().waitFor();
         await page.evaluate(axeSource);
-        const serious = await page.evaluate(async () => {
-          const { axe } = globalThis as unknown as { axe: typeof axeCore };
-          const { violations } = await axe.run(document);
-          return violations
-            .filter(({ impact }) => impact === "serious" || impact === "critical")
-            .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-        });
-        expect({ name, serious }).toEqual({ name, serious: [] });
-        await page.close();
-      }
-    });
-
-    it("fits a screen of 360 pixels in every view", async () => {
-      for (const [hash, text, name] of views()) {
-        const { page } = await visit(hash, { width: 360 });
-        await page.getByText(text).first().waitFor();
+        for (const colorScheme of ["light", "dark"] as const) {
+          await page.emulateMedia({ colorScheme });
+          const serious = await page.evaluate(async () => {
+            const { axe } = globalThis as unknown as { axe: typeof axeCore };
+            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+            return violations
+              .filter(({ impact }) => impact === "serious" || impact === "critical")
+              .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+          });
+          expect({ name, colorScheme, serious }).toEqual({ name, colorScheme, serious: [] });
+        }
+        await page.setViewportSize({ width: 360, height: 740 });
         const width = await page.evaluate(() => document.documentElement.scrollWidth);
         expect({ name, width }).toEqual({ name, width: 360 });
         await page.close();
@@ -325,6 +345,14 @@ describe.skipIf(whyNoBrowser !== undefined)(
     });
   },
 );
+
+/** Says one thing, then does nothing until it is aborted. */
+const waiting = createIterableBackend("waiting", async function* wait(_input, { signal }): AsyncGenerator<
+  EventBody & { type: "text.delta" }
+> {
+  yield { type: "text.delta", text: "I wait." };
+  if (!signal.aborted) await once(signal, "abort");
+});
 
 /** Whether an element is wholly in view; runs in the page. */
 function isSeen(element: Element): boolean {

@@ -126,7 +126,7 @@ function SessionHead({ session, log, status }: HeadProps) {
       <div class="title-line">
         <h1 title={title}>{title || log.sessionId}</h1>
         <StatusLabel status={status} />
-        {status === "running" ? <AbortButton sessionId={log.sessionId} /> : null}
+        {status === "running" && session?.parentId === undefined ? <AbortButton sessionId={log.sessionId} /> : null}
       </div>
       <p class="facts quiet figure">
         <code>{log.sessionId}</code>
