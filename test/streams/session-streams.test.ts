@@ -145,7 +145,7 @@ describe("a server that is killed and started again", () => {
     const command = ["dist/cli/main.js", "serve", "--json", "--port", String(port), "--data", folder];
     const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
     children.push(child);
-    const [line] = (await once(createInterface({ input: child.stdout! }), "line")) as [string];
+    const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
     return { child, port: (JSON.parse(line) as { port: number }).port };
   }
 

@@ -183,7 +183,7 @@ describe("limits", () => {
         body,
         headers: { "content-type": "application/json" },
         duplex: "half",
-      } as RequestInit);
+      });
     expect(await post(JSON.stringify({ name: "x".repeat(2000) }))).toBe(413);
     const endless = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(100)) });
     expect(await post(endless)).toBe(413);

@@ -29,6 +29,8 @@ export interface Caller {
 
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 const ALLOWED_HEADERS =
   "authorization, content-type, last-event-id, idempotency-key, if-none-match, producer-id, producer-epoch, producer-seq, stream-closed, stream-seq, stream-ttl, stream-expires-at, stream-forked-from, stream-fork-offset, stream-fork-sub-offset";
 const EXPOSED_HEADERS =
@@ -103,12 +105,18 @@ export class RequestGuard {
         "token_missing",
         `${match === null ? "The request has no token" : "The token is not known, was revoked or is over"}; send one as "Authorization: Bearer <token>".`,
       );
-    const revoked = tokens.revoked(grant.id);
-    const signal =
-      grant.expiresAt === undefined
-        ? revoked
-        : AbortSignal.any([revoked, AbortSignal.timeout(Math.min(2 ** 31 - 1, grant.expiresAt - Date.now()))]);
-    return { scope: grant.scope, key: grant.id, name: grant.name ?? grant.id, signal };
+    return {
+      scope: grant.scope,
+      key: grant.id,
+      name: grant.name ?? grant.id,
+      // Only streams ask for it: nearly all requests are over before a timer would be worth it.
+      get signal() {
+        const revoked = tokens.revoked(grant.id);
+        if (grant.expiresAt === undefined) return revoked;
+        const leftMs = Math.ceil(Math.max(0, grant.expiresAt - Date.now()));
+        return AbortSignal.any([revoked, AbortSignal.timeout(Math.min(LONGEST_TIMER_MS, leftMs))]);
+      },
+    };
   }
 }
 
