@@ -9,6 +9,8 @@ import type { SkeinApp } from "./create-app.ts";
 /** Where the server listens. @experimental */
 export interface OpenServerOptions {
   readonly app: SkeinApp;
+  /** What answers, where the app is mounted in something larger. Default: the app. */
+  readonly fetch?: (request: Request) => Response | Promise<Response>;
   /** Default `127.0.0.1`. */
   readonly host?: string;
   /** Default 7337; 0 takes any that is free. */
@@ -49,7 +51,7 @@ export async function openServer(options: OpenServerOptions): Promise<SkeinServe
       `The address ${host} can be reached by others, so callers must have a token: set SKEIN_TOKEN to a secret of at least 16 characters, or listen on 127.0.0.1.`,
     );
   }
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const listener = getRequestListener(options.fetch ?? app.fetch, { overrideGlobalObjects: false });
   const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 300_000 }, (incoming, outgoing) => {
     // Events are small and should arrive when they happen.
     outgoing.socket?.setNoDelay(true);
