@@ -1,6 +1,5 @@
-import { FencedError, isAbortError } from "../errors.ts";
-import { toErrorDetail } from "../event/error-detail.ts";
-import type { FinalBody, JsonValue, StoredEvent, Usage } from "../event/event.ts";
+import { FencedError } from "../errors.ts";
+import type { JsonValue, StoredEvent, Usage } from "../event/event.ts";
 import { addUsage } from "../event/usage.ts";
 import { linkSignals, settleOrAbort, throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
@@ -17,6 +16,9 @@ import { exhaustedLimit, requireMeasured } from "./budget.ts";
 import { Descent } from "./descent.ts";
 import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
+import { nameOf, toLoopStart } from "./loop-start.ts";
+import { toLoopFinal } from "./loop-final.ts";
+import type { RoundsEnd } from "./loop-final.ts";
 import type { LoopMemory } from "./loop-memory.ts";
 import type { AgentRunSpec, Iteration, LoopResult, LoopWinner, RunLoopOptions } from "./loop-types.ts";
 import { pruneAfterRound, pruneBeforeRound, takeForkPoints } from "./keep-boxes.ts";
@@ -31,12 +33,6 @@ import type { LoopSettings } from "./validate-loop-options.ts";
 
 /** The decisions that end a loop; any other word goes on. */
 const LAST_DECISIONS: ReadonlySet<unknown> = new Set(["stop", "done", "pick-winner", "fail"]);
-
-/** How the rounds came to an end. */
-interface RoundsEnd<Decision> {
-  readonly reason: string;
-  readonly decision?: Decision;
-}
 
 /** One run of a loop in its session. See `runLoop`. */
 export class LoopRun<Task, Output, Decision> {
@@ -98,7 +94,15 @@ export class LoopRun<Task, Output, Decision> {
     if (!(failure?.error instanceof FencedError))
       await lineage?.teardown({ keepCheckpoints: this.#settings.everyRound });
     if (this.#options.onWorkerBox !== undefined && this.#handed.length > 0) this.#options.onWorkerBox(undefined);
-    const final = this.#final(end, failure);
+    const final = toLoopFinal({
+      end,
+      failure,
+      isAborted: this.#options.signal?.aborted === true,
+      isNothingValid:
+        this.#options.validator !== undefined && !this.#history.some(({ verdict }) => verdict?.valid === true),
+      usage: this.#log.usage,
+      durationMs: Math.max(0, Math.round(this.#now() - this.#startedAt)),
+    });
     if (!this.#log.failed) {
       if (winner !== undefined)
         this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
@@ -147,26 +151,9 @@ export class LoopRun<Task, Output, Decision> {
   }
 
   #recordStart(): void {
-    const { task, driver, budget, lineage } = this.#options;
-    const { specs, maxIterations, maxConcurrency } = this.#settings;
-    const { lastRunId } = this.#memory;
     const fingerprint = fingerprintLoop(this.#options, this.#settings);
-    this.#log.record({
-      type: "run.started",
-      kind: "loop",
-      task: task as JsonValue,
-      ...(lastRunId === undefined ? {} : { continues: lastRunId }),
-    });
-    this.#log.record({
-      type: "loop.started",
-      driver: driver.name ?? "custom",
-      agentRunNames: specs.map(nameOf),
-      fingerprint,
-      maxIterations,
-      maxConcurrency,
-      ...(budget === undefined ? {} : { budget }),
-      ...(lineage === undefined ? {} : { lineage }),
-    });
+    for (const body of toLoopStart(this.#options, this.#settings, fingerprint, this.#memory.lastRunId))
+      this.#log.record(body);
     if (this.#options.allowChanged !== true) this.#memory.requireSame(fingerprint);
   }
 
@@ -385,30 +372,10 @@ export class LoopRun<Task, Output, Decision> {
       ? selectWinner(this.#history)
       : options.driver.selectWinner(this.#history);
   }
-
-  #final(end: RoundsEnd<Decision> | undefined, failure: { readonly error: unknown } | undefined): FinalBody {
-    const usage = this.#log.usage;
-    const durationMs = Math.max(0, Math.round(this.#now() - this.#startedAt));
-    if (failure !== undefined) {
-      if (this.#options.signal?.aborted === true && isAbortError(failure.error))
-        return { type: "final", status: "aborted", reason: "aborted", usage, durationMs };
-      const error = toErrorDetail(failure.error);
-      return { type: "final", status: "failed", reason: error.code ?? "loop_failed", error, usage, durationMs };
-    }
-    const nothingValid =
-      this.#options.validator !== undefined && !this.#history.some(({ verdict }) => verdict?.valid === true);
-    const failed = nothingValid || end?.decision === "fail";
-    const reason = nothingValid ? "no_valid_output" : (end?.reason ?? "done");
-    return { type: "final", status: failed ? "failed" : "completed", reason, usage, durationMs };
-  }
 }
 
 /** An iteration that ended, and where. */
 interface Ended<Task, Output> {
   readonly iteration: Iteration<Task, Output>;
   readonly place?: Place | undefined;
-}
-
-function nameOf<Task>({ name, profile }: AgentRunSpec<Task>): string {
-  return name ?? profile.name;
 }
