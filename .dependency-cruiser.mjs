@@ -31,11 +31,13 @@ const layer = (name, comment, path, allowed) => ({
 
 /**
  * Third-party packages and the one folder that may import each: replacing one is then a change in one place.
+ * pg has two: a worker's sign of life goes by a connection that the store does not share.
  * zod has two, because it belongs to the edges where something comes in that nobody has checked: events, and manifests of examples.
  */
 const PACKAGE_HOMES = {
   "@hono/node-server": "src/server/",
   "@agentclientprotocol/sdk": "src/agent/acp/",
+  "@dbos-inc/dbos-sdk": "src/runtime/fleet/dbos/",
   acorn: "src/agent/repair/",
   "acorn-walk": "src/agent/repair/",
   ai: "src/loop/validators/",
@@ -48,7 +50,7 @@ const PACKAGE_HOMES = {
   hono: "src/server/",
   libsql: "src/store/sqlite/",
   "log-update": "src/cli/",
-  pg: "src/store/postgres/",
+  pg: "src/(store/postgres|runtime/fleet/dbos)/",
   picocolors: "src/cli/",
   preact: "src/inspector/",
   vitest: "src/testing/",

@@ -1,0 +1,301 @@
+import type { DBOSClient, WorkflowStatus } from "@dbos-inc/dbos-sdk";
+import { AbortError, FencedError, SkeinError, StoreError, ValidationError } from "../../../errors.ts";
+import { createId } from "../../../internal/ids.ts";
+import { parsePostgresUrl } from "../../../store/postgres/index.ts";
+import { DEFAULT_PRIORITY, DEFAULT_TENANT } from "../run-queue.ts";
+import type {
+  Job,
+  JobFilter,
+  JobState,
+  JobStatus,
+  NewJob,
+  RunQueue,
+  TakeOptions,
+  Taking,
+  WorkerStatus,
+} from "../run-queue.ts";
+import { APPLICATION_VERSION, QUEUE, WORKFLOW, loadDbos, toQueueSchema } from "./dbos-module.ts";
+import { WorkerLeases } from "./worker-leases.ts";
+
+const DEFAULT_LEASE_MS = 15_000;
+const DEFAULT_WORKER_LIMIT = 4;
+const POLL_MS = 200;
+/** A cancel is seen by the next beat. */
+const LONGEST_BEAT_MS = 1_000;
+
+const STATES: Readonly<Record<string, JobState>> = {
+  ENQUEUED: "queued",
+  DELAYED: "queued",
+  PENDING: "running",
+  SUCCESS: "completed",
+  ERROR: "failed",
+  MAX_RECOVERY_ATTEMPTS_EXCEEDED: "failed",
+  CANCELLED: "cancelled",
+};
+
+const BY_STATE: Readonly<Record<JobState, ("ENQUEUED" | "PENDING" | "SUCCESS" | "ERROR" | "CANCELLED")[]>> = {
+  queued: ["ENQUEUED"],
+  running: ["PENDING"],
+  completed: ["SUCCESS"],
+  failed: ["ERROR"],
+  cancelled: ["CANCELLED"],
+};
+
+/** The engine says nothing of its own: what a worker has to tell is in its metrics and in the log. */
+const SILENT = { info() {}, debug() {}, warn() {}, error() {} };
+
+/**
+ * Opens the queue of a fleet: jobs in the Postgres database of the store, taken by any number of workers on any number of machines.
+ *
+ * @param url the store's URL; the queue has the schema beside it, `skein_queue` by default
+ * @throws StoreError `store_unavailable` where `@dbos-inc/dbos-sdk` is not installed, `store_failed`
+ * @experimental
+ */
+export async function openFleetQueue(url: string, options: { readonly schema?: string } = {}): Promise<RunQueue> {
+  const target = parsePostgresUrl(url, options.schema);
+  const { DBOS, DBOSClient } = await loadDbos();
+  const schema = toQueueSchema(target.schema);
+  const leases = new WorkerLeases(target.url, schema);
+  try {
+    // Later versions of the tables are made by the workers, when they begin.
+    if (!(await leases.prepare())) await DBOS.migrate(target.url, { schemaName: schema });
+    const client = await DBOSClient.create({ systemDatabaseUrl: target.url, systemDatabaseSchemaName: schema });
+    return new DbosQueue(target.url, schema, client, leases);
+  } catch (cause) {
+    await leases.close();
+    throw new StoreError("store_failed", `The queue at ${target.name} could not be opened: ${toText(cause)}.`, {
+      cause,
+    });
+  }
+}
+
+class DbosQueue implements RunQueue {
+  readonly #url: string;
+  readonly #schema: string;
+  readonly #client: DBOSClient;
+  readonly #leases: WorkerLeases;
+  #taking: DbosTaking | undefined;
+
+  constructor(url: string, schema: string, client: DBOSClient, leases: WorkerLeases) {
+    this.#url = url;
+    this.#schema = schema;
+    this.#client = client;
+    this.#leases = leases;
+  }
+
+  async add(job: NewJob): Promise<string> {
+    const { id = createId("job"), name, input = null, tenant = DEFAULT_TENANT, priority = DEFAULT_PRIORITY } = job;
+    await this.#client.enqueue(
+      {
+        workflowName: WORKFLOW,
+        queueName: QUEUE,
+        workflowID: id,
+        queuePartitionKey: tenant,
+        priority,
+        appVersion: APPLICATION_VERSION,
+      },
+      { id, name, input, tenant, priority },
+    );
+    return id;
+  }
+
+  async cancel(jobId: string): Promise<boolean> {
+    const status = await this.#client.getWorkflow(jobId);
+    const state = status === undefined || status === null ? undefined : STATES[status.status];
+    if (state !== "queued" && state !== "running") return false;
+    await this.#client.cancelWorkflow(jobId);
+    return true;
+  }
+
+  async jobs({ state, limit }: JobFilter = {}): Promise<JobStatus[]> {
+    const found = await this.#client.listWorkflows({
+      workflowName: WORKFLOW,
+      sortDesc: true,
+      ...(state === undefined ? {} : { status: BY_STATE[state] }),
+      ...(limit === undefined ? {} : { limit }),
+    });
+    return found.map(toJobStatus);
+  }
+
+  async workers(): Promise<WorkerStatus[]> {
+    return this.#leases.list();
+  }
+
+  async take(options: TakeOptions): Promise<Taking> {
+    if (this.#taking !== undefined)
+      throw new ValidationError("invalid_option", "This process takes jobs already; it has one worker.");
+    const taking = new DbosTaking(this.#url, this.#schema, options);
+    this.#taking = taking;
+    await taking.begin();
+    return taking;
+  }
+
+  async close(): Promise<void> {
+    await this.#taking?.end();
+    await this.#client.destroy();
+    await this.#leases.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** One worker: the engine's executor, and the lease that says that it is alive. */
+class DbosTaking implements Taking {
+  readonly #url: string;
+  readonly #schema: string;
+  readonly #options: TakeOptions;
+  readonly #leaseMs: number;
+  readonly #leases: WorkerLeases;
+  readonly #running = new Map<string, AbortController>();
+  #timer: NodeJS.Timeout | undefined;
+  #heldUntil = 0;
+  #isBeating = false;
+  #isLost = false;
+  #isEnded = false;
+  #shutdown: (options: { workflowCompletionTimeoutMS?: number }) => Promise<void> = async () => {};
+
+  constructor(url: string, schema: string, options: TakeOptions) {
+    this.#url = url;
+    this.#schema = schema;
+    this.#options = options;
+    this.#leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    // A connection of its own: a crowd on the others does not make a worker look dead.
+    this.#leases = new WorkerLeases(url, schema);
+  }
+
+  async begin(): Promise<void> {
+    const { workerId, limits } = this.#options;
+    const { DBOS } = await loadDbos();
+    this.#shutdown = (options) => DBOS.shutdown({ ...options, deregister: true });
+    DBOS.setConfig({
+      name: "skein",
+      systemDatabaseUrl: this.#url,
+      systemDatabaseSchemaName: this.#schema,
+      systemDatabasePoolSize: 5,
+      executorID: workerId,
+      applicationVersion: APPLICATION_VERSION,
+      runAdminServer: false,
+      listenQueues: [QUEUE],
+      logger: SILENT,
+    });
+    DBOS.registerWorkflow((job: Job) => this.#run(job), { name: WORKFLOW, maxRecoveryAttempts: 1_000 });
+    const now = performance.now();
+    await this.#leases.begin(workerId, this.#leaseMs);
+    this.#heldUntil = now + this.#leaseMs;
+    this.#timer = setInterval(() => void this.#beat(), Math.min(LONGEST_BEAT_MS, this.#leaseMs / 3));
+    await DBOS.launch();
+    await DBOS.registerQueue(QUEUE, {
+      workerConcurrency: limits.worker ?? DEFAULT_WORKER_LIMIT,
+      ...(limits.fleet === undefined ? {} : { globalConcurrency: limits.fleet }),
+      // A queue with partitions has one for each tenant; without a limit it is as wide as a worker can be.
+      partitionConcurrency: limits.tenant ?? 1_000_000,
+      minPollingIntervalMs: POLL_MS,
+      onConflict: "always_update",
+    });
+  }
+
+  async #run(job: Job): Promise<void> {
+    // What a worker takes that is lost already belongs to another by the next look.
+    if (this.#isLost) throw new FencedError("The worker's lease is over; the job goes to another one.");
+    const stop = new AbortController();
+    this.#running.set(job.id, stop);
+    try {
+      await this.#options.run(job, stop.signal);
+    } catch (error) {
+      // The log could not be written: that is not how the job ended. Whoever takes it next goes on from the log.
+      if (SkeinError.is(error) && error.kind === "store") await this.#giveBack(job.id);
+      throw error;
+    } finally {
+      this.#running.delete(job.id);
+    }
+  }
+
+  async #giveBack(jobId: string): Promise<void> {
+    try {
+      await this.#leases.giveBack(this.#options.workerId, jobId);
+    } catch {
+      this.#lose("the database could not be reached");
+      // The engine must not take the failure for the job's own: this promise ends with the process.
+      await new Promise(() => {});
+    }
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isLost || this.#isEnded) return;
+    if (performance.now() > this.#heldUntil) {
+      this.#lose("it was not renewed in time: the process stood still, or the database could not be reached");
+      return;
+    }
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      const before = performance.now();
+      const { workerId } = this.#options;
+      const result = await this.#leases.beat(workerId, this.#leaseMs, [...this.#running.keys()]);
+      if (!result.isHeld) {
+        this.#lose("it was over before it was renewed, and the worker's jobs belong to others");
+        return;
+      }
+      this.#heldUntil = before + this.#leaseMs;
+      for (const id of result.cancelled) this.#running.get(id)?.abort(new AbortError("The job was cancelled."));
+      for (const id of result.lost)
+        this.#running.get(id)?.abort(new FencedError("The job belongs to another worker by now."));
+      if (result.takenOver > 0) this.#options.onTakenOver?.(result.takenOver);
+    } catch {
+      // The database may be back at the next beat; if it is not before the lease is over, the worker is at its end.
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  #lose(why: string): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    clearInterval(this.#timer);
+    for (const stop of this.#running.values()) stop.abort(new FencedError(`The worker's lease is lost: ${why}.`));
+    this.#options.onLost(why);
+  }
+
+  async drain(timeoutMs: number): Promise<readonly string[]> {
+    await this.#leases.drain(this.#options.workerId).catch(() => {});
+    await this.#shutdown({ workflowCompletionTimeoutMS: timeoutMs });
+    const left = [...this.#running.keys()];
+    await this.end();
+    return left;
+  }
+
+  /** Gives the lease up, and with it what still runs here. */
+  async end(): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    clearInterval(this.#timer);
+    await this.#shutdown({}).catch(() => {});
+    if (!this.#isLost) await this.#leases.end(this.#options.workerId).catch(() => {});
+    await this.#leases.close();
+  }
+}
+
+function toJobStatus(status: WorkflowStatus): JobStatus {
+  const [job] = (status.input ?? []) as [Job | undefined];
+  const error = status.error === undefined || status.error === null ? undefined : toText(status.error);
+  const state = STATES[status.status] ?? "failed";
+  return {
+    id: status.workflowID,
+    name: job?.name ?? "",
+    input: job?.input ?? null,
+    tenant: job?.tenant ?? DEFAULT_TENANT,
+    priority: job?.priority ?? DEFAULT_PRIORITY,
+    state,
+    ...(status.executorId === undefined || status.executorId === "" ? {} : { worker: status.executorId }),
+    ...(error === undefined ? {} : { error }),
+    addedAt: status.createdAt,
+    ...(status.dequeuedAt === undefined ? {} : { startedAt: status.dequeuedAt }),
+    ...(status.completedAt === undefined ? {} : { endedAt: status.completedAt }),
+  };
+}
+
+function toText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

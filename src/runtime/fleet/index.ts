@@ -1,0 +1,25 @@
+/** Work for many machines: a queue of jobs, and workers that take them and go on where others died. */
+export { openFleetQueue } from "./dbos/dbos-queue.ts";
+export { createLocalQueue } from "./local-queue.ts";
+/** @experimental */
+export type {
+  Job,
+  JobFilter,
+  JobState,
+  JobStatus,
+  NewJob,
+  QueueLimits,
+  RunQueue,
+  TakeOptions,
+  Taking,
+  WorkerStatus,
+} from "./run-queue.ts";
+export { runWorker } from "./worker.ts";
+/** @experimental */
+export type { JobContext, JobDefinition, WorkerEnd, WorkerOptions } from "./worker.ts";
+/** @experimental */
+export { WorkerFigures } from "./worker-figures.ts";
+/** @experimental */
+export { openWorkerServer } from "./worker-server.ts";
+/** @experimental */
+export type { WorkerServer, WorkerServerOptions } from "./worker-server.ts";

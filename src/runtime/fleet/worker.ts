@@ -1,0 +1,187 @@
+import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { SkeinError, ValidationError } from "../../errors.ts";
+import { createId } from "../../internal/ids.ts";
+import type { SandboxClient } from "../../sandbox/sandbox.ts";
+import type { Session, SessionStore } from "../../store/session-store.ts";
+import type { Job, QueueLimits, RunQueue, Taking } from "./run-queue.ts";
+import { WorkerFigures } from "./worker-figures.ts";
+
+/** What a job is run with. */
+export interface JobContext {
+  readonly job: Job;
+  readonly store: SessionStore;
+  /** The session that the job writes: the job's own id. */
+  readonly sessionId: string;
+  /** An earlier worker began it: pass it on to `runLoop` or `streamTask`, which then go on from the log. */
+  readonly resume: boolean;
+  /** Fires on a cancel, and when the worker has lost its lease. */
+  readonly signal: AbortSignal;
+  /** The worker's sandbox, opened by the first job that asks. */
+  openSandbox(): Promise<SandboxClient>;
+}
+
+/** Runs one kind of job to its end: calls `runLoop` or `streamTask` with what its context holds. */
+export type JobDefinition = (context: JobContext) => Promise<unknown>;
+
+export interface WorkerOptions {
+  readonly queue: RunQueue;
+  readonly store: SessionStore;
+  /** What this worker can do, by name. Every worker of a fleet has the same. */
+  readonly jobs: Readonly<Record<string, JobDefinition>>;
+  openSandbox?(): Promise<SandboxClient>;
+  readonly limits?: QueueLimits;
+  /** Default 15,000: after so long without a sign of life a worker is dead to the others. */
+  readonly leaseMs?: number;
+  /** How long a worker that is told to end waits for what runs. Default 60,000. */
+  readonly drainMs?: number;
+  /** Default: host, process id and a random part. */
+  readonly workerId?: string;
+  /** Ends the worker in order: it takes nothing new, and waits for what runs. */
+  readonly signal?: AbortSignal;
+  readonly figures?: WorkerFigures;
+}
+
+export interface WorkerEnd {
+  /** `drained`: it was told to end. `lost`: its lease was over, or its store failed; the process should end and be started again. */
+  readonly reason: "drained" | "lost";
+  readonly why?: string;
+  /** Jobs that had not ended, and that others go on with. */
+  readonly left: readonly string[];
+}
+
+const BUSY_PAUSE_MS = 500;
+
+export function createWorkerId(): string {
+  return `${hostname()}:${process.pid}:${createId("w").slice(2, 10)}`;
+}
+
+/**
+ * Takes jobs until it is told to end, or its lease is lost.
+ *
+ * - A job whose session is in the log already goes on from there; one whose session has its `final` is not run again.
+ * - A worker that stood still longer than its lease writes nothing any more: its sessions belong to others, its jobs are aborted, and with
+ *   them the boxes that they held.
+ *
+ * @experimental
+ */
+export async function runWorker(options: WorkerOptions): Promise<WorkerEnd> {
+  const { queue, limits = {}, drainMs = 60_000, signal, workerId = createWorkerId() } = options;
+  const figures = options.figures ?? new WorkerFigures();
+  const work = new JobRunner(options, figures);
+  let onLost: (why: string) => void = () => {};
+  const lost = new Promise<string>((resolve) => (onLost = resolve));
+  work.onStoreFailed = onLost;
+  const taking: Taking = await queue.take({
+    workerId,
+    limits,
+    ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+    run: (job, stop) => work.run(job, stop),
+    onLost,
+    onTakenOver: (count) => (figures.takenOver += count),
+  });
+  figures.isReady = true;
+  const told = new Promise<undefined>((resolve) => {
+    if (signal?.aborted === true) resolve(undefined);
+    signal?.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+  const why = await Promise.race([lost, told]);
+  figures.isReady = false;
+  if (why === undefined) return { reason: "drained", left: await taking.drain(drainMs) };
+  // What runs here was aborted: its boxes go, its sessions stay as they are.
+  await Promise.race([work.settled(), delay(drainMs, undefined, { ref: false })]);
+  return { reason: "lost", why, left: work.running };
+}
+
+class JobRunner {
+  readonly #options: WorkerOptions;
+  readonly #figures: WorkerFigures;
+  readonly #running = new Map<string, Promise<void>>();
+  #sandbox: Promise<SandboxClient> | undefined;
+  onStoreFailed: (why: string) => void = () => {};
+
+  constructor(options: WorkerOptions, figures: WorkerFigures) {
+    this.#options = options;
+    this.#figures = figures;
+  }
+
+  get running(): string[] {
+    return [...this.#running.keys()];
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running.values());
+  }
+
+  run(job: Job, signal: AbortSignal): Promise<void> {
+    const work = this.#run(job, signal);
+    this.#running.set(job.id, work);
+    this.#figures.running = this.#running.size;
+    const end = (): void => {
+      if (this.#running.get(job.id) === work) this.#running.delete(job.id);
+      this.#figures.running = this.#running.size;
+    };
+    work.then(end, end);
+    return work;
+  }
+
+  async #run(job: Job, signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await this.#runOrWait(job, signal);
+      this.#figures.add(job.name, "completed", performance.now() - startedAt);
+    } catch (error) {
+      this.#figures.add(job.name, signal.aborted ? "aborted" : "failed", performance.now() - startedAt);
+      // A store that failed refuses everything: this worker can do nothing more.
+      if (SkeinError.is(error) && (error.code === "store_closed" || error.code === "store_failed"))
+        this.onStoreFailed(error.message);
+      throw error;
+    }
+  }
+
+  async #runOrWait(job: Job, signal: AbortSignal): Promise<void> {
+    const { store, jobs } = this.#options;
+    const define = Object.hasOwn(jobs, job.name) ? jobs[job.name] : undefined;
+    if (define === undefined) {
+      throw new ValidationError(
+        "invalid_option",
+        `This worker knows no job ${JSON.stringify(job.name)}; it knows ${Object.keys(jobs).join(", ")}.`,
+      );
+    }
+    for (;;) {
+      signal.throwIfAborted();
+      const session = await store.get(job.id);
+      if (session !== undefined && hasEnded(session)) return;
+      try {
+        await define({
+          job,
+          store,
+          sessionId: job.id,
+          resume: session !== undefined,
+          signal,
+          openSandbox: () => this.#openSandbox(),
+        });
+        return;
+      } catch (error) {
+        // The session's lease of a worker that died is not over yet, or that worker has just ended it.
+        if (!SkeinError.is(error) || (error.code !== "session_busy" && error.code !== "session_exists")) throw error;
+        await delay(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  #openSandbox(): Promise<SandboxClient> {
+    const { openSandbox } = this.#options;
+    if (openSandbox === undefined)
+      return Promise.reject(
+        new ValidationError("invalid_option", "This worker was given no sandbox: pass `openSandbox`."),
+      );
+    this.#sandbox ??= openSandbox();
+    return this.#sandbox;
+  }
+}
+
+/** Whether the log says how the job ended; an interrupted run is one that goes on. */
+function hasEnded({ status }: Session): boolean {
+  return status === "completed" || status === "failed" || status === "aborted";
+}
