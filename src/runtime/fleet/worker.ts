@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { SkeinError, ValidationError } from "../../errors.ts";
+import { FencedError, SkeinError, ValidationError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
 import type { SandboxClient } from "../../sandbox/sandbox.ts";
 import type { Session, SessionStore } from "../../store/session-store.ts";
 import type { Job, QueueLimits, RunQueue, Taking } from "./run-queue.ts";
+import { StoreFence } from "./store-fence.ts";
 import { WorkerFigures } from "./worker-figures.ts";
 
 /** What a job is run with. */
@@ -140,7 +141,13 @@ class JobRunner {
   }
 
   async #runOrWait(job: Job, signal: AbortSignal): Promise<void> {
-    const { store, jobs } = this.#options;
+    const { jobs } = this.#options;
+    const fence = new StoreFence(this.#options.store);
+    const { store } = fence;
+    // Before anybody else hears of it: what the abort sets off must not be written.
+    signal.addEventListener("abort", () => {
+      if (signal.reason instanceof FencedError) fence.cut(signal.reason);
+    });
     const define = Object.hasOwn(jobs, job.name) ? jobs[job.name] : undefined;
     if (define === undefined) {
       throw new ValidationError(

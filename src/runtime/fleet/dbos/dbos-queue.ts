@@ -1,4 +1,5 @@
 import type { DBOSClient, WorkflowStatus } from "@dbos-inc/dbos-sdk";
+import pg from "pg";
 import { AbortError, FencedError, SkeinError, StoreError, ValidationError } from "../../../errors.ts";
 import { createId } from "../../../internal/ids.ts";
 import { parsePostgresUrl } from "../../../store/postgres/index.ts";
@@ -59,8 +60,13 @@ export async function openFleetQueue(url: string, options: { readonly schema?: s
   try {
     // Later versions of the tables are made by the workers, when they begin.
     if (!(await leases.prepare())) await DBOS.migrate(target.url, { schemaName: schema });
-    const client = await DBOSClient.create({ systemDatabaseUrl: target.url, systemDatabaseSchemaName: schema });
-    return new DbosQueue(target.url, schema, client, leases);
+    const pool = openPool(target.url);
+    const client = await DBOSClient.create({
+      systemDatabaseUrl: target.url,
+      systemDatabasePool: pool,
+      systemDatabaseSchemaName: schema,
+    });
+    return new DbosQueue(target.url, schema, client, pool, leases);
   } catch (cause) {
     await leases.close();
     throw new StoreError("store_failed", `The queue at ${target.name} could not be opened: ${toText(cause)}.`, {
@@ -69,17 +75,34 @@ export async function openFleetQueue(url: string, options: { readonly schema?: s
   }
 }
 
+/** The engine's connections, each with somebody who hears that it broke: an error that nobody hears ends the process. */
+function openPool(url: string): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 5,
+    keepAlive: true,
+    allowExitOnIdle: true,
+    connectionTimeoutMillis: 5_000,
+    application_name: "skein queue",
+  });
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
+}
+
 class DbosQueue implements RunQueue {
   readonly #url: string;
   readonly #schema: string;
   readonly #client: DBOSClient;
+  readonly #pool: pg.Pool;
   readonly #leases: WorkerLeases;
   #taking: DbosTaking | undefined;
 
-  constructor(url: string, schema: string, client: DBOSClient, leases: WorkerLeases) {
+  constructor(url: string, schema: string, client: DBOSClient, pool: pg.Pool, leases: WorkerLeases) {
     this.#url = url;
     this.#schema = schema;
     this.#client = client;
+    this.#pool = pool;
     this.#leases = leases;
   }
 
@@ -133,6 +156,7 @@ class DbosQueue implements RunQueue {
   async close(): Promise<void> {
     await this.#taking?.end();
     await this.#client.destroy();
+    await this.#pool.end();
     await this.#leases.close();
   }
 
@@ -148,6 +172,7 @@ class DbosTaking implements Taking {
   readonly #options: TakeOptions;
   readonly #leaseMs: number;
   readonly #leases: WorkerLeases;
+  readonly #pool: pg.Pool;
   readonly #running = new Map<string, AbortController>();
   #timer: NodeJS.Timeout | undefined;
   #heldUntil = 0;
@@ -163,6 +188,7 @@ class DbosTaking implements Taking {
     this.#leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
     // A connection of its own: a crowd on the others does not make a worker look dead.
     this.#leases = new WorkerLeases(url, schema);
+    this.#pool = openPool(url);
   }
 
   async begin(): Promise<void> {
@@ -173,7 +199,7 @@ class DbosTaking implements Taking {
       name: "skein",
       systemDatabaseUrl: this.#url,
       systemDatabaseSchemaName: this.#schema,
-      systemDatabasePoolSize: 5,
+      systemDatabasePool: this.#pool,
       executorID: workerId,
       applicationVersion: APPLICATION_VERSION,
       runAdminServer: false,
@@ -198,12 +224,13 @@ class DbosTaking implements Taking {
 
   async #run(job: Job): Promise<void> {
     // What a worker takes that is lost already belongs to another by the next look.
-    if (this.#isLost) throw new FencedError("The worker's lease is over; the job goes to another one.");
+    if (this.#isLost) await this.#never();
     const stop = new AbortController();
     this.#running.set(job.id, stop);
     try {
       await this.#options.run(job, stop.signal);
     } catch (error) {
+      if (this.#isLost) await this.#never();
       // The log could not be written: that is not how the job ended. Whoever takes it next goes on from the log.
       if (SkeinError.is(error) && error.kind === "store") await this.#giveBack(job.id);
       throw error;
@@ -217,9 +244,13 @@ class DbosTaking implements Taking {
       await this.#leases.giveBack(this.#options.workerId, jobId);
     } catch {
       this.#lose("the database could not be reached");
-      // The engine must not take the failure for the job's own: this promise ends with the process.
-      await new Promise(() => {});
+      await this.#never();
     }
+  }
+
+  /** The engine must hear nothing of a job from a worker that is lost: it would take it for the job's own end. */
+  #never(): Promise<never> {
+    return new Promise(() => {});
   }
 
   async #beat(): Promise<void> {
@@ -255,6 +286,8 @@ class DbosTaking implements Taking {
     this.#isLost = true;
     clearInterval(this.#timer);
     for (const stop of this.#running.values()) stop.abort(new FencedError(`The worker's lease is lost: ${why}.`));
+    // Takes nothing more; what it runs is waited for by nobody.
+    void this.#shutdown({}).catch(() => {});
     this.#options.onLost(why);
   }
 
@@ -274,6 +307,7 @@ class DbosTaking implements Taking {
     await this.#shutdown({}).catch(() => {});
     if (!this.#isLost) await this.#leases.end(this.#options.workerId).catch(() => {});
     await this.#leases.close();
+    await this.#pool.end();
   }
 }
 
