@@ -62,6 +62,8 @@ export interface ScriptedSandboxOptions {
   readonly agent?: (turn: ScriptedTurn) => AsyncIterable<EventBody> | Iterable<EventBody>;
   /** Which forks the probe says there are. Default: none, and no probe. */
   readonly modes?: readonly CheckpointMode[];
+  /** What the ids of boxes begin with. Default `box`; where several sandboxes write to one log, each needs its own. */
+  readonly idPrefix?: string;
   /** Whether a later process finds the boxes again (`attach`) and their turns (`resumeTurn`). Default false. */
   readonly attachable?: boolean;
   /** Runs before each call: throw to make it fail, wait to make it slow. */
@@ -167,7 +169,7 @@ class ScriptedClient implements ScriptedSandbox {
   }
 
   makeBox(state: BoxState, { name, labels = {} }: ForkBoxOptions, agent?: unknown): Box {
-    const box = new ScriptedBox(this, this.#options, `box-${++this.#boxes}`, this.#boxes, copyState(state), agent);
+    const box = new ScriptedBox(this, this.#options, `${this.#options.idPrefix ?? "box"}-${++this.#boxes}`, this.#boxes, copyState(state), agent);
     this.alive.add(box.id);
     const info: BoxInfo = {
       id: box.id,

@@ -11,6 +11,8 @@ const { leaseMs, iterationMs, workerLimit, iterations } = JSON.parse(options);
 const store = await openPostgresStore(url, { leaseMs, maxConnections: 5 });
 const queue = await openFleetQueue(url);
 const sandbox = createScriptedSandbox({
+  attachable: true,
+  idPrefix: `box-${process.pid}`,
   agent: async function* ({ prompt }) {
     for (let part = 0; part < 5; part++) {
       await delay((iterationMs / 5) * (0.5 + Math.random()));

@@ -31,6 +31,11 @@ export interface WorkerOptions {
   /** What this worker can do, by name. Every worker of a fleet has the same. */
   readonly jobs: Readonly<Record<string, JobDefinition>>;
   openSandbox?(): Promise<SandboxClient>;
+  /**
+   * Default false: the boxes of this worker's sandbox are no other worker's, so those of a job that it lost are deleted. True where several
+   * workers of one machine share a sandbox: whoever took the job over goes on in its boxes.
+   */
+  readonly areBoxesShared?: boolean;
   readonly limits?: QueueLimits;
   /** Default 15,000: after so long without a sign of life a worker is dead to the others. */
   readonly leaseMs?: number;
@@ -61,8 +66,8 @@ export function createWorkerId(): string {
  * Takes jobs until it is told to end, or its lease is lost.
  *
  * - A job whose session is in the log already goes on from there; one whose session has its `final` is not run again.
- * - A worker that stood still longer than its lease writes nothing any more: its sessions belong to others, its jobs are aborted, and with
- *   them the boxes that they held.
+ * - A worker that stood still longer than its lease writes nothing any more: its sessions belong to others, its jobs are aborted, and their
+ *   boxes deleted.
  *
  * @experimental
  */
@@ -170,11 +175,19 @@ class JobRunner {
         });
         return;
       } catch (error) {
+        if (error instanceof FencedError && this.#options.areBoxesShared !== true) await this.#deleteBoxes(job.id);
         // The session's lease of a worker that died is not over yet, or that worker has just ended it.
         if (!SkeinError.is(error) || (error.code !== "session_busy" && error.code !== "session_exists")) throw error;
         await delay(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {});
       }
     }
+  }
+
+  /** A fenced loop leaves its boxes to whoever took it over, who is on another machine and cannot reach them. */
+  async #deleteBoxes(sessionId: string): Promise<void> {
+    const client = await this.#sandbox?.catch(() => undefined);
+    const boxes = (await client?.list?.({ "skein.session": sessionId }).catch(() => [])) ?? [];
+    await Promise.allSettled(boxes.map(async ({ id }) => (await client?.attach?.(id))?.delete()));
   }
 
   #openSandbox(): Promise<SandboxClient> {
