@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./doctor-command.ts";
 import { addExamplesCommand } from "./examples-command.ts";
 import { addExportCommand } from "./export-command.ts";
 import { addImageCommand } from "./image-command.ts";
+import { addFleetCommand } from "./fleet-command.ts";
 import { addImportCommand } from "./import-command.ts";
 import { addLoopCommand } from "./loop-command.ts";
 import { addLsCommand } from "./ls-command.ts";
@@ -20,6 +21,7 @@ import { addRunCommand } from "./run-command.ts";
 import { addServeCommand } from "./serve-command.ts";
 import { addShowCommand } from "./show-command.ts";
 import { addTailCommand } from "./tail-command.ts";
+import { addWorkerCommand } from "./worker-command.ts";
 
 /** In the order of the help. */
 const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
@@ -36,6 +38,8 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addExportCommand,
   addImportCommand,
   addMoveCommand,
+  addWorkerCommand,
+  addFleetCommand,
   addPruneCommand,
   addDoctorCommand,
   addBoxesCommand,

@@ -1,5 +1,7 @@
 /** Work for many machines: a queue of jobs, and workers that take them and go on where others died. */
 export { openFleetQueue } from "./dbos/dbos-queue.ts";
+/** @experimental */
+export { explainJob } from "./explain-job.ts";
 export { createLocalQueue } from "./local-queue.ts";
 /** @experimental */
 export type {
