@@ -40,7 +40,7 @@ const PACKAGE_HOMES = {
   "@dbos-inc/dbos-sdk": "src/runtime/fleet/dbos/",
   acorn: "src/agent/repair/",
   "acorn-walk": "src/agent/repair/",
-  ai: "src/loop/validators/",
+  ai: "src/(loop/validators|backend/ai-sdk)/",
   ajv: "src/loop/validators/",
   "cli-table3": "src/cli/",
   commander: "src/cli/",
@@ -236,7 +236,14 @@ export default {
       comment:
         "What src/ imports at run time stands in package.json's dependencies; vitest and fast-check are the test kits' peers, ai that of the model judge, and the page is bundled.",
       severity: "error",
-      from: { path: "^src/", pathNot: [TEST, "^src/(testing|inspector)/", "^src/loop/validators/model-judge[.]ts$"] },
+      from: {
+        path: "^src/",
+        pathNot: [
+          TEST,
+          "^src/(testing|inspector)/",
+          "^src/(loop/validators/model-judge|backend/ai-sdk/ai-sdk-backend)[.]ts$",
+        ],
+      },
       to: {
         dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown", "undetermined"],
         dependencyTypesNot: ["npm-peer"],

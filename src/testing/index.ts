@@ -38,3 +38,7 @@ export type { ScriptedModel, ScriptedModelOptions, SeenModelRequest } from "./mo
 export type { ModelFault, ModelScript, ScriptedModelAnswer } from "./model/model-script.ts";
 /** A model without a model. @experimental */
 export type { ScriptedModelRequest, ScriptedModelTurn, ScriptedTool } from "./model/model-request.ts";
+/** @experimental */
+export { testBackend } from "./test-backend.ts";
+/** What a kit needs to know of what it tests. @experimental */
+export type { BackendKit } from "./test-backend.ts";

@@ -7,7 +7,8 @@ import type { LocalSandboxClient } from "../../sandbox/local/index.ts";
 import { openLocalSandbox } from "../../sandbox/local/index.ts";
 import type { Session } from "../../store/session-store.ts";
 import { collect, patchIn, take, textIn } from "../../testing/box-events.ts";
-import type { BackendContext } from "../backend.ts";
+import { testBackend } from "../../testing/test-backend.ts";
+import type { Backend, BackendContext, BackendInput } from "../backend.ts";
 import { createBoxBackend } from "./box-backend.ts";
 
 const profile = { name: "scripted", agent: "scripted" };
@@ -23,6 +24,29 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const { id } of await client.list()) await (await client.attach(id))?.delete();
   await rm(directory, { recursive: true, force: true });
+});
+
+/** A backend that gives every run this prompt: what a box does is what its prompt says. */
+function prompting(prompt: string | undefined): Backend {
+  const backend = createBoxBackend({ client, profile });
+  const change = (input: BackendInput): BackendInput => (prompt === undefined ? input : { ...input, prompt });
+  return Object.assign(Object.create(backend) as Backend, {
+    kind: backend.kind,
+    start: (input: BackendInput, context: BackendContext) => backend.start?.(change(input), context),
+    resume: (of: Session, input: BackendInput, context: BackendContext) => backend.resume?.(of, change(input), context),
+    stream: (input: BackendInput, context: BackendContext) => backend.stream(change(input), context),
+    stop: (of: Session, reason: string) => backend.stop?.(of, reason),
+    acknowledge: (turnId: string, through: number) => backend.acknowledge?.(turnId, through),
+  });
+}
+
+testBackend({
+  name: "a box",
+  hello: () => prompting("say hello"),
+  failing: () => prompting("say he\ndie 3"),
+  endless: () => prompting("say on\nwait"),
+  // A box of its own for every run knows nothing of the last one; one that is given remembers.
+  remembering: async () => createBoxBackend({ box: await client.create({ profile }) }),
 });
 
 function toContext(

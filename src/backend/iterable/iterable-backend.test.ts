@@ -1,6 +1,32 @@
 import { describe, expect, it } from "vitest";
 import type { BackendContext } from "../backend.ts";
+import { testBackend } from "../../testing/test-backend.ts";
 import { createIterableBackend } from "./iterable-backend.ts";
+
+testBackend({
+  name: "any iterable",
+  hello: () =>
+    createIterableBackend("hello", function* () {
+      yield { type: "text.delta", text: "hello" };
+    }),
+  failing: () =>
+    createIterableBackend("failing", function* () {
+      yield { type: "text.delta", text: "he" };
+      throw new Error("broken");
+    }),
+  endless: () =>
+    createIterableBackend("endless", async function* (_input, { signal }) {
+      yield { type: "text.delta", text: "on" };
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+    }),
+  remembering: () =>
+    createIterableBackend("remembering", async function* (_input, context) {
+      for await (const event of context.history())
+        if (event.type === "run.started") yield { type: "text.delta", text: JSON.stringify(event.task) };
+    }),
+});
 
 const context: BackendContext = {
   signal: new AbortController().signal,

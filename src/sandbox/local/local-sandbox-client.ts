@@ -24,7 +24,7 @@ import { probeFork } from "./probe-fork.ts";
 import { endBox, isRunning, removeBoxFolder } from "./remove-box.ts";
 import { startBox } from "./start-box.ts";
 import { sweepBoxes } from "./sweep-boxes.ts";
-import type { BoxRecord, BoxSpec } from "../provider/index.ts";
+import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
   boxesFolder,
   checkpointsFolder,
@@ -246,13 +246,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   /** @internal Makes a box of any origin: on record first, then its files, then its process; whatever fails, nothing of it stays. */
   async createFrom(
     spec: BoxSpec,
-    options: {
-      readonly name?: string;
-      readonly labels?: Labels;
-      readonly signal?: AbortSignal;
-      readonly gateway?: BoxGateway;
-      readonly parentId?: string;
-    },
+    options: NewBox,
     fill: (paths: BoxPaths) => Promise<void>,
     from?: string,
   ): Promise<LocalBox> {

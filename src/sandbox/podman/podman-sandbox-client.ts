@@ -6,7 +6,7 @@ import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive, ownIdentity } from "../../internal/process-identity.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import { checkAgent, findAgentFolder } from "../boxd/index.ts";
-import type { BoxRecord, BoxSpec, CheckpointRecord } from "../provider/index.ts";
+import type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "../provider/index.ts";
 import {
   boxesFolder,
   checkpointsFolder,
@@ -73,15 +73,6 @@ export interface PodmanSandboxState {
   readonly gateway?: BoxGateway | undefined;
   /** The folder that agents were installed into. */
   readonly agents?: string | undefined;
-}
-
-interface NewBoxOptions {
-  readonly name?: string;
-  readonly labels?: Labels;
-  readonly signal?: AbortSignal;
-  readonly gateway?: BoxGateway;
-  /** The box that it is forked from. */
-  readonly parentId?: string;
 }
 
 /** Where a box comes from: how its tree is filled, and how its first process comes to be. */
@@ -307,11 +298,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   /** @internal A box that begins with its first process. */
-  createFresh(
-    spec: BoxSpec,
-    options: NewBoxOptions,
-    fill: (paths: ContainerPaths) => Promise<void>,
-  ): Promise<PodmanBox> {
+  createFresh(spec: BoxSpec, options: NewBox, fill: (paths: ContainerPaths) => Promise<void>): Promise<PodmanBox> {
     return this.#createFrom(
       spec,
       options,
@@ -346,7 +333,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   /** Makes a box of any origin: on record first, then its files, then its processes; whatever fails, nothing of it stays. */
-  async #createFrom(spec: BoxSpec, options: NewBoxOptions, origin: Origin): Promise<PodmanBox> {
+  async #createFrom(spec: BoxSpec, options: NewBox, origin: Origin): Promise<PodmanBox> {
     const { podman, cow } = this.#state;
     const { signal } = options;
     if (signal?.aborted) throw toAbortError(signal);

@@ -2,7 +2,7 @@ import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentProfile } from "../../agent/agent.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
-import type { BoxGatewayAddress } from "../box-gateway.ts";
+import type { BoxGateway, BoxGatewayAddress } from "../box-gateway.ts";
 import type { BoxLimits, CheckpointMode, Labels } from "../sandbox.ts";
 
 /** How a box is made; a fork inherits it from the box that it comes from. */
@@ -20,6 +20,17 @@ export interface BoxSpec {
   readonly agentFolder?: string;
   /** Where the box reaches its gateway. */
   readonly gateway?: BoxGatewayAddress;
+}
+
+/** What a box that is made is called, beside what it is. */
+export interface NewBox {
+  readonly name?: string;
+  readonly labels?: Labels;
+  readonly signal?: AbortSignal;
+  /** Its own way to models. */
+  readonly gateway?: BoxGateway;
+  /** The box that it is forked from. */
+  readonly parentId?: string;
 }
 
 /**

@@ -15,7 +15,7 @@ export {
   toCheckpointFolder,
   writeRecord,
 } from "./box-record.ts";
-export type { BoxRecord, BoxSpec, CheckpointRecord } from "./box-record.ts";
+export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.ts";
 export { GatewayDoors } from "./gateway-doors.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
