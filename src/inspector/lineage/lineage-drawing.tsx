@@ -66,7 +66,7 @@ function Card({
   return (
     <a
       href={toHash({ view: "session", id: iteration.sessionId, tab: "timeline" })}
-      class={`card tone-${tone} ${isWinner ? "winner" : ""}`}
+      class={`card tone-${tone} ${isWinner ? (iteration.verdict?.valid === false ? "winner weak" : "winner") : ""}`}
     >
       <title>{toPlainLine(said.join(" "))}</title>
       <rect x={x} y={y} width={CARD.width} height={CARD.height} rx={6} />
