@@ -1,3 +1,4 @@
+import type * as Sdk from "ai";
 import { BackendError, ValidationError } from "../../errors.ts";
 import type { EventBody } from "../../event/event.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
@@ -66,7 +67,7 @@ export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
         onError: () => {},
       } as unknown as Parameters<typeof streamText>[0]);
       try {
-        for await (const part of result.fullStream) yield* mapper.map(part as never);
+        for await (const part of result.fullStream) yield* mapper.map(part);
         throwIfAborted(signal);
       } finally {
         yield* mapper.close();
@@ -75,7 +76,7 @@ export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
   };
 }
 
-async function load(): Promise<Pick<typeof import("ai"), "streamText" | "stepCountIs">> {
+async function load(): Promise<Pick<typeof Sdk, "streamText" | "stepCountIs">> {
   try {
     return await import("ai");
   } catch (cause) {

@@ -17,20 +17,26 @@ export class PartMapper {
   *map(part: Fields): Generator<EventBody> {
     switch (part["type"]) {
       case "text-delta":
-        return yield* toDelta("text.delta", part);
+        yield* toDelta("text.delta", part);
+        break;
       case "reasoning-delta":
-        return yield* toDelta("reasoning.delta", part);
+        yield* toDelta("reasoning.delta", part);
+        break;
       case "tool-call": {
         const [toolCallId, toolName] = namesOf(part);
         this.#open.set(toolCallId, toolName);
-        return yield { type: "tool.started", toolCallId, toolName, args: toJson(part["input"]) };
+        yield { type: "tool.started", toolCallId, toolName, args: toJson(part["input"]) };
+        break;
       }
       case "tool-result":
-        return part["preliminary"] === true ? undefined : yield* this.#end(part, "completed", part["output"]);
+        if (part["preliminary"] !== true) yield* this.#end(part, "completed", part["output"]);
+        break;
       case "tool-error":
-        return yield* this.#end(part, "failed", messageOf(part["error"]));
+        yield* this.#end(part, "failed", messageOf(part["error"]));
+        break;
       case "finish-step":
-        return yield* this.#usage(part);
+        yield* this.#usage(part);
+        break;
       case "abort":
         throw new AbortError("The run was aborted.");
       case "error":

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CommandLine } from "../common-options.ts";
+import { addAcpCommand } from "./acp-command.ts";
 import { addAgentsCommand } from "./agents-command.ts";
 import { addAnswerCommand } from "./answer-command.ts";
 import { addApplyCommand } from "./apply-command.ts";
@@ -47,6 +48,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addCheckpointsCommand,
   addExamplesCommand,
   addAgentsCommand,
+  addAcpCommand,
 ];
 
 export function addCommands(program: Command, line: CommandLine): void {
