@@ -8,7 +8,7 @@ import type axeCore from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import type { EventBody, SessionStore } from "skein";
 import { createIterableBackend } from "skein/backend/iterable";
-import { createApp, openServer, type SkeinApp, type SkeinServer } from "skein/server";
+import { AccessTokens, createApp, openServer, type SkeinApp, type SkeinServer } from "skein/server";
 import { openSqliteStore } from "skein/store/sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openBrowser, watchPage, whyNoBrowser } from "./chromium.test.support.ts";
@@ -303,6 +303,28 @@ describe.skipIf(whyNoBrowser !== undefined)(
       expect(incidents).toEqual([]);
       await page.close();
       await store.delete(id);
+    });
+
+    it("asks for the token of a server that demands one, or takes it from the address and hides it", async () => {
+      const tokens = new AccessTokens();
+      const { token } = tokens.issue({ scope: "read" });
+      const guarded = createApp({ store, inspector: true, access: { tokens } });
+      const door = await openServer({ app: guarded, port: 0, isProtected: true });
+      const page = await (await browser.newContext()).newPage();
+      const incidents = watchPage(page, door.url);
+      await page.goto(door.url);
+      await page.getByLabel("Token").fill(token);
+      await page.getByRole("button", { name: "Use it" }).click();
+      await page.getByText("failed-run").waitFor();
+      const other = await (await browser.newContext()).newPage();
+      await other.goto(`${door.url}/#token=${token}`);
+      await other.getByText("failed-run").waitFor();
+      expect(other.url()).not.toContain(token);
+      expect(incidents).toEqual([]);
+      await page.context().close();
+      await other.context().close();
+      await guarded.close();
+      await door.close();
     });
 
     it("says what is not there", async () => {

@@ -98,7 +98,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it("the installed package holds what was built, the license and the README, and no tests", () => {
   const files = readdirSync(join(folder, "node_modules/skein"), { recursive: true, encoding: "utf8" });
-  expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "dist/index.js", "dist/index.d.ts"]));
+  expect(files).toEqual(
+    expect.arrayContaining(["LICENSE", "README.md", "dist/index.js", "dist/index.d.ts", "dist/inspector/index.html"]),
+  );
   expect(files.filter((file) => !file.startsWith("node_modules") && /[.]test[.]|tsbuildinfo/.test(file))).toEqual([]);
 });
 

@@ -179,7 +179,7 @@ function SessionRow({ session, now, isSelected, isCursor }: RowProps) {
       <span class="session-facts figure">
         <StatusLabel status={session.status} />
         <span>{session.parentId === undefined ? session.kind : "iteration"}</span>
-        <span>{formatCount(session.lastSeq, "event")}</span>
+        <span class="session-events">{formatCount(session.lastSeq, "event")}</span>
         <span class="space" />
         <span>{formatAgo(now - session.createdAt)}</span>
       </span>

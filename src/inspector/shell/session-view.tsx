@@ -112,6 +112,12 @@ function SessionHead({ session, log, status }: HeadProps) {
       ? directory.titleOf(session)
       : toPlainLine(first?.type === "run.started" ? describeTask(first.task) : "").slice(0, 300);
   const usage = formatUsage(useUsage(log));
+  useEffect(() => {
+    document.title = `${status}: ${title || log.sessionId} – Skein`;
+    return () => {
+      document.title = "Skein";
+    };
+  }, [status, title, log]);
   const iteration = first?.type === "run.started" ? first.parent?.iteration : undefined;
   return (
     <header class="session-head">
