@@ -44,7 +44,7 @@ async function measure(readers) {
     while ((await store.get("tailed"))?.openRun === undefined) await pause(10);
     await fetch(`${url}/api/sessions`);
     const before = await memoryOf(server.pid);
-    const child = fork("bench/server/readers.mjs", [url, String(readers)]);
+    const child = fork(new URL("server/readers.mjs", import.meta.url), [url, String(readers)]);
     const messages = [];
     child.on("message", (message) => messages.push(message));
     await once(child, "message");

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { Hono } from "hono";
+import type { Context, Next } from "hono";
 import { SkeinError, ValidationError } from "../errors.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { RequestGuard } from "./access/request-guard.ts";
@@ -95,15 +96,10 @@ export function createApp(options: AppOptions): SkeinApp {
   });
 
   app.use("*", async (context, next) => {
-    const { guard, limits } = parts;
+    const { guard } = parts;
     guard.checkOrigin(context.req.raw);
     if (context.req.method === "OPTIONS")
       return new Response(null, { status: 204, headers: guard.corsHeaders(context.req.raw) });
-    if (context.req.path.startsWith("/api/") || context.req.path.startsWith("/v1/")) {
-      const caller = await guard.identify(context.req.raw);
-      limits.takeRequest(caller.key);
-      context.set("caller", caller);
-    }
     await next();
     const { headers } = context.res;
     for (const [name, value] of Object.entries(guard.corsHeaders(context.req.raw))) headers.set(name, value);
@@ -111,6 +107,16 @@ export function createApp(options: AppOptions): SkeinApp {
     if (!headers.has("cross-origin-resource-policy")) headers.set("cross-origin-resource-policy", "same-origin");
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   });
+
+  // By the router's own patterns, so that it holds under whatever prefix the app is mounted.
+  const identify = async (context: Context<RequestEnv>, next: Next): Promise<void> => {
+    const caller = await parts.guard.identify(context.req.raw);
+    parts.limits.takeRequest(caller.key);
+    context.set("caller", caller);
+    await next();
+  };
+  app.use("/api/*", identify);
+  app.use("/v1/*", identify);
 
   app.get("/healthz", async (context) => {
     const { capabilities } = store;

@@ -1,3 +1,4 @@
+import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openMemoryStore } from "../../store/memory/index.ts";
 import type { SessionStore } from "../../store/session-store.ts";
@@ -159,6 +160,37 @@ describe("tokens", () => {
     const wrong = await app.request("http://localhost/api/sessions", bearer("a-wrong-token-of-some-length"));
     expect(await wrong.text()).not.toContain("a-wrong-token");
     expect(() => tokens.issue({ scope: "read", token: "short" })).toThrow(/16 characters/);
+  });
+
+  it("are asked for under whatever prefix the app is mounted", async () => {
+    const tokens = new AccessTokens();
+    const site = new Hono().route("/skein", createTestApp({ access: { tokens } }));
+    const { token } = tokens.issue({ scope: "write" });
+    const ask = async (path: string, init: RequestInit = {}): Promise<number> =>
+      (await site.request(`http://localhost${path}`, init)).status;
+    for (const path of [
+      "/skein/api/sessions",
+      "/skein/api/sessions/loop",
+      "/skein/v1/session/loop",
+      "/skein/v1/stream/x",
+    ]) {
+      expect([path, await ask(path)]).toEqual([path, 401]);
+      expect([path, await ask(path, bearer(token))]).toEqual([path, path.endsWith("/x") ? 404 : 200]);
+    }
+    const body = {
+      method: "PUT",
+      body: "x",
+      headers: { authorization: `Bearer ${token}`, "content-type": "text/plain" },
+    };
+    expect(await ask("/skein/v1/stream/a/b", body)).toBe(201);
+    expect(await ask("/skein/v1/stream/a/b", bearer(token))).toBe(200);
+    for (const path of [
+      "/skein//api/sessions",
+      "/skein/API/sessions",
+      "/skein/api/../api/sessions/",
+      "/skein/%61pi/sessions",
+    ])
+      expect([path, [401, 404].includes(await ask(path))]).toEqual([path, true]);
   });
 
   it("are not needed where the application decides by itself", async () => {

@@ -45,8 +45,6 @@ export interface ReadStreamOptions {
 const CONNECTION_MS = 60_000;
 
 const COMMA = 0x2c;
-const encoder = new TextEncoder();
-
 /** Answers a GET or HEAD: what is there, by long-poll, or by SSE. */
 export async function respondToRead(source: StreamSource, options: ReadStreamOptions): Promise<Response> {
   const { request, query } = options;
@@ -215,8 +213,4 @@ export function tailHeaders(next: number, isUpToDate: boolean, isClosed: boolean
 /** Pieces as one. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array {
   return pieces.length === 1 ? (pieces[0] as Uint8Array) : new Uint8Array(Buffer.concat(pieces));
-}
-
-export function encodeText(text: string): Uint8Array {
-  return encoder.encode(text);
 }
