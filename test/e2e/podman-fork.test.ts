@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { truncateSync } from "node:fs";
-import { connect } from "node:net";
+import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -80,8 +81,8 @@ describe.skipIf(reason !== undefined)(`forks of containers${reason === undefined
   afterAll(() => place.remove());
 
   /** A box in which a Node program runs that nobody waits for. */
-  async function startProgram(program: string, ready: string): Promise<PodmanBox> {
-    const box = await client.create({
+  async function startProgram(program: string, ready: string, at = client): Promise<PodmanBox> {
+    const box = await at.create({
       profile,
       files: [{ path: "program.cjs", data: program }],
       labels: { made: "here" },
@@ -129,6 +130,43 @@ describe.skipIf(reason !== undefined)(`forks of containers${reason === undefined
       expect([...modes]).toEqual(["memory"]);
     },
   );
+
+  it("B2: has memory and files of one instant also where files are copied in full", async () => {
+    await using other = await openPlace("copy");
+    const there = await openPodmanSandbox({ directory: other.path });
+    expect(there.capabilities.files).toBe("copy");
+    const parent = await startProgram(TICKER, "ticks", there);
+    const { checkpointId } = await parent.checkpoint({ mode: "memory" });
+    const child = await parent.fork(checkpointId);
+    await child.exec(["sh", "-c", ANSWERED]);
+    const ticks = (await read(child, "ticks")).trim().split("\n").map(Number);
+    expect(ticks.findIndex((tick, index) => tick !== index + 1)).toBe(-1);
+    expect(await read(child, "answer")).toBe(String(ticks.length));
+    await Promise.all([parent.delete(), child.delete(), there.deleteCheckpoint(checkpointId)]);
+    expect(listContainers(other.path)).toEqual([]);
+  });
+
+  it("keeps a connection to the outside in the parent, and closes it in the fork", async () => {
+    const server = createServer((socket) => void socket.on("error", () => {}).pipe(socket)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const talker = `const fs = require("node:fs"); const socket = require("node:net").connect(${port}, "127.0.0.1"); let heard = 0; socket.on("data", () => fs.writeFileSync("heard", String(++heard))).on("error", () => fs.writeFileSync("lost", "yes")); setInterval(() => socket.destroyed || socket.write("x"), 20);`;
+    const parent = await client.create({ profile, network: "host", files: [{ path: "talker.cjs", data: talker }] });
+    await parent.exec([
+      "sh",
+      "-c",
+      "setsid node talker.cjs </dev/null >/dev/null 2>&1 & until [ -e heard ]; do sleep 0.02; done",
+    ]);
+    const { checkpointId } = await parent.checkpoint({ mode: "memory" });
+    const child = await parent.fork(checkpointId);
+    expect(
+      (await child.exec(["sh", "-c", "until [ -e lost ]; do sleep 0.02; done"], { timeoutMs: 20_000 })).exitCode,
+    ).toBe(0);
+    const goesOn = 'before=$(cat heard); until [ "$(cat heard)" != "$before" ]; do sleep 0.02; done; ls lost';
+    expect((await parent.exec(["sh", "-c", goesOn], { timeoutMs: 20_000 })).stdout).toBe("");
+    await Promise.all([parent.delete(), child.delete(), client.deleteCheckpoint(checkpointId)]);
+    server.close();
+  });
 
   it("B6: four forks and their parent draw different random numbers, in processes, threads and programs old and new", async () => {
     const parent = await startProgram(DRAWER, "ready");

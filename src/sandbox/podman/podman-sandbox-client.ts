@@ -6,7 +6,7 @@ import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive, ownIdentity } from "../../internal/process-identity.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import { checkAgent, findAgentFolder } from "../boxd/index.ts";
-import type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "../provider/index.ts";
+import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
   boxesFolder,
   checkpointsFolder,
@@ -34,11 +34,11 @@ import type {
 } from "../sandbox.ts";
 import { buildBoxImage, defaultImage } from "./box-image.ts";
 import { prepareRuntime, removeOldRuntimes } from "./box-runtime-folder.ts";
+import { createCheckpoint, removeCheckpoint } from "./checkpoints.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import { toCheckpointPaths, toContainerPaths } from "./container-paths.ts";
 import { connectContainer } from "./container-socket.ts";
 import type { CowTree } from "./cow-tree.ts";
-import { takeMemoryCheckpoint } from "./memory-checkpoint.ts";
 import type { PodmanBoxOwner } from "./podman-box.ts";
 import { PodmanBox } from "./podman-box.ts";
 import type { PodmanCommand } from "./podman-command.ts";
@@ -249,7 +249,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** One that is gone already is no error. */
   async deleteCheckpoint(checkpointId: string): Promise<void> {
     if ((await readCheckpointRecord(this.#state.directory, checkpointId)) === undefined) return;
-    await this.#removeCheckpoint(checkpointId);
+    await removeCheckpoint(this.#state.directory, checkpointId, this.#state.cow);
   }
 
   /** Removes the boxes that a dead owner left and whose claim is over, and checkpoints that were never finished (B3). @returns the ids of the boxes */
@@ -263,7 +263,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
         await endContainer(id, record, podman);
         await removeBoxFolder(id, toContainerPaths(directory, id), cow);
       },
-      removeCheckpoint: (id) => this.#removeCheckpoint(id),
+      removeCheckpoint: (id) => removeCheckpoint(directory, id, cow),
     });
   }
 
@@ -394,41 +394,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     const record = await readBoxRecord(directory, box.id);
     if (record === undefined) throw new SandboxError("box_gone", `The box ${box.id} is gone.`);
     const actual = mode ?? ((await this.criuStatus()).available ? "memory" : "files");
-    const paths = this.#paths(box.id);
-    const id = createId("checkpoint");
-    const target = toCheckpointPaths(directory, id);
-    const checkpoint: CheckpointRecord = {
-      format: 1,
-      id,
-      boxId: box.id,
-      state: "creating",
-      mode: actual,
-      labels: { ...record.labels, ...Object.fromEntries(tags.map((tag) => [tag, ""])) },
-      createdAt: Date.now(),
-      owner: ownIdentity(),
-      spec: record.spec,
-      ...(record.runtime === undefined ? {} : { runtime: record.runtime }),
-    };
-    try {
-      await mkdir(target.root, { recursive: true, mode: 0o700 });
-      await writeRecord(target.record, checkpoint);
-      if (actual === "memory")
-        await box.whileDisconnected(() =>
-          takeMemoryCheckpoint({ id: box.id, paths, target, cow, podman, leaveRunning }),
-        );
-      else await box.whileQuiet(() => cow.clone(paths.tree, target.tree));
-      await writeRecord(target.record, { ...checkpoint, state: "ready" });
-      if (actual === "files" && !leaveRunning) await endContainer(box.id, record, podman);
-      return { checkpointId: id, mode: actual };
-    } catch (error) {
-      await this.#removeCheckpoint(id).catch(() => {});
-      if (SkeinError.is(error) && ["box_busy", "box_gone", "checkpoint_failed"].includes(error.code)) throw error;
-      throw new SandboxError(
-        "checkpoint_failed",
-        `The box ${box.id} could not be checkpointed: ${(error as Error).message}`,
-        { cause: error },
-      );
-    }
+    return createCheckpoint({ directory, podman, cow, box, record, mode: actual, leaveRunning, tags });
   }
 
   async #remove(box: PodmanBox): Promise<void> {
@@ -443,14 +409,6 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       await removeBoxFolder(box.id, paths, cow);
     }
     this.#letGo(box);
-  }
-
-  /** The record goes last: what is half removed is found again. */
-  async #removeCheckpoint(id: string): Promise<void> {
-    const { directory, cow } = this.#state;
-    const paths = toCheckpointPaths(directory, id);
-    await cow.remove(paths.tree, id);
-    await removeTree(paths.root, id);
   }
 
   /** What boxes have of this package; older ones that nothing on record needs are removed. */

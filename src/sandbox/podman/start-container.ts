@@ -92,7 +92,10 @@ export async function readFirstProcess(id: string, paths: ContainerPaths): Promi
   const pid = Number(await readFile(paths.pidFile, "utf8").catch(() => ""));
   const identity = identifyProcess(pid);
   if (identity !== undefined) return identity;
-  throw new SandboxError("box_create_failed", `The box ${id} ended as soon as it had started.`, { retryable: true });
+  throw new SandboxError(
+    "box_create_failed",
+    `The box ${id} ended as soon as it had started; its image needs /bin/sh and Node 20.19 or later on its PATH.`,
+  );
 }
 
 /** Waits until boxd answers. @throws SandboxError `box_create_failed` */
