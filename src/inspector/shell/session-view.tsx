@@ -177,8 +177,8 @@ function FailureBanner({ log, session, status }: HeadProps) {
     void getJson<StoredEvent[]>(path).then(setTail, () => {});
   }, [log, isWanted, lastSeq]);
   const found = useMemo(
-    () => (log.isLoaded ? findFailure(log.grouper.blocks)?.events[0] : undefined),
-    [log, log.isLoaded, log.events.length],
+    () => (status === "failed" && log.isLoaded ? findFailure(log.grouper.blocks)?.events[0] : undefined),
+    [log, status, log.isLoaded, status === "failed" ? log.events.length : 0],
   );
   if (status !== "failed") return null;
   const event = found ?? tail.findLast(({ type }) => type === "backend.failed" || type === "final");
