@@ -52,6 +52,8 @@ export interface AppOptions {
 export interface SkeinApp extends Hono<RequestEnv> {
   /** Ends all streams. Runs go on; the store stays open. */
   close(): Promise<void>;
+  /** Whether callers must show who they are: tokens, or `authorize`. */
+  readonly isProtected: boolean;
   /** Resolves when none of the runs that were started here is left. */
   settled(): Promise<void>;
 }
@@ -150,6 +152,7 @@ export function createApp(options: AppOptions): SkeinApp {
 
   return Object.assign(app, {
     close: async () => closing.abort(),
+    isProtected: access.tokens !== undefined || access.authorize !== undefined,
     settled: () => parts.runs.settled(),
   });
 }

@@ -15,8 +15,6 @@ export interface OpenServerOptions {
   readonly host?: string;
   /** Default 7337; 0 takes any that is free. */
   readonly port?: number;
-  /** Whether callers must have a token. An address that others can reach is refused without. Default false. */
-  readonly isProtected?: boolean;
 }
 
 /** A server that listens. @experimental */
@@ -38,14 +36,14 @@ const HEADERS_MS = 30_000;
 const LOOPBACK_ADDRESS = /^(localhost|127(?:\.\d{1,3}){3}|::1)$/;
 
 /**
- * Listens on an address of this machine.
+ * Listens on an address of this machine. One that others can reach is refused where the app does not ask callers who they are.
  *
  * @throws ValidationError `port_in_use`; `invalid_option` for an address that cannot be listened on, or one that others reach without a token
  * @experimental
  */
 export async function openServer(options: OpenServerOptions): Promise<SkeinServer> {
-  const { app, host = "127.0.0.1", port = 7337, isProtected = false } = options;
-  if (!isProtected && !LOOPBACK_ADDRESS.test(host)) {
+  const { app, host = "127.0.0.1", port = 7337 } = options;
+  if (!app.isProtected && !LOOPBACK_ADDRESS.test(host)) {
     throw new ValidationError(
       "invalid_option",
       `The address ${host} can be reached by others, so callers must have a token: set SKEIN_TOKEN to a secret of at least 16 characters, or listen on 127.0.0.1.`,

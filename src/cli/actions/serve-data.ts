@@ -31,7 +31,6 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
   });
   await using server = await openServer({
     app,
-    isProtected: tokens !== undefined,
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
   });
