@@ -29,7 +29,9 @@ import {
   boxesFolder,
   checkpointsFolder,
   copyTree,
+  BoxCeiling,
   GatewayDoors,
+  PROBE_LABEL,
   hasLabels,
   listIds,
   placeFiles,
@@ -62,6 +64,7 @@ export interface LocalSandboxState {
   readonly containment: Containment;
   readonly accounts: string;
   readonly limitsAvailable: boolean;
+  readonly maxBoxes?: number;
   /** The folder that agents were installed into. */
   readonly agents?: string;
   /** The door of boxes that were given none of their own. */
@@ -78,6 +81,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   readonly #state: LocalSandboxState;
   readonly #held = new Set<LocalBox>();
   readonly #doors: GatewayDoors;
+  readonly #ceiling: BoxCeiling;
   readonly #owner: LocalBoxOwner;
   #forkStatus: Promise<ForkStatus> | undefined;
 
@@ -85,6 +89,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   constructor(state: LocalSandboxState) {
     this.#state = state;
     this.#doors = new GatewayDoors(state.gateway);
+    this.#ceiling = new BoxCeiling(state.maxBoxes);
     this.capabilities = {
       contained: state.containment.contained,
       ...(state.containment.reason === undefined ? {} : { reason: state.containment.reason }),
@@ -255,6 +260,9 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     if (signal?.aborted) throw toAbortError(signal);
     const id = createId("box");
     const door = this.#doors.choose(id, spec, options.gateway, options.parentId);
+    const addressed = await this.#doors.address(spec, door, containment.contained);
+    // A probe's boxes are gone at once, and it needs two.
+    if (options.labels?.[PROBE_LABEL] === undefined) await this.#ceiling.take(id, signal);
     const paths = toBoxPaths(directory, id);
     const record: BoxRecord = {
       format: 1,
@@ -265,7 +273,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       contained: containment.contained,
       createdAt: Date.now(),
       owner: ownIdentity(),
-      spec: await this.#doors.address(spec, door, containment.contained),
+      spec: addressed,
       ...(from === undefined ? {} : { from }),
     };
     let box: LocalBox | undefined;
@@ -288,6 +296,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       return box;
     } catch (error) {
       if (box !== undefined) this.#letGo(box);
+      this.#ceiling.free(id);
       const failures: unknown[] = [];
       await endBox(id, undefined, paths)
         .then(() => removeBoxFolder(id, paths))
@@ -326,6 +335,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       await endBox(box.id, await readBoxRecord(directory, box.id), paths);
       await removeBoxFolder(box.id, paths);
     }
+    this.#ceiling.free(box.id);
     this.#letGo(box);
   }
 

@@ -16,6 +16,11 @@ export interface LocalSandboxOptions {
    * `require`: ValidationError `not_contained` where it cannot. `none`: plain processes.
    */
   readonly containment?: ContainmentWish;
+  /**
+   * How many boxes that this client makes may live at once; `create` and forks wait in line for a place, in their order. Default: no limit.
+   * A loop that forks holds the parent and its branches at once: with fewer places than that it waits until it is aborted.
+   */
+  readonly maxBoxes?: number;
   /** The folder into which `skein agents install` put agents. Boxes of a profile that names one see it, read-only. Default: none. */
   readonly agents?: string;
   /** The way to models of boxes that are given none of their own, and of those that are attached or restored. Default: none. */
@@ -43,6 +48,7 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
     containment,
     accounts,
     limitsAvailable,
+    ...(options.maxBoxes === undefined ? {} : { maxBoxes: options.maxBoxes }),
     ...(options.agents === undefined ? {} : { agents: resolve(options.agents) }),
     ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
   });

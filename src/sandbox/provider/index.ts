@@ -16,6 +16,7 @@ export {
   writeRecord,
 } from "./box-record.ts";
 export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.ts";
+export { BoxCeiling } from "./box-ceiling.ts";
 export { GatewayDoors } from "./gateway-doors.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
