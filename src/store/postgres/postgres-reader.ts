@@ -1,6 +1,7 @@
 import { StoreError } from "../../errors.ts";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { blobMissing, sessionUnknown } from "../store-faults.ts";
+import { parseLines } from "./parse-lines.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { SELECT_SESSIONS, parseSessionRow } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
@@ -94,17 +95,16 @@ export class PostgresReader {
   }
 
   #parse(lines: string): StoredEvent[] {
-    try {
-      if (!lines.includes("\n")) return [JSON.parse(lines) as StoredEvent];
-      return JSON.parse(`[${lines.replaceAll("\n", ",")}]`) as StoredEvent[];
-    } catch (cause) {
-      throw this.#damaged("an event is not JSON", cause);
-    }
+    const events = parseLines(lines);
+    if (events === undefined) throw this.#damaged("an event is not JSON");
+    return events;
   }
 
-  #damaged(what: string, cause?: unknown): StoreError {
-    const message = `The store ${this.#database.target.name} is damaged: ${what}. Restore it from a backup.`;
-    return new StoreError("store_corrupt", message, cause === undefined ? {} : { cause });
+  #damaged(what: string): StoreError {
+    return new StoreError(
+      "store_corrupt",
+      `The store ${this.#database.target.name} is damaged: ${what}. Restore it from a backup.`,
+    );
   }
 
   async readBlob(ref: BlobRef, digest: string): Promise<Uint8Array> {

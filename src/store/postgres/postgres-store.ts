@@ -45,6 +45,7 @@ import { PostgresReader } from "./postgres-reader.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
 import { toSessionQuery } from "./session-row.ts";
 import { SessionStatements } from "./session-statements.ts";
+import { TailReader } from "./tail-reader.ts";
 import { deleteSession, findUsers, putBlob, sweepDeleted, sweepUnusedBlobs } from "./storage-statements.ts";
 
 export interface PostgresStoreParts {
@@ -61,6 +62,7 @@ export class PostgresStore implements SessionStore {
   readonly capabilities: StoreCapabilities;
   readonly #database: PostgresDatabase;
   readonly #reader: PostgresReader;
+  readonly #tails: TailReader;
   readonly #statements: SessionStatements;
   readonly #channel: AppendChannel;
   readonly #renewal: LeaseRenewal;
@@ -84,6 +86,7 @@ export class PostgresStore implements SessionStore {
     this.#database = database;
     this.#leaseMs = leaseMs;
     this.#reader = new PostgresReader(database);
+    this.#tails = new TailReader(database, this.#reader);
     this.#statements = new SessionStatements(database);
     this.#channel = new AppendChannel(database, durability);
     this.#renewal = new LeaseRenewal(database);
@@ -161,7 +164,7 @@ export class PostgresStore implements SessionStore {
     checkAfter(options.after ?? 0);
     const { changes } = this.#watcher;
     const source = {
-      readPage: async (id: string, after: number) => this.#reader.readPage(await this.#reader.load(id), after),
+      readPage: (id: string, after: number) => this.#tails.readPage(id, after),
       load: async (id: string) => (await this.#reader.load(id)).session,
       changes: {
         version: (id: string) => changes.version(id),
