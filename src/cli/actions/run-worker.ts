@@ -70,9 +70,9 @@ export async function runWorkerCommand(
   }
   await queue.close();
   for (const id of end.left) terminal.print(`${id} had not ended; another worker goes on with it`);
-  // What runs still would only write to sessions that belong to others.
-  if (end.left.length > 0) process.exit(EXIT.done);
-  line.exit(EXIT.done);
+  await runtime.close();
+  // Being told to end is how a worker ends; and what runs still would only write to sessions that belong to others.
+  process.exit(EXIT.done);
 }
 
 /** @throws ValidationError `path_not_found`, `invalid_option` */

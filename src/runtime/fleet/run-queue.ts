@@ -22,6 +22,7 @@ export interface RunQueue extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What is put in. */
 export interface NewJob {
   /** The session that the job writes has the same id. Default: a new one. */
   readonly id?: string;
@@ -34,6 +35,7 @@ export interface NewJob {
   readonly priority?: number;
 }
 
+/** What a worker is given. */
 export interface Job {
   readonly id: string;
   readonly name: string;
@@ -45,8 +47,10 @@ export interface Job {
 export const DEFAULT_TENANT = "default";
 export const DEFAULT_PRIORITY = 100;
 
+/** Where a job stands. */
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
 
+/** A job as the queue knows it. How its run ended is in the log. */
 export interface JobStatus extends Job {
   readonly state: JobState;
   /** Who runs it, or ran it last. */
@@ -58,11 +62,13 @@ export interface JobStatus extends Job {
   readonly endedAt?: number;
 }
 
+/** Which jobs are listed. Default: all. */
 export interface JobFilter {
   readonly state?: JobState;
   readonly limit?: number;
 }
 
+/** A worker as the others see it. */
 export interface WorkerStatus {
   readonly id: string;
   readonly isAlive: boolean;
@@ -83,6 +89,7 @@ export interface QueueLimits {
   readonly worker?: number;
 }
 
+/** How a worker takes jobs. */
 export interface TakeOptions {
   readonly workerId: string;
   readonly limits: QueueLimits;
@@ -96,6 +103,7 @@ export interface TakeOptions {
   onTakenOver?(count: number): void;
 }
 
+/** A worker that takes jobs. */
 export interface Taking {
   /** Takes nothing new, and waits until what runs has ended; at most so long. @returns the jobs that had not ended, which go back to the queue */
   drain(timeoutMs: number): Promise<readonly string[]>;

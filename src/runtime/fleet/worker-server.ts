@@ -4,11 +4,13 @@ import type { AddressInfo } from "node:net";
 import type { RunQueue } from "./run-queue.ts";
 import type { WorkerFigures } from "./worker-figures.ts";
 
+/** A worker's own HTTP server. */
 export interface WorkerServer extends AsyncDisposable {
   readonly port: number;
   close(): Promise<void>;
 }
 
+/** Where it listens, and what it tells. */
 export interface WorkerServerOptions {
   readonly figures: WorkerFigures;
   readonly queue: RunQueue;

@@ -25,6 +25,7 @@ export interface JobContext {
 /** Runs one kind of job to its end: calls `runLoop` or `streamTask` with what its context holds. */
 export type JobDefinition = (context: JobContext) => Promise<unknown>;
 
+/** What a worker is made of. */
 export interface WorkerOptions {
   readonly queue: RunQueue;
   readonly store: SessionStore;
@@ -48,6 +49,7 @@ export interface WorkerOptions {
   readonly figures?: WorkerFigures;
 }
 
+/** How a worker ended. */
 export interface WorkerEnd {
   /** `drained`: it was told to end. `lost`: its lease was over, or its store failed; the process should end and be started again. */
   readonly reason: "drained" | "lost";
@@ -164,6 +166,11 @@ class JobRunner {
       signal.throwIfAborted();
       const session = await store.get(job.id);
       if (session !== undefined && hasEnded(session)) return;
+      // A loop that meets an iteration which a dead worker still holds would fail for good.
+      if (session !== undefined && (await isHeld(store, session))) {
+        await delay(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {});
+        continue;
+      }
       try {
         await define({
           job,
@@ -199,6 +206,11 @@ class JobRunner {
     this.#sandbox ??= openSandbox();
     return this.#sandbox;
   }
+}
+
+/** Whether the leases of whoever ran it before, on its session and on those of its iterations, are not over yet. */
+async function isHeld(store: SessionStore, { id, writer }: Session): Promise<boolean> {
+  return writer !== undefined || (await store.list({ parentId: id })).some((child) => child.writer !== undefined);
 }
 
 /** Whether the log says how the job ended; an interrupted run is one that goes on. */

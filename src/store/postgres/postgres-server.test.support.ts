@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
 
 /**
  * A real Postgres for tests. A supervisor of its own holds the server and ends it, with its data, when the process that it was
@@ -68,13 +67,6 @@ export async function startServer(flags: readonly string[] = []): Promise<Postgr
     },
     stop,
   };
-}
-
-/** As {@link startServer}, until the tests of the file have ended. */
-export async function useServer(flags: readonly string[] = []): Promise<PostgresServer> {
-  const server = await startServer(flags);
-  afterAll(() => server.stop());
-  return server;
 }
 
 function startSupervisor(place: string, owner: number, flags: readonly string[]): void {
