@@ -151,6 +151,8 @@ describe("a server that is killed and started again", () => {
 
   it.each(["long-poll", "sse"] as const)(
     "L4: is followed by the published client through a live run, by %s, without a gap or a double",
+    // Four starts of the command line, each with its own time on a busy machine.
+    { timeout: 180_000 },
     async (live) => {
       let { child, port } = await serve(20_000 + Math.floor(Math.random() * 10_000));
       await using store = await openSqliteStore(join(folder, "skein.db"));
