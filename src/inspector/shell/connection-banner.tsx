@@ -31,7 +31,7 @@ export function ConnectionBanner() {
   if (since === undefined) return null;
   return (
     <p class="banner warn-banner" role="status">
-      {`The server is away (${formatAge(Math.max(0, now - since))}). What is shown is what was received; the page goes on by itself when it is back.`}
+      {`The server is away${now - since < 1000 ? "" : ` (${formatAge(now - since)})`}. What is shown is what was received; the page goes on by itself when it is back.`}
     </p>
   );
 }
