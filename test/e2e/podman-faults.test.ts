@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -64,6 +64,15 @@ describe.skipIf(reason !== undefined)(
         }
       },
     );
+
+    it("B3: removes a container of this place whose box has no folder any more", async () => {
+      const box = await client.create({ profile: { name: "scripted", agent: "scripted" } });
+      await rm(join(place.path, "boxes", box.id), { recursive: true });
+      expect(listContainers(place.path)).toEqual([box.id]);
+      await client.sweep();
+      expect(listContainers(place.path)).toEqual([]);
+      await box.delete();
+    });
 
     it("B5: goes on in the turn of a process that was killed", { timeout: 120_000 }, async () => {
       const child = spawn(process.execPath, ["test/e2e/podman-turn-child.mjs", place.path], {

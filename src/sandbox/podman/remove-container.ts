@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxError } from "../../errors.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
 import type { BoxRecord } from "../provider/index.ts";
-import { readBoxRecord, removeTree } from "../provider/index.ts";
+import { removeTree, toBoxFolder } from "../provider/index.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import { BOX_LABEL, DIRECTORY_LABEL, toContainerName } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
@@ -52,13 +52,13 @@ function findPodmanCommands(id: string): ProcessIdentity[] {
   return found;
 }
 
-/** Removes the containers of this directory whose box has no record: a box is on record before it exists, so nobody is about to use them. */
+/** Removes the containers of this directory whose box has no folder: it has one before its container and until after it, so nobody has to do with them. */
 export async function removeUnknownContainers(directory: string, podman: PodmanCommand): Promise<void> {
   const filter = `--filter=label=${DIRECTORY_LABEL}=${directory}`;
   const listed = await podman.try(["ps", "--all", filter, `--format={{index .Labels "${BOX_LABEL}"}}`]);
   if (listed.exitCode !== 0) return;
   for (const id of listed.stdout.split("\n").filter((line) => line !== ""))
-    if ((await readBoxRecord(directory, id)) === undefined) await endContainer(id, undefined, podman);
+    if (!existsSync(toBoxFolder(directory, id))) await endContainer(id, undefined, podman);
 }
 
 /** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
