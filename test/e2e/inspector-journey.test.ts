@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,11 +24,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
-  // Boxes hang on supervisors of their own.
-  await new Promise((end) =>
-    execFile(process.execPath, [SKEIN, "boxes", "rm", "--all", "--data", join(folder, "data")], end),
-  );
+  // An interrupt ends them in order, and a loop deletes its boxes then.
+  for (const child of children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
+    child.kill("SIGINT");
+    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    await once(child, "exit");
+    clearTimeout(timer);
+  }
   rmSync(folder, { recursive: true, force: true });
 });
 
