@@ -202,7 +202,7 @@ describe("a machine without bubblewrap", () => {
     process.env["PATH"] = bin;
     try {
       const client = await openLocalSandbox({ directory });
-      expect(client.capabilities).toEqual({ contained: false, reason: "there is no bwrap on the PATH.", limits: [] });
+      expect(client.capabilities).toMatchObject({ contained: false, reason: "there is no bwrap on the PATH." });
       await expect(openLocalSandbox({ directory, containment: "require" })).rejects.toMatchObject({
         code: "not_contained",
         message: expect.stringContaining("apt-get install bubblewrap") as string,

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
@@ -7,7 +8,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
 import { startProcess } from "../../internal/spawn-process.ts";
-import type { ExecResult } from "../sandbox.ts";
+import type { BoxLimits, ExecResult } from "../sandbox.ts";
+import { findCgroups } from "./box-cgroup.ts";
 import { canContainHere } from "./contained-here.test.support.ts";
 import type { LocalBox } from "./local-box.ts";
 import type { LocalSandboxClient } from "./local-sandbox-client.ts";
@@ -211,6 +213,44 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     const before = (await writing.exec(["tail", "-n", "1", "a"])).stdout;
     await writing.exec(["sh", "-c", `until [ "$(tail -n 1 a)" != "${before.trim()}" ]; do :; done`]);
     await Promise.all([writing.delete(), fork.delete(), client.deleteCheckpoint(checkpointId)]);
+  });
+
+  describe.skipIf(process.env["CI"] === undefined && findCgroups() === undefined)("in control groups", () => {
+    const attack = async (limits: BoxLimits, command: string): Promise<ExecResult> => {
+      const limited = await client.create({ profile, limits });
+      try {
+        const result = await limited.exec(["sh", "-c", command], { timeoutMs: 20_000 });
+        // The box itself has survived what was done in it.
+        expect((await limited.exec(["echo", "alive"])).stdout).toBe("alive\n");
+        return result;
+      } finally {
+        await limited.delete();
+      }
+    };
+
+    it("cannot fork without end", async () => {
+      const { stdout } = await attack(
+        { pids: 64 },
+        'i=0; while [ $i -lt 300 ]; do sleep 15 & i=$((i+1)); done 2>/dev/null; ls /proc | grep -c "^[0-9]"; kill $(jobs -p)',
+      );
+      expect(Number(stdout.trim().split("\n").at(-1) || 0)).toBeLessThan(64);
+    });
+
+    it("cannot fill the memory with many processes that are each small enough", async () => {
+      const hog =
+        "const a = []; for (let i = 0; i < 40; i++) a.push(Buffer.alloc(8 * 2 ** 20, 1)); setTimeout(() => console.log('held'), 3000)";
+      const { stdout } = await attack({ memoryMb: 512 }, `for i in 1 2 3 4; do node -e "${hog}" & done; wait`);
+      // Four times 320 MB do not fit into 512.
+      expect(stdout.split("held").length - 1).toBeLessThan(4);
+    });
+
+    it("leaves no group behind", async () => {
+      const limited = await client.create({ profile, limits: { pids: 128, cpu: 0.5 } });
+      const places = ["/sys/fs/cgroup/pids/skein", "/sys/fs/cgroup/skein"].map((path) => join(path, limited.id));
+      expect(places.some((path) => existsSync(path))).toBe(true);
+      await limited.delete();
+      expect(places.some((path) => existsSync(path))).toBe(false);
+    });
   });
 
   it("limits what its spec limits", async () => {

@@ -17,6 +17,7 @@ import type {
   SandboxClient,
 } from "../sandbox.ts";
 import { createCheckpoint } from "./checkpoints.ts";
+import type { CgroupKind } from "./box-cgroup.ts";
 import type { Containment } from "./containment.ts";
 import type { LocalBoxOwner } from "./local-box.ts";
 import { LocalBox } from "./local-box.ts";
@@ -56,7 +57,7 @@ export interface LocalSandboxCapabilities {
   /** Why it is not contained. */
   readonly reason?: string;
   /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
-  readonly limits: readonly ("memoryMb" | "pids" | "diskMb")[];
+  readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
 }
 
 export interface LocalSandboxState {
@@ -65,6 +66,7 @@ export interface LocalSandboxState {
   readonly accounts: string;
   readonly limitsAvailable: boolean;
   readonly maxBoxes?: number;
+  readonly cgroups?: CgroupKind;
   /** The folder that agents were installed into. */
   readonly agents?: string;
   /** The door of boxes that were given none of their own. */
@@ -93,7 +95,11 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     this.capabilities = {
       contained: state.containment.contained,
       ...(state.containment.reason === undefined ? {} : { reason: state.containment.reason }),
-      limits: state.limitsAvailable ? ["memoryMb", "pids", "diskMb"] : [],
+      limits: [
+        ...(state.cgroups === undefined ? [] : (["cpu"] as const)),
+        ...(state.cgroups !== undefined || state.limitsAvailable ? (["memoryMb", "pids"] as const) : []),
+        ...(state.limitsAvailable ? (["diskMb"] as const) : []),
+      ],
     };
     this.#owner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
@@ -288,6 +294,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         paths,
         accounts,
         limitsAvailable,
+        ...(this.#state.cgroups === undefined ? {} : { cgroups: this.#state.cgroups }),
         client: box,
         ...(signal === undefined ? {} : { signal }),
       });

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { BoxGateway } from "../box-gateway.ts";
+import { findCgroups } from "./box-cgroup.ts";
 import type { ContainmentWish } from "./containment.ts";
 import { decideContainment, writeAccounts } from "./containment.ts";
 import { LocalSandboxClient } from "./local-sandbox-client.ts";
@@ -43,11 +44,13 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
     canLimit(),
     writeAccounts(directory),
   ]);
+  const cgroups = process.platform === "linux" ? findCgroups() : undefined;
   const client = new LocalSandboxClient({
     directory,
     containment,
     accounts,
     limitsAvailable,
+    ...(cgroups === undefined ? {} : { cgroups }),
     ...(options.maxBoxes === undefined ? {} : { maxBoxes: options.maxBoxes }),
     ...(options.agents === undefined ? {} : { agents: resolve(options.agents) }),
     ...(options.gateway === undefined ? {} : { gateway: options.gateway }),

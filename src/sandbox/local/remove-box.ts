@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
 import { SandboxError } from "../../errors.ts";
+import { removeBoxCgroup } from "./box-cgroup.ts";
 import { readNamespacePid } from "./start-box.ts";
 import type { BoxRecord } from "../provider/index.ts";
 import { findBoxProcesses, removeTree } from "../provider/index.ts";
@@ -35,6 +36,7 @@ async function kill(id: string, identity: Parameters<typeof killAndWait>[0]): Pr
 
 /** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
 export async function removeBoxFolder(id: string, paths: BoxPaths): Promise<void> {
+  await removeBoxCgroup(id);
   const entries = await readdir(paths.root).catch(() => []);
   for (const name of entries) if (join(paths.root, name) !== paths.record) await removeTree(join(paths.root, name), id);
   await removeTree(paths.root, id);

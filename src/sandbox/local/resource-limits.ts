@@ -4,7 +4,7 @@ import type { BoxLimits } from "../sandbox.ts";
 /**
  * A command that starts another with rlimits. They are cheap and need no rights, and they are not cgroups: each holds for one process, not for
  * the box. `memoryMb` bounds the data of each process, `diskMb` the size of each file, `pids` the processes of the box's user
- * (not where the host's user is root, which the kernel exempts). `cpu` is not bounded here.
+ * (not where the host's user is root, which the kernel exempts). `cpu` is not bounded here. Where control groups can be made they hold instead.
  */
 export function toLimitCommand(limits: BoxLimits): string[] {
   const bytes = (megabytes: number): number => Math.round(megabytes * 1024 * 1024);

@@ -11,6 +11,8 @@ import { throwIfAborted } from "../../internal/abort.ts";
 import { startProcess } from "../../internal/spawn-process.ts";
 import type { BoxdClient, BoxdConfig } from "../boxd/index.ts";
 import { BOX_ID_VARIABLE, CONFIG_NAME, findBoxRuntime, hostBoxdMain, packageVersion } from "../boxd/index.ts";
+import type { CgroupKind } from "./box-cgroup.ts";
+import { createBoxCgroup } from "./box-cgroup.ts";
 import { createBubblewrapProfile, INSIDE } from "./bubblewrap-profile.ts";
 import { toLimitCommand } from "./resource-limits.ts";
 import type { BoxRecord, BoxSpec } from "../provider/index.ts";
@@ -25,6 +27,7 @@ export interface StartBoxOptions {
   /** The folder with the accounts of a contained box. */
   readonly accounts: string;
   readonly limitsAvailable: boolean;
+  readonly cgroups?: CgroupKind;
   readonly client: BoxdClient;
   readonly signal?: AbortSignal;
 }
@@ -116,7 +119,13 @@ interface PreparedStart {
   readonly files: readonly { readonly path: string; readonly flags: string }[];
 }
 
-async function prepareContained({ record, paths, accounts, limitsAvailable }: StartBoxOptions): Promise<PreparedStart> {
+async function prepareContained({
+  record,
+  paths,
+  accounts,
+  limitsAvailable,
+  cgroups,
+}: StartBoxOptions): Promise<PreparedStart> {
   const runtime = findBoxRuntime();
   const { spec } = record;
   const profile = createBubblewrapProfile(runtime, { ...paths, accounts, ...toMount(spec.agentFolder) }, spec.network);
@@ -130,9 +139,10 @@ async function prepareContained({ record, paths, accounts, limitsAvailable }: St
     value,
   ]);
   await writeFile(argumentsFile, [...profile.args, ...base, "--json-status-fd", "4"].join("\0"), { mode: 0o600 });
-  const limit = limitsAvailable ? toLimitCommand(spec.limits) : [];
+  const { enter, limit } = toLimits(record, limitsAvailable, cgroups);
   return {
     command: [
+      ...enter,
       "bwrap",
       "--args",
       "3",
@@ -151,16 +161,30 @@ async function prepareContained({ record, paths, accounts, limitsAvailable }: St
   };
 }
 
+/** Control groups hold for the box as a whole, rlimits for each of its processes: what the former hold the latter need not. */
+function toLimits(
+  { id, spec: { limits } }: BoxRecord,
+  limitsAvailable: boolean,
+  cgroups: CgroupKind | undefined,
+): { readonly enter: readonly string[]; readonly limit: readonly string[] } {
+  const { memoryMb: _memory, pids: _pids, cpu: _cpu, ...rest } = limits;
+  const isGrouped = cgroups !== undefined && Object.keys(limits).length > Object.keys(rest).length;
+  return {
+    enter: isGrouped ? createBoxCgroup(cgroups, id, limits) : [],
+    limit: limitsAvailable ? toLimitCommand(isGrouped ? rest : limits) : [],
+  };
+}
+
 function toMount(agentFolder: string | undefined): { readonly agent?: string } {
   return agentFolder === undefined ? {} : { agent: agentFolder };
 }
 
-async function preparePlain({ record, paths, limitsAvailable }: StartBoxOptions): Promise<PreparedStart> {
+async function preparePlain({ record, paths, limitsAvailable, cgroups }: StartBoxOptions): Promise<PreparedStart> {
   const env = createEnvironment(record.id, process.env["PATH"] ?? "", paths.home, record.spec.env);
   await writeConfig(record, paths, paths, packageVersion(), env);
-  const limit = limitsAvailable ? toLimitCommand(record.spec.limits) : [];
+  const { enter, limit } = toLimits(record, limitsAvailable, cgroups);
   return {
-    command: [...limit, process.execPath, hostBoxdMain(), join(paths.run, CONFIG_NAME), record.id],
+    command: [...enter, ...limit, process.execPath, hostBoxdMain(), join(paths.run, CONFIG_NAME), record.id],
     env: createEnvironment(record.id, process.env["PATH"] ?? "", paths.home, {}),
     files: [],
   };
