@@ -27,6 +27,7 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["acp-is-for-agents-and-boxd", "src/sandbox/local/x.ts", 'import "../../agent/acp/y.ts";'],
   ["inspector-is-a-page", "src/inspector/x.ts", 'import "../lineage/y.ts";'],
   ["inspector-is-browser-safe", "src/inspector/uses-node.ts", 'import { join } from "node:path"; join("x");'],
+  ["client-is-browser-safe", "src/client/uses-node.ts", 'import { join } from "node:path"; join("x");'],
   ["nothing-imports-the-top", "src/stream/uses-top.ts", 'import "../testing/y.ts";'],
   ["cli-knows-the-servers-door", "src/cli/actions/serve-data.ts", 'import "../../server/y.ts";'],
   ["kernel-names-no-provider", "src/loop/names-provider.ts", 'import "../backend/podman-like/y.ts";'],
