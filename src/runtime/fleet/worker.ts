@@ -165,7 +165,7 @@ class JobRunner {
     for (;;) {
       signal.throwIfAborted();
       const session = await store.get(job.id);
-      if (session !== undefined && hasEnded(session)) return;
+      if (session !== undefined && (await hasEnded(store, session))) return;
       // A loop that meets an iteration which a dead worker still holds would fail for good.
       if (session !== undefined && (await isHeld(store, session))) {
         await delay(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {});
@@ -213,7 +213,11 @@ async function isHeld(store: SessionStore, { id, writer }: Session): Promise<boo
   return writer !== undefined || (await store.list({ parentId: id })).some((child) => child.writer !== undefined);
 }
 
-/** Whether the log says how the job ended; an interrupted run is one that goes on. */
-function hasEnded({ status }: Session): boolean {
+/** Whether the log says how the job ended. An interrupted run goes on, and so does one that failed for its store, such as a lease that was over. */
+async function hasEnded(store: SessionStore, { id, status, lastSeq }: Session): Promise<boolean> {
+  if (status === "failed") {
+    for await (const event of store.read(id, { after: lastSeq - 1 }))
+      if (event.type === "final" && event.error?.kind === "store") return false;
+  }
   return status === "completed" || status === "failed" || status === "aborted";
 }
