@@ -70,7 +70,7 @@ async function insertBare() {
       waiting.push({ session, seq, resolve });
       if (isScheduled) return;
       isScheduled = true;
-      setImmediate(send);
+      setImmediate(() => void send());
     });
   const latencies = [];
   const started = performance.now();

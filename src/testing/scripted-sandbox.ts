@@ -169,7 +169,14 @@ class ScriptedClient implements ScriptedSandbox {
   }
 
   makeBox(state: BoxState, { name, labels = {} }: ForkBoxOptions, agent?: unknown): Box {
-    const box = new ScriptedBox(this, this.#options, `${this.#options.idPrefix ?? "box"}-${++this.#boxes}`, this.#boxes, copyState(state), agent);
+    const box = new ScriptedBox(
+      this,
+      this.#options,
+      `${this.#options.idPrefix ?? "box"}-${++this.#boxes}`,
+      this.#boxes,
+      copyState(state),
+      agent,
+    );
     this.alive.add(box.id);
     const info: BoxInfo = {
       id: box.id,

@@ -309,7 +309,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const tokens = new AccessTokens();
       const { token } = tokens.issue({ scope: "read" });
       const guarded = createApp({ store, inspector: true, access: { tokens } });
-      const door = await openServer({ app: guarded, port: 0, isProtected: true });
+      const door = await openServer({ app: guarded, port: 0 });
       const page = await (await browser.newContext()).newPage();
       const incidents = watchPage(page, door.url);
       await page.goto(door.url);
