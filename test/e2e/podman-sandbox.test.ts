@@ -1,4 +1,4 @@
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { openPodmanSandbox } from "skein/sandbox/podman";
 import type { OpenedSandbox } from "skein/testing";
 import { testSandboxClient } from "skein/testing";
@@ -27,5 +27,23 @@ describe.skipIf(reason !== undefined)(`the kit${reason === undefined ? "" : ` ($
     name: "containers on btrfs",
     open: openOn("snapshot"),
     capabilities: { contained: true, forks: "memory" },
+  });
+
+  it("waits for a place under the ceiling of boxes, and hands it on when a box is deleted", async () => {
+    const place = await openPlace("copy");
+    const client = await openPodmanSandbox({ directory: place.path, maxBoxes: 1 });
+    const profile = { name: "scripted", agent: "scripted" };
+    const first = await client.create({ profile });
+    const controller = new AbortController();
+    const impatient = client.create({ profile, signal: controller.signal });
+    const patient = client.create({ profile });
+    controller.abort();
+    await expect(impatient).rejects.toMatchObject({ name: "AbortError" });
+    expect((await client.list()).length).toBe(1);
+    await first.delete();
+    await (await patient).delete();
+    expect(await client.list()).toEqual([]);
+    await client.close();
+    await place.remove();
   });
 });

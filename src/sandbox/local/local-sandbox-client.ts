@@ -27,17 +27,17 @@ import { startBox } from "./start-box.ts";
 import { sweepBoxes } from "./sweep-boxes.ts";
 import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
-  boxesFolder,
-  checkpointsFolder,
   copyTree,
   BoxCeiling,
   GatewayDoors,
   PROBE_LABEL,
-  hasLabels,
-  listIds,
   placeFiles,
+  listBoxes,
+  listReadyCheckpoints,
   readBoxRecord,
   readCheckpointRecord,
+  readReadyCheckpoint,
+  toForkFailure,
   removeTree,
   writeRecord,
 } from "../provider/index.ts";
@@ -152,22 +152,9 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     }
   }
 
-  async list(labels?: Labels): Promise<BoxInfo[]> {
-    const boxes: BoxInfo[] = [];
-    for (const id of await listIds(boxesFolder(this.#state.directory))) {
-      const record = await readBoxRecord(this.#state.directory, id);
-      if (record === undefined || !hasLabels(record.labels, labels)) continue;
-      const isAlive = await isRunning(record, toBoxPaths(this.#state.directory, id));
-      boxes.push({
-        id,
-        ...(record.name === undefined ? {} : { name: record.name }),
-        labels: record.labels,
-        state: record.state === "creating" ? "creating" : isAlive ? "running" : "dead",
-        contained: record.contained,
-        createdAt: record.createdAt,
-      });
-    }
-    return boxes.sort((a, b) => a.createdAt - b.createdAt);
+  list(labels?: Labels): Promise<BoxInfo[]> {
+    const { directory } = this.#state;
+    return listBoxes(directory, labels, (record) => isRunning(record, toBoxPaths(directory, record.id)));
   }
 
   async criuStatus(): Promise<CriuStatus> {
@@ -188,13 +175,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     options: ForkBoxOptions & { readonly signal?: AbortSignal } = {},
   ): Promise<LocalBox> {
     const { directory } = this.#state;
-    const checkpoint = await readCheckpointRecord(directory, checkpointId);
-    if (checkpoint === undefined || checkpoint.state !== "ready") {
-      throw new SandboxError(
-        "checkpoint_unknown",
-        `There is no checkpoint ${checkpointId.slice(0, 100)} here; it was deleted, or belongs to another data directory.`,
-      );
-    }
+    const checkpoint = await readReadyCheckpoint(directory, checkpointId);
     const source = toCheckpointPaths(directory, checkpointId);
     const signal = options.signal === undefined ? {} : { signal: options.signal };
     try {
@@ -208,29 +189,19 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         checkpointId,
       );
     } catch (error) {
-      if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
-      throw new SandboxError(
-        "fork_failed",
-        `The checkpoint ${checkpointId} could not be made into a box: ${error.message}`,
-        { cause: error, retryable: error.retryable },
-      );
+      throw toForkFailure(checkpointId, error);
     }
   }
 
   async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
-    const checkpoints: CheckpointInfo[] = [];
-    for (const id of await listIds(checkpointsFolder(this.#state.directory))) {
-      const record = await readCheckpointRecord(this.#state.directory, id);
-      if (record?.state !== "ready" || !hasLabels(record.labels, labels)) continue;
-      checkpoints.push({
-        id,
-        boxId: record.boxId,
-        mode: record.mode,
-        labels: record.labels,
-        createdAt: record.createdAt,
-      });
-    }
-    return checkpoints.sort((a, b) => a.createdAt - b.createdAt);
+    const checkpoints = await listReadyCheckpoints(this.#state.directory, labels);
+    return checkpoints.map(({ id, boxId, mode, labels: own, createdAt }) => ({
+      id,
+      boxId,
+      mode,
+      labels: own,
+      createdAt,
+    }));
   }
 
   /** One that is gone already is no error. */

@@ -19,6 +19,11 @@ export interface PodmanSandboxOptions {
   readonly podman?: string;
   /** The OCI runtime. Default: runc where it is installed. */
   readonly runtime?: string;
+  /**
+   * How many boxes that this client makes may live at once; `create` and forks wait in line for a place, in their order. Default: no limit.
+   * A loop that forks holds the parent and its branches at once: with fewer places than that it waits until it is aborted.
+   */
+  readonly maxBoxes?: number;
   /** The folder into which `skein agents install` put agents. Boxes of a profile that names one see it, read-only. Default: none. */
   readonly agents?: string;
   /** The way to models of boxes that are given none of their own, and of those that are attached or restored. Default: none. */
@@ -50,6 +55,7 @@ export async function openPodmanSandbox(options: PodmanSandboxOptions): Promise<
     podman,
     cow,
     image: options.image,
+    maxBoxes: options.maxBoxes,
     gateway: options.gateway,
     agents: options.agents === undefined ? undefined : resolve(options.agents),
   });

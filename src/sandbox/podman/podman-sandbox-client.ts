@@ -8,16 +8,21 @@ import type { BoxGateway } from "../box-gateway.ts";
 import { checkAgent, findAgentFolder } from "../boxd/index.ts";
 import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
+  BoxCeiling,
   boxesFolder,
   checkpointsFolder,
   GatewayDoors,
-  hasLabels,
+  listBoxes,
   listIds,
+  listReadyCheckpoints,
   placeFiles,
+  PROBE_LABEL,
   readBoxRecord,
   readCheckpointRecord,
+  readReadyCheckpoint,
   removeTree,
   sweepRecords,
+  toForkFailure,
   writeRecord,
 } from "../provider/index.ts";
 import type {
@@ -69,6 +74,7 @@ export interface PodmanSandboxState {
   readonly cow: CowTree;
   /** Of boxes that name none; undefined: made of this machine when it is first needed. */
   readonly image: string | undefined;
+  readonly maxBoxes: number | undefined;
   /** The door of boxes that were given none of their own. */
   readonly gateway?: BoxGateway | undefined;
   /** The folder that agents were installed into. */
@@ -99,6 +105,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** The first processes of boxes that this client has in hand. */
   readonly #processes = new Map<string, ProcessIdentity>();
   readonly #doors: GatewayDoors;
+  readonly #ceiling: BoxCeiling;
   readonly #owner: PodmanBoxOwner;
   readonly #probe: ForkProbe;
   #runtime: Promise<string> | undefined;
@@ -108,6 +115,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   constructor(state: PodmanSandboxState) {
     this.#state = state;
     this.#doors = new GatewayDoors(state.gateway);
+    this.#ceiling = new BoxCeiling(state.maxBoxes);
     this.capabilities = { contained: true, limits: ["cpu", "memoryMb", "pids", "diskMb"], files: state.cow.kind };
     this.#owner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
@@ -152,22 +160,8 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     }
   }
 
-  async list(labels?: Labels): Promise<BoxInfo[]> {
-    const boxes: BoxInfo[] = [];
-    for (const id of await listIds(boxesFolder(this.#state.directory))) {
-      const record = await readBoxRecord(this.#state.directory, id);
-      if (record === undefined || !hasLabels(record.labels, labels)) continue;
-      const lives = record.process !== undefined && isAlive(record.process);
-      boxes.push({
-        id,
-        ...(record.name === undefined ? {} : { name: record.name }),
-        labels: record.labels,
-        state: record.state === "creating" ? "creating" : lives ? "running" : "dead",
-        contained: true,
-        createdAt: record.createdAt,
-      });
-    }
-    return boxes.sort((a, b) => a.createdAt - b.createdAt);
+  list(labels?: Labels): Promise<BoxInfo[]> {
+    return listBoxes(this.#state.directory, labels, ({ process: first }) => first !== undefined && isAlive(first));
   }
 
   /** From a process that was really forked and whose memory was read back (B4); remembered for a day, or until the machine changes. */
@@ -184,13 +178,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     options: ForkBoxOptions & { readonly signal?: AbortSignal } = {},
   ): Promise<PodmanBox> {
     const { directory, podman, cow } = this.#state;
-    const checkpoint = await readCheckpointRecord(directory, checkpointId);
-    if (checkpoint === undefined || checkpoint.state !== "ready") {
-      throw new SandboxError(
-        "checkpoint_unknown",
-        `There is no checkpoint ${checkpointId.slice(0, 100)} here; it was deleted, or belongs to another data directory.`,
-      );
-    }
+    const checkpoint = await readReadyCheckpoint(directory, checkpointId);
     const source = toCheckpointPaths(directory, checkpointId);
     const { signal } = options;
     const labelled = { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId };
@@ -221,29 +209,21 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
         },
       });
     } catch (error) {
-      if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
-      throw new SandboxError(
-        "fork_failed",
-        `The checkpoint ${checkpointId} could not be made into a box: ${error.message}`,
-        { cause: error, retryable: error.retryable },
-      );
+      throw toForkFailure(checkpointId, error);
     }
   }
 
   async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
-    const checkpoints: CheckpointInfo[] = [];
-    for (const id of await listIds(checkpointsFolder(this.#state.directory))) {
-      const record = await readCheckpointRecord(this.#state.directory, id);
-      if (record?.state !== "ready" || !hasLabels(record.labels, labels)) continue;
-      const { memory } = toCheckpointPaths(this.#state.directory, id);
-      const size = await stat(memory).then(
-        (stats) => ({ size: stats.size }),
-        () => ({}),
-      );
-      const { boxId, mode, createdAt } = record;
-      checkpoints.push({ id, boxId, mode, labels: record.labels, createdAt, ...size });
-    }
-    return checkpoints.sort((a, b) => a.createdAt - b.createdAt);
+    const checkpoints = await listReadyCheckpoints(this.#state.directory, labels);
+    return Promise.all(
+      checkpoints.map(async ({ id, boxId, mode, labels: own, createdAt }) => {
+        const size = await stat(toCheckpointPaths(this.#state.directory, id).memory).then(
+          (stats) => ({ size: stats.size }),
+          () => ({}),
+        );
+        return { id, boxId, mode, labels: own, createdAt, ...size };
+      }),
+    );
   }
 
   /** One that is gone already is no error. */
@@ -340,6 +320,9 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     const runtime = await this.#prepareRuntime();
     const id = createId("box");
     const door = this.#doors.choose(id, spec, options.gateway, options.parentId);
+    const addressed = await this.#doors.address(spec, door, true);
+    // A probe's boxes are gone at once, and it needs two.
+    if (options.labels?.[PROBE_LABEL] === undefined) await this.#ceiling.take(id, signal);
     const paths = this.#paths(id);
     const record: BoxRecord = {
       format: 1,
@@ -350,7 +333,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       contained: true,
       createdAt: Date.now(),
       owner: ownIdentity(),
-      spec: await this.#doors.address(spec, door, true),
+      spec: addressed,
       runtime,
       ...(origin.from === undefined ? {} : { from: origin.from }),
     };
@@ -373,6 +356,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       return box;
     } catch (error) {
       this.#letGo(box);
+      this.#ceiling.free(id);
       const failures: unknown[] = [];
       await endContainer(id, first === undefined ? record : { ...record, process: first }, podman)
         .then(() => removeBoxFolder(id, paths, cow))
@@ -408,6 +392,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       await endContainer(box.id, await readBoxRecord(directory, box.id), podman);
       await removeBoxFolder(box.id, paths, cow);
     }
+    this.#ceiling.free(box.id);
     this.#letGo(box);
   }
 

@@ -16,6 +16,7 @@ export {
   writeRecord,
 } from "./box-record.ts";
 export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.ts";
+export { listBoxes, listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list-records.ts";
 export { BoxCeiling } from "./box-ceiling.ts";
 export { GatewayDoors } from "./gateway-doors.ts";
 export { copyTree } from "./copy-tree.ts";
