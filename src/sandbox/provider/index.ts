@@ -7,7 +7,6 @@ export {
   boxesFolder,
   CHECKPOINT_RECORD,
   checkpointsFolder,
-  hasLabels,
   listIds,
   readBoxRecord,
   readCheckpointRecord,
