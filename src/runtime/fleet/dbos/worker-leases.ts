@@ -25,6 +25,7 @@ export class WorkerLeases {
   readonly #url: string;
   readonly #schema: string;
   #client: pg.Client | undefined;
+  #opening: Promise<pg.Client> | undefined;
 
   constructor(url: string, schema: string) {
     this.#url = url;
@@ -150,8 +151,16 @@ export class WorkerLeases {
     }
   }
 
+  /** One connection, also for those who ask while it is being made. */
   async #connect(): Promise<pg.Client> {
     if (this.#client !== undefined) return this.#client;
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: this.#url,
       connectionTimeoutMillis: MOST_CONNECT_MS,
