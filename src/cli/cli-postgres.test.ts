@@ -66,6 +66,14 @@ it("runs an agent whose session is in a database", async () => {
   expect(loop).toMatchObject({ kind: "loop", status: "completed" });
 });
 
+it("refuses to move from where there is nothing, and makes nothing", async () => {
+  const cwd = await makeFolder();
+  const { exitCode, stderr } = await skein(cwd, ["move", "nowhere", "elsewhere"]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("There are no sessions in");
+  expect(await readdir(cwd)).toEqual([]);
+});
+
 it("refuses one place twice, and a database that cannot be reached without telling its password", async () => {
   const cwd = await makeFolder();
   expect(await skein(cwd, ["move", ".skein", "./.skein"])).toMatchObject({ exitCode: 2 });

@@ -213,8 +213,8 @@ describe("doctor", () => {
         "podman",
         "criu",
         "agent opencode",
-        "agent claude-code-acp",
-        "agent codex-acp",
+        "agent claude",
+        "agent codex",
         "agent qwen",
       ]),
     );

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SkeinError } from "../errors.ts";
-import { runProcess } from "../internal/spawn-process.ts";
+import { listAgents } from "../runtime/install-agent.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
 import { openPodmanSandbox } from "../sandbox/podman/index.ts";
@@ -19,20 +19,15 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-const PROBE_TIMEOUT_MS = 10_000;
-
 /** Looks at everything that decides what Skein can do here. Nothing stays behind. */
-export async function examineMachine(
-  env: Readonly<Record<string, string | undefined>>,
-  cwd: string,
-): Promise<Finding[]> {
+export async function examineMachine(agentsFolder: string): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
   try {
     const [store, boxes, containers, agents] = await Promise.all([
       examineStore(folder),
       examineBoxes(folder),
       examineContainers(folder),
-      examineAgents(env, cwd),
+      examineAgents(agentsFolder),
     ]);
     return [examineNode(), store, ...boxes, ...containers, ...agents];
   } finally {
@@ -137,67 +132,20 @@ async function examineContainers(folder: string): Promise<Finding[]> {
   }
 }
 
-interface Program {
-  readonly name: string;
-  readonly commands: readonly (readonly string[])[];
-  readonly use: string;
-  readonly remedy: string;
-}
-
-const AGENTS: readonly Program[] = [
-  {
-    name: "opencode",
-    commands: [["opencode", "--version"]],
-    use: '--agent "opencode acp"',
-    remedy: "npm install -g opencode-ai",
-  },
-  {
-    name: "claude-code-acp",
-    commands: [
-      ["claude-agent-acp", "--version"],
-      ["claude-code-acp", "--version"],
-    ],
-    use: "--agent claude-agent-acp",
-    remedy: "npm install -g @agentclientprotocol/claude-agent-acp",
-  },
-  {
-    name: "codex-acp",
-    commands: [["codex-acp", "--version"]],
-    use: "--agent codex-acp",
-    remedy: "npm install -g @agentclientprotocol/codex-acp",
-  },
-  {
-    name: "qwen",
-    commands: [["qwen", "--version"]],
-    use: '--agent "qwen --acp"',
-    remedy: "npm install -g @qwen-code/qwen-code",
-  },
-];
-
-async function examineAgents(env: Readonly<Record<string, string | undefined>>, cwd: string): Promise<Finding[]> {
-  const path = [join(cwd, "node_modules", ".bin"), env["PATH"] ?? ""].join(":");
-  const find = async ({ name, commands, use, remedy }: Program): Promise<Finding> => {
-    const title = `agent ${name}`;
-    for (const command of commands) {
-      const result = await runProcess(command, {
-        env: { PATH: path, HOME: env["HOME"] ?? tmpdir() },
-        cwd,
-        timeoutMs: PROBE_TIMEOUT_MS,
-      });
-      if (result.notFound) continue;
-      const [version = ""] = toPlainLine(result.stdout).split(" (");
-      if (result.exitCode === 0)
-        return { name: title, state: "ok", detail: `${version.slice(0, 30)}  (${use})`.trim() };
-      // An agent that only speaks its protocol does not know --version; that it started is what counts.
-      return { name: title, state: "ok", detail: `(${use})` };
-    }
-    return {
-      name: title,
-      state: "missing",
-      detail: `not installed (${use})`,
-      remedy,
-    };
-  };
-  const repair: Finding = { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" };
-  return [repair, ...(await Promise.all(AGENTS.map((agent) => find(agent))))];
+async function examineAgents(agentsFolder: string): Promise<Finding[]> {
+  const agents = await listAgents(agentsFolder);
+  const use = (name: string): string => `(--agent ${name})`;
+  return [
+    { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" },
+    ...agents.map(({ name, installed }): Finding =>
+      installed === undefined
+        ? {
+            name: `agent ${name}`,
+            state: "missing",
+            detail: `not installed ${use(name)}`,
+            remedy: `skein agents install ${name}`,
+          }
+        : { name: `agent ${name}`, state: "ok", detail: `${installed}  ${use(name)}` },
+    ),
+  ];
 }

@@ -1,4 +1,5 @@
 import { ValidationError } from "../../errors.ts";
+import { inspectDataDirectory } from "../../runtime/data-directory.ts";
 import { moveSessions } from "../../store/move-sessions.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openDataPlace, parseDataPlace } from "../open-data.ts";
@@ -19,6 +20,11 @@ export async function moveAllSessions(
   const [fromPlace, toPlace] = [parseDataPlace(line, fromText), parseDataPlace(line, toText)];
   if (fromPlace.database === toPlace.database && fromPlace.directory === toPlace.directory)
     throw new ValidationError("invalid_option", "Both places are the same; name two.");
+  if (fromPlace.database === undefined && (await inspectDataDirectory(fromPlace.directory)) !== "ours")
+    throw new ValidationError(
+      "invalid_option",
+      `There are no sessions in ${fromPlace.directory}; name the data directory, or the database, that they are in.`,
+    );
   await using from = await openDataPlace(line, fromPlace, { need: "read" });
   await using to = await openDataPlace(line, toPlace, { need: "write" });
   const report = await moveSessions(from.store, to.store, { keep: options.keep === true });

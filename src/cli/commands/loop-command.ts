@@ -45,7 +45,7 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     "skein loop ./my-package --continue --max-iterations 8",
     "skein loop ./my-package --driver best-of-k --k 4",
     "skein loop ./my-package --driver fanout --k 3 --fork",
-    'skein loop "make the parser accept comments" --check "make check" --agent "opencode acp" --network host',
+    'skein loop "make the parser accept comments" --check "make check" --agent codex --model gpt-5',
   ]).action(async (task: string, options: LoopOptions) =>
     (await import("../actions/loop-package.ts")).loopPackage(line, task, options),
   );

@@ -21,7 +21,7 @@ export function addRunCommand(program: Command, line: CommandLine): void {
   addAgentOptions(command);
   addCommonOptions(command, [
     "skein run ./my-package",
-    'skein run "explain what this does" --agent "opencode acp" --network host --env OPENAI_API_KEY',
+    'skein run "explain what this does" --agent codex --model gpt-5',
     "skein run ./my-package --timeout 2m --json | jq .type",
   ]).action(async (task: string, options: RunOptions) =>
     (await import("../actions/run-agent.ts")).runAgent(line, task, options),
