@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { shareServer } from "../../store/postgres/postgres-server.test.support.ts";
+import { TcpProxy } from "../../store/postgres/tcp-proxy.test.support.ts";
 import { openFleetQueue } from "./dbos/dbos-queue.ts";
 import { createLocalQueue } from "./local-queue.ts";
 import type { Job, JobStatus, QueueLimits, RunQueue, Taking } from "./run-queue.ts";
@@ -155,4 +156,21 @@ describe.each(Object.keys(queues))("a queue %s", (kind) => {
     expect(await left).toEqual([second]);
     expect(floor.started).toHaveLength(2);
   });
+});
+
+it("says that the database is away where a worker cannot begin, and lets it begin later", async () => {
+  const schema = `queue_${process.pid}_${count++}`;
+  const { proxy, url: through } = await TcpProxy.open(url);
+  await using queue = await openFleetQueue(through, { schema });
+  const floor = new Floor();
+  const options = { workerId: "late", limits: {}, run: floor.run, onLost: () => {} };
+  proxy.isStalled = true;
+  proxy.cutAll();
+  await expect(queue.take(options)).rejects.toMatchObject({ code: "store_failed", retryable: true });
+  proxy.isStalled = false;
+  const taking = await queue.take(options);
+  await queue.add({ id: "after", name: "any", input: "quick" });
+  await isState(queue, "after", "completed");
+  await taking.drain(1_000);
+  await proxy.close();
 });

@@ -149,7 +149,17 @@ class DbosQueue implements RunQueue {
       throw new ValidationError("invalid_option", "This process takes jobs already; it has one worker.");
     const taking = new DbosTaking(this.#url, this.#schema, options);
     this.#taking = taking;
-    await taking.begin();
+    try {
+      await taking.begin();
+    } catch (cause) {
+      this.#taking = undefined;
+      await taking.end().catch(() => {});
+      throw new StoreError(
+        "store_failed",
+        `The worker could not begin: ${toText(cause)}. Check that the database takes connections, and start it again.`,
+        { cause, retryable: true },
+      );
+    }
     return taking;
   }
 
