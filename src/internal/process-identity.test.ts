@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { isAlive, isElsewhere, isProvablyDead, ownIdentity } from "./process-identity.ts";
 
+// Only Linux says in /proc when a process began.
 describe.skipIf(!existsSync("/proc/self/stat"))("L7: who is provably dead, where the system tells", () => {
   const own = ownIdentity();
 

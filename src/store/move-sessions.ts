@@ -1,5 +1,6 @@
 import { SkeinError, StoreError } from "../errors.ts";
 import { findDigests } from "./blob-digest.ts";
+import { findBlob } from "./find-blob.ts";
 import type { ImportedRecord, Session, SessionStore } from "./session-store.ts";
 
 export interface MoveSessionsOptions {
@@ -95,16 +96,6 @@ async function* readRecords(from: SessionStore, { id, lastSeq }: Session): Async
   for (const digest of digests) {
     const blob = await findBlob(from, digest);
     if (blob !== undefined) yield { blob, digest };
-  }
-}
-
-/** What only looks like a reference to a blob (a tool may say anything) has none. */
-async function findBlob(store: SessionStore, digest: string): Promise<Uint8Array | undefined> {
-  try {
-    return await store.getBlob({ digest, size: 0 });
-  } catch (error) {
-    if (SkeinError.is(error) && error.code === "store_failed") return undefined;
-    throw error;
   }
 }
 

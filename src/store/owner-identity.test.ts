@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { ownIdentity } from "../internal/process-identity.ts";
 import { encodeOwner, parseOwner } from "./owner-identity.ts";
 
+// Only Linux says in /proc when a process began.
 it.skipIf(!existsSync("/proc/self/stat"))("a lease names its holder, and is read back as it was written", () => {
   expect(parseOwner(encodeOwner())).toEqual(ownIdentity());
 });

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { SkeinError, ValidationError } from "../errors.ts";
+import { ValidationError } from "../errors.ts";
 import type { StoredEvent } from "../event/event.ts";
 import { parseStoredEvent } from "../event/parse-event.ts";
 import { STORED_FORMAT } from "../event/upcast.ts";
 import { createBlobRef, findDigests } from "./blob-digest.ts";
+import { findBlob } from "./find-blob.ts";
 import { checkNewSession } from "./new-session.ts";
 import { BlobLine, EndLine, HeaderLine } from "./session-file-lines.ts";
 import type { ImportedRecord, ImportedSession, Session, SessionStore } from "./session-store.ts";
@@ -50,16 +51,6 @@ export async function* exportSession(store: SessionStore, sessionId: string): As
   }
   for (const digest of digests) yield count(BlobLine.write(digest, await findBlob(store, digest)));
   yield EndLine.write({ events: session.lastSeq, blobs: digests.size, digest: `sha256:${hash.digest("hex")}` });
-}
-
-/** What only looks like a reference to a blob (a tool may say anything) has none. */
-async function findBlob(store: SessionStore, digest: string): Promise<Uint8Array | undefined> {
-  try {
-    return await store.getBlob({ digest, size: 0 });
-  } catch (error) {
-    if (SkeinError.is(error) && error.code === "store_failed") return undefined;
-    throw error;
-  }
 }
 
 /**

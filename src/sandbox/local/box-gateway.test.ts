@@ -19,6 +19,7 @@ const usage = { model: "scripted", inputTokens: 3, outputTokens: 1, cachedTokens
 const canContain = await canContainHere();
 
 describe.each(["require", "none"] as const)("a box's way to models (containment: %s)", (containment) => {
+  // A machine without bubblewrap has no contained boxes.
   describe.skipIf(containment === "require" && !canContain)("through the gateway", () => {
     let directory: string;
     let model: ScriptedModel;

@@ -215,6 +215,7 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     await Promise.all([writing.delete(), fork.delete(), client.deleteCheckpoint(checkpointId)]);
   });
 
+  // Who may write no control group has no limits by them; continuous integration runs as root, and may.
   describe.skipIf(process.env["CI"] === undefined && findCgroups() === undefined)("in control groups", () => {
     const attack = async (limits: BoxLimits, command: string): Promise<ExecResult> => {
       const limited = await client.create({ profile, limits });
