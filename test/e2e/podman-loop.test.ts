@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,17 +11,49 @@ import type { Place } from "./podman-here.test.support.ts";
 import { listContainers, openPlace, whyNoPodman } from "./podman-here.test.support.ts";
 
 const reason = whyNoPodman();
-const PACKAGE = "examples/packages/route-table";
+
+/** Tries of one turn. */
+const TRIES = 6;
+
+/**
+ * A package with one bug more than a turn has tries, each in a function of its own: no luck of the agent's repairs it in
+ * one turn, and a few turns always do.
+ */
+async function writePackage(folder: string): Promise<void> {
+  const levels = Array.from({ length: TRIES + 1 }, (_, index) => ({
+    name: `reaches${index}`,
+    level: 10 * (index + 1),
+  }));
+  await mkdir(join(folder, "test"), { recursive: true });
+  await writeFile(join(folder, "package.json"), JSON.stringify({ name: "levels", scripts: { test: "node --test" } }));
+  await writeFile(
+    join(folder, "index.js"),
+    levels.map(({ name, level }) => `exports.${name} = (value) => value > ${level};\n`).join(""),
+  );
+  await writeFile(
+    join(folder, "test", "levels.test.js"),
+    `const test = require("node:test");\nconst assert = require("node:assert");\nconst levels = require("../index.js");\n` +
+      levels
+        .map(
+          ({ name, level }) =>
+            `test("${name}", () => {\n  assert.deepEqual([${level - 1}, ${level}, ${level + 1}].map(levels.${name}), [false, true, true]);\n});\n`,
+        )
+        .join(""),
+  );
+}
 
 describe.skipIf(reason !== undefined)(`a loop over containers${reason === undefined ? "" : ` (${reason})`}`, () => {
   let place: Place;
   let client: PodmanSandboxClient;
   let folder: string;
+  let broken: string;
 
   beforeAll(async () => {
     place = await openPlace("snapshot");
     client = await openPodmanSandbox({ directory: place.path });
     folder = await mkdtemp(join(tmpdir(), "skein-package-"));
+    broken = join(folder, "broken");
+    await writePackage(broken);
   });
   afterAll(async () => {
     await rm(folder, { recursive: true, force: true });
@@ -36,11 +68,14 @@ describe.skipIf(reason !== undefined)(`a loop over containers${reason === undefi
       const heard: StoredEvent[] = [];
       const result = await runLoop<string, WorkspacePatch, string>({
         task: "Make the tests of this package pass.",
-        driver: fanout({ k: 4, rounds: 6, prepare: true }),
+        driver: fanout({ k: 4, rounds: 8, prepare: true }),
         agentRun: {
           profile: { name: "repair", agent: "repair" },
           taskToPrompt: (task) => task,
-          box: { files: [{ path: ".", from: PACKAGE }], env: { SKEIN_REPAIR_TRIES: "6" } },
+          box: {
+            files: [{ path: ".", from: broken }],
+            env: { SKEIN_REPAIR_TRIES: String(TRIES), SKEIN_REPAIR_SECONDS: "300" },
+          },
         },
         output: workspacePatch(),
         validator: testsPass({ command: "npm test" }),
@@ -48,7 +83,7 @@ describe.skipIf(reason !== undefined)(`a loop over containers${reason === undefi
         store,
         sessionId: "loop",
         lineage: { forkFanout: true },
-        maxIterations: 25,
+        maxIterations: 33,
         maxConcurrency: 4,
         onEvent: (event) => heard.push(event),
       });
@@ -81,7 +116,7 @@ describe.skipIf(reason !== undefined)(`a loop over containers${reason === undefi
       expect(result.status).toBe("completed");
       expect(result.winner?.verdict?.valid).toBe(true);
       const copy = join(folder, "copy");
-      await cp(PACKAGE, copy, { recursive: true });
+      await cp(broken, copy, { recursive: true });
       await writeFile(join(folder, "winner.patch"), result.winner?.output.patch ?? "");
       execFileSync("patch", ["--strip=1", `--input=${join(folder, "winner.patch")}`], { cwd: copy, stdio: "ignore" });
       execFileSync("npm", ["test"], { cwd: copy, stdio: "ignore" });
