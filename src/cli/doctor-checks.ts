@@ -78,9 +78,13 @@ async function examineStore(folder: string): Promise<Finding> {
 async function examineBoxes(folder: string): Promise<Finding[]> {
   try {
     const client = await openLocalSandbox({ directory: join(folder, "boxes") });
-    const { contained, reason } = client.capabilities;
+    const { contained, reason, systemCalls, systemCallsReason } = client.capabilities;
+    const calls =
+      systemCalls === "filtered"
+        ? "their system calls filtered"
+        : `their system calls not filtered: ${toPlainLine(systemCallsReason ?? "no reason given")}`;
     const containment: Finding = contained
-      ? { name: "containment", state: "ok", detail: "boxes are contained, by bubblewrap" }
+      ? { name: "containment", state: "ok", detail: `boxes are contained, by bubblewrap; ${calls}` }
       : {
           name: "containment",
           state: "missing",

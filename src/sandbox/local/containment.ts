@@ -1,10 +1,13 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ValidationError } from "../../errors.ts";
+import { createId } from "../../internal/ids.ts";
+import type { ProcessResult } from "../../internal/spawn-process.ts";
 import { runProcess } from "../../internal/spawn-process.ts";
 import { findBoxRuntime } from "../boxd/index.ts";
 import { ACCOUNTS, createBubblewrapProfile } from "./bubblewrap-profile.ts";
+import { createSeccompFilter } from "./seccomp-filter.ts";
 
 /** @stable */
 export type ContainmentWish = "auto" | "require" | "none";
@@ -13,6 +16,10 @@ export interface Containment {
   readonly contained: boolean;
   /** Why it is not. */
   readonly reason?: string;
+  /** The file with the filter of the system calls of contained boxes; absent where the kernel takes none. */
+  readonly filter?: string;
+  /** Why there is no filter. */
+  readonly filterReason?: string;
 }
 
 const PROBE_MS = 20_000;
@@ -21,8 +28,8 @@ const INSTALL = "Install bubblewrap (Debian: apt-get install bubblewrap) to have
 /** Decides what boxes are made of here, from a contained process that was really started. @throws ValidationError `not_contained` */
 export async function decideContainment(wish: ContainmentWish, directory: string): Promise<Containment> {
   if (wish === "none") return { contained: false, reason: "containment was switched off" };
-  const reason = await findObstacle(directory);
-  if (reason === undefined) return { contained: true };
+  const { reason, ...walls } = await tryWalls(directory);
+  if (reason === undefined) return { contained: true, ...walls };
   if (wish === "require")
     throw new ValidationError("not_contained", `Boxes cannot be contained here: ${reason} ${INSTALL}`);
   return { contained: false, reason };
@@ -38,8 +45,27 @@ export async function writeAccounts(directory: string): Promise<string> {
   return folder;
 }
 
-async function findObstacle(directory: string): Promise<string | undefined> {
-  if (process.platform !== "linux") return `bubblewrap needs Linux, and this is ${process.platform}.`;
+/** bubblewrap takes the filter from a descriptor. */
+const READ_FILTER = ["/bin/sh", "-c", 'exec 3< "$0" && exec bwrap --seccomp 3 "$@"'];
+
+/** Written beside and renamed: another client of the same directory may be starting a box from it. */
+async function writeFilter(folder: string): Promise<string | undefined> {
+  const filter = createSeccompFilter();
+  if (filter === undefined) return undefined;
+  const path = join(folder, "seccomp.bpf");
+  const fresh = `${path}.${createId("new")}`;
+  await writeFile(fresh, filter);
+  await rename(fresh, path);
+  return path;
+}
+
+function toWords({ stderr, exitCode, signal }: ProcessResult): string {
+  return stderr.trim().split("\n").at(-1) || `it ended with ${exitCode ?? signal ?? "nothing"}`;
+}
+
+/** Enters the walls with the filter, and without it where that fails: boxes are contained without it too. */
+async function tryWalls(directory: string): Promise<Omit<Containment, "contained">> {
+  if (process.platform !== "linux") return { reason: `bubblewrap needs Linux, and this is ${process.platform}.` };
   const folder = await mkdtemp(join(tmpdir(), "skein-probe-"));
   try {
     const accounts = await writeAccounts(directory);
@@ -51,14 +77,23 @@ async function findObstacle(directory: string): Promise<string | undefined> {
     };
     for (const path of [mounts.workspace, mounts.home, mounts.run]) await mkdir(path);
     const profile = createBubblewrapProfile(findBoxRuntime(), mounts, "none");
-    const env = { PATH: process.env["PATH"] ?? "" };
-    const result = await runProcess(["bwrap", ...profile.args, "--", profile.node, "-e", "process.exit(42)"], {
-      env,
-      timeoutMs: PROBE_MS,
-    });
-    if (result.notFound) return "there is no bwrap on the PATH.";
-    if (result.exitCode === 42) return undefined;
-    return `bubblewrap cannot start a box: ${result.stderr.trim().split("\n").at(-1) || `it ended with ${result.exitCode ?? result.signal ?? "nothing"}`}.`;
+    const enter = (command: readonly string[]): Promise<ProcessResult> =>
+      runProcess([...command, ...profile.args, "--", profile.node, "-e", "process.exit(42)"], {
+        env: { PATH: process.env["PATH"] ?? "" },
+        timeoutMs: PROBE_MS,
+      });
+    const filter = await writeFilter(accounts);
+    const filtered = filter === undefined ? undefined : await enter([...READ_FILTER, filter]);
+    if (filter !== undefined && filtered?.exitCode === 42) return { filter };
+    const result = await enter(["bwrap"]);
+    if (result.notFound) return { reason: "there is no bwrap on the PATH." };
+    if (result.exitCode !== 42) return { reason: `bubblewrap cannot start a box: ${toWords(result)}.` };
+    return {
+      filterReason:
+        filtered === undefined
+          ? `there is no filter for ${process.arch}`
+          : `the kernel or bubblewrap refuses it: ${toWords(filtered)}`,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

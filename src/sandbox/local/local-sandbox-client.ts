@@ -56,6 +56,10 @@ export interface LocalSandboxCapabilities {
   readonly contained: boolean;
   /** Why it is not contained. */
   readonly reason?: string;
+  /** `filtered`: the kernel refuses boxes the system calls that no agent needs (ptrace, mount, bpf, io_uring and their like). */
+  readonly systemCalls: "filtered" | "unfiltered";
+  /** Why the system calls of contained boxes are not filtered. */
+  readonly systemCallsReason?: string;
   /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
 }
@@ -95,6 +99,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     this.capabilities = {
       contained: state.containment.contained,
       ...(state.containment.reason === undefined ? {} : { reason: state.containment.reason }),
+      systemCalls: state.containment.filter === undefined ? "unfiltered" : "filtered",
+      ...(state.containment.filterReason === undefined ? {} : { systemCallsReason: state.containment.filterReason }),
       limits: [
         ...(state.cgroups === undefined ? [] : (["cpu"] as const)),
         ...(state.cgroups !== undefined || state.limitsAvailable ? (["memoryMb", "pids"] as const) : []),
@@ -266,6 +272,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         accounts,
         limitsAvailable,
         ...(this.#state.cgroups === undefined ? {} : { cgroups: this.#state.cgroups }),
+        ...(containment.filter === undefined ? {} : { filter: containment.filter }),
         client: box,
         ...(signal === undefined ? {} : { signal }),
       });

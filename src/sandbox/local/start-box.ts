@@ -28,6 +28,8 @@ export interface StartBoxOptions {
   readonly accounts: string;
   readonly limitsAvailable: boolean;
   readonly cgroups?: CgroupKind;
+  /** The file with the filter of a contained box's system calls. */
+  readonly filter?: string;
   readonly client: BoxdClient;
   readonly signal?: AbortSignal;
 }
@@ -125,6 +127,7 @@ async function prepareContained({
   accounts,
   limitsAvailable,
   cgroups,
+  filter,
 }: StartBoxOptions): Promise<PreparedStart> {
   const runtime = findBoxRuntime();
   const { spec } = record;
@@ -146,6 +149,7 @@ async function prepareContained({
       "bwrap",
       "--args",
       "3",
+      ...(filter === undefined ? [] : ["--seccomp", "5"]),
       "--",
       ...limit,
       profile.node,
@@ -157,6 +161,7 @@ async function prepareContained({
     files: [
       { path: argumentsFile, flags: "r" },
       { path: paths.status, flags: "w" },
+      ...(filter === undefined ? [] : [{ path: filter, flags: "r" }]),
     ],
   };
 }
