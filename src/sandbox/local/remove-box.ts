@@ -34,8 +34,14 @@ async function kill(id: string, identity: Parameters<typeof killAndWait>[0]): Pr
   );
 }
 
-/** Removes what a box kept. The record goes last, so that a box that is half removed is still on record. */
-export async function removeBoxFolder(id: string, paths: BoxPaths): Promise<void> {
+/** Ends a box and removes what it kept. @throws SandboxError `box_delete_failed` */
+export async function removeBox(id: string, record: BoxRecord | undefined, paths: BoxPaths): Promise<void> {
+  await endBox(id, record, paths);
+  await removeBoxFolder(id, paths);
+}
+
+/** The record goes last, so that a box that is half removed is still on record. */
+async function removeBoxFolder(id: string, paths: BoxPaths): Promise<void> {
   await removeBoxCgroup(id);
   const entries = await readdir(paths.root).catch(() => []);
   for (const name of entries) if (join(paths.root, name) !== paths.record) await removeTree(join(paths.root, name), id);

@@ -1,29 +1,23 @@
 import { mkdir, stat } from "node:fs/promises";
-import { SandboxError, SkeinError } from "../../errors.ts";
-import { toAbortError } from "../../internal/abort.ts";
-import { createId } from "../../internal/ids.ts";
+import { throwIfAborted } from "../../internal/abort.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
-import { isAlive, ownIdentity } from "../../internal/process-identity.ts";
+import { isAlive } from "../../internal/process-identity.ts";
 import type { BoxGateway } from "../box-gateway.ts";
-import { checkAgent, findAgentFolder } from "../boxd/index.ts";
-import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
+import type { BoxOrigin, BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
-  BoxCeiling,
+  BoxKeeper,
   boxesFolder,
   checkpointsFolder,
-  GatewayDoors,
-  listBoxes,
   listIds,
   listReadyCheckpoints,
   placeFiles,
-  PROBE_LABEL,
   readBoxRecord,
   readCheckpointRecord,
   readReadyCheckpoint,
   removeTree,
   sweepRecords,
+  toBoxSpec,
   toForkFailure,
-  writeRecord,
 } from "../provider/index.ts";
 import type {
   BoxInfo,
@@ -53,8 +47,6 @@ import { endContainer, removeBoxFolder, removeUnknownContainers } from "./remove
 import { restoreContainer } from "./restore-container.ts";
 import { startContainer, waitForBoxd } from "./start-container.ts";
 
-const DEFAULT_CLAIM_MS = 600_000;
-
 /**
  * What boxes in containers are.
  *
@@ -81,18 +73,6 @@ export interface PodmanSandboxState {
   readonly agents?: string | undefined;
 }
 
-/** Where a box comes from: how its tree is filled, and how its first process comes to be. */
-interface Origin {
-  readonly from?: string;
-  fill(paths: ContainerPaths): Promise<void>;
-  start(
-    record: BoxRecord,
-    box: PodmanBox,
-    paths: ContainerPaths,
-    known: (first: ProcessIdentity) => void,
-  ): Promise<void>;
-}
-
 /**
  * Boxes in Podman's containers. Made by `openPodmanSandbox`.
  *
@@ -101,12 +81,9 @@ interface Origin {
 export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   readonly capabilities: PodmanSandboxCapabilities;
   readonly #state: PodmanSandboxState;
-  readonly #held = new Set<PodmanBox>();
+  readonly #keeper: BoxKeeper<PodmanBox>;
   /** The first processes of boxes that this client has in hand. */
   readonly #processes = new Map<string, ProcessIdentity>();
-  readonly #doors: GatewayDoors;
-  readonly #ceiling: BoxCeiling;
-  readonly #owner: PodmanBoxOwner;
   readonly #probe: ForkProbe;
   #runtime: Promise<string> | undefined;
   #image: Promise<string> | undefined;
@@ -114,54 +91,43 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** Use `openPodmanSandbox`. */
   constructor(state: PodmanSandboxState) {
     this.#state = state;
-    this.#doors = new GatewayDoors(state.gateway);
-    this.#ceiling = new BoxCeiling(state.maxBoxes);
     this.capabilities = { contained: true, limits: ["cpu", "memoryMb", "pids", "diskMb"], files: state.cow.kind };
-    this.#owner = {
+    const owner: PodmanBoxOwner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
       fork: (checkpointId, options) => this.restore(checkpointId, options),
-      remove: (box) => this.#remove(box),
+      remove: (box) => this.#keeper.remove(box),
     };
+    const { directory, maxBoxes, gateway } = state;
+    this.#keeper = new BoxKeeper({
+      directory,
+      contained: true,
+      maxBoxes,
+      gateway,
+      open: ({ id, spec, process: first }, door) => {
+        if (first !== undefined) this.#processes.set(id, first);
+        const connect = (): ReturnType<typeof connectContainer> => connectContainer(id, this.#processes.get(id));
+        return new PodmanBox({ id, claimMs: spec.claimMs, connect, ...door }, owner);
+      },
+      isRunning: ({ process: first }) => first !== undefined && isAlive(first),
+      remove: (id, record) => this.#removeBox(id, record),
+    });
     this.#probe = openForkProbe({ client: this, directory: state.directory, podman: state.podman });
   }
 
   async create(options: CreateBoxOptions): Promise<PodmanBox> {
-    checkAgent(options.profile);
-    if (options.signal?.aborted) throw toAbortError(options.signal);
-    const agentFolder = findAgentFolder(options.profile, this.#state.agents);
-    const spec: BoxSpec = {
-      profile: options.profile,
-      image: options.image ?? (await this.image()),
-      env: options.env ?? {},
-      network: options.network ?? "none",
-      limits: options.limits ?? {},
-      claimMs: options.claimMs ?? DEFAULT_CLAIM_MS,
-      agentStart: "eager",
-      ...(agentFolder === undefined ? {} : { agentFolder }),
-    };
-    return this.createFresh(spec, options, (paths) => placeFiles(paths.workspace, options.files ?? [], options.signal));
+    const spec = toBoxSpec(options, this.#state.agents);
+    throwIfAborted(options.signal);
+    return this.createFresh({ ...spec, image: spec.image ?? (await this.image()) }, options, (paths) =>
+      placeFiles(paths.workspace, options.files ?? [], options.signal),
+    );
   }
 
-  async attach(boxId: string): Promise<PodmanBox | null> {
-    const record = await readBoxRecord(this.#state.directory, boxId);
-    if (record?.process === undefined || record.state !== "running" || !isAlive(record.process)) return null;
-    const box = this.#open(record);
-    this.#processes.set(boxId, record.process);
-    try {
-      await box.health();
-      box.hold();
-      // The one who came back is the owner now: a sweep must not think that the box has none.
-      await writeRecord(this.#paths(boxId).record, { ...record, owner: ownIdentity() });
-      return box;
-    } catch (error) {
-      this.#letGo(box);
-      if (SkeinError.is(error) && error.code === "box_gone") return null;
-      throw error;
-    }
+  attach(boxId: string): Promise<PodmanBox | null> {
+    return this.#keeper.attach(boxId);
   }
 
   list(labels?: Labels): Promise<BoxInfo[]> {
-    return listBoxes(this.#state.directory, labels, ({ process: first }) => first !== undefined && isAlive(first));
+    return this.#keeper.list(labels);
   }
 
   /** From a process that was really forked and whose memory was read back (B4); remembered for a day, or until the machine changes. */
@@ -184,26 +150,28 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     const labelled = { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId };
     try {
       if (checkpoint.mode === "files") {
-        return await this.#createFrom(checkpoint.spec, labelled, {
-          ...this.#freshOrigin(labelled, (paths) => cow.clone(source.tree, paths.tree, signal)),
+        return await this.#keeper.make(checkpoint.spec, labelled, {
+          ...(await this.#freshOrigin(labelled, (paths) => cow.clone(source.tree, paths.tree, signal))),
           from: checkpointId,
         });
       }
-      return await this.#createFrom(checkpoint.spec, labelled, {
+      return await this.#keeper.make(checkpoint.spec, labelled, {
         from: checkpointId,
-        fill: (paths) => cow.clone(source.tree, paths.tree, signal),
-        start: async (record, box, paths, known) => {
-          known(
-            await restoreContainer({
-              id: record.id,
-              parentId: checkpoint.boxId,
-              network: record.spec.network,
-              paths,
-              source,
-              podman,
-              ...(signal === undefined ? {} : { signal }),
-            }),
-          );
+        runtime: checkpoint.runtime ?? (await this.#prepareRuntime()),
+        start: async (record, box, known) => {
+          const paths = this.#paths(record.id);
+          await cow.clone(source.tree, paths.tree, signal);
+          const first = await restoreContainer({
+            id: record.id,
+            parentId: checkpoint.boxId,
+            network: record.spec.network,
+            paths,
+            source,
+            podman,
+            ...(signal === undefined ? {} : { signal }),
+          });
+          this.#processes.set(record.id, first);
+          known(first);
           await removeTree(paths.archive, record.id);
           await box.become();
         },
@@ -239,18 +207,14 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     return sweepRecords(directory, {
       isRunning: async ({ process: first }) => first !== undefined && isAlive(first),
       connect: (record) => connectContainer(record.id, record.process),
-      remove: async (id, record) => {
-        await endContainer(id, record, podman);
-        await removeBoxFolder(id, toContainerPaths(directory, id), cow);
-      },
+      remove: (id, record) => this.#removeBox(id, record),
       removeCheckpoint: (id) => removeCheckpoint(directory, id, cow),
     });
   }
 
   /** Lets go of the boxes that this client holds: they go on until their claim is over. */
   async close(): Promise<void> {
-    for (const box of this.#held) box.release();
-    this.#held.clear();
+    this.#keeper.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -278,96 +242,46 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   /** @internal A box that begins with its first process. */
-  createFresh(spec: BoxSpec, options: NewBox, fill: (paths: ContainerPaths) => Promise<void>): Promise<PodmanBox> {
-    return this.#createFrom(
-      spec,
-      options,
-      this.#freshOrigin(options, async (paths) => {
-        await this.#state.cow.create(paths.tree);
-        await mkdir(paths.workspace);
-        await mkdir(paths.home);
-        await fill(paths);
-      }),
-    );
+  async createFresh(
+    spec: BoxSpec,
+    options: NewBox,
+    fill: (paths: ContainerPaths) => Promise<void>,
+  ): Promise<PodmanBox> {
+    const origin = await this.#freshOrigin(options, async (paths) => {
+      await this.#state.cow.create(paths.tree);
+      await mkdir(paths.workspace);
+      await mkdir(paths.home);
+      await fill(paths);
+    });
+    return this.#keeper.make(spec, options, origin);
   }
 
-  #freshOrigin({ signal }: { readonly signal?: AbortSignal }, fill: Origin["fill"]): Origin {
+  async #freshOrigin(
+    { signal }: { readonly signal?: AbortSignal },
+    fill: (paths: ContainerPaths) => Promise<void>,
+  ): Promise<BoxOrigin<PodmanBox>> {
+    const runtime = await this.#prepareRuntime();
     return {
-      fill,
-      start: async (record, box, paths, known) => {
+      runtime,
+      start: async (record, box, known) => {
         const { directory, podman } = this.#state;
+        const paths = this.#paths(record.id);
+        await fill(paths);
         const start = {
           directory,
           record,
-          runtime: record.runtime ?? (await this.#prepareRuntime()),
+          runtime,
           image: record.spec.image ?? (await this.image()),
           paths,
           podman,
           ...(signal === undefined ? {} : { signal }),
         };
         const first = await startContainer(start);
+        this.#processes.set(record.id, first);
         known(first);
         await waitForBoxd(start, box, first);
       },
     };
-  }
-
-  /** Makes a box of any origin: on record first, then its files, then its processes; whatever fails, nothing of it stays. */
-  async #createFrom(spec: BoxSpec, options: NewBox, origin: Origin): Promise<PodmanBox> {
-    const { podman, cow } = this.#state;
-    const { signal } = options;
-    if (signal?.aborted) throw toAbortError(signal);
-    const runtime = await this.#prepareRuntime();
-    const id = createId("box");
-    const door = this.#doors.choose(id, spec, options.gateway, options.parentId);
-    const addressed = await this.#doors.address(spec, door, true);
-    // A probe's boxes are gone at once, and it needs two.
-    if (options.labels?.[PROBE_LABEL] === undefined) await this.#ceiling.take(id, signal);
-    const paths = this.#paths(id);
-    const record: BoxRecord = {
-      format: 1,
-      id,
-      ...(options.name === undefined ? {} : { name: options.name }),
-      labels: options.labels ?? {},
-      state: "creating",
-      contained: true,
-      createdAt: Date.now(),
-      owner: ownIdentity(),
-      spec: addressed,
-      runtime,
-      ...(origin.from === undefined ? {} : { from: origin.from }),
-    };
-    const box = this.#open(record);
-    let first: ProcessIdentity | undefined;
-    try {
-      await mkdir(paths.root, { recursive: true, mode: 0o700 });
-      await writeRecord(paths.record, record);
-      await origin.fill(paths);
-      await origin.start(record, box, paths, (process) => {
-        first = process;
-        this.#processes.set(id, process);
-      });
-      box.hold();
-      await writeRecord(paths.record, {
-        ...record,
-        state: "running",
-        ...(first === undefined ? {} : { process: first }),
-      });
-      return box;
-    } catch (error) {
-      this.#letGo(box);
-      this.#ceiling.free(id);
-      const failures: unknown[] = [];
-      await endContainer(id, first === undefined ? record : { ...record, process: first }, podman)
-        .then(() => removeBoxFolder(id, paths, cow))
-        .catch((failure: unknown) => failures.push(failure));
-      if (signal?.aborted) throw toAbortError(signal);
-      if (SkeinError.is(error)) throw error;
-      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${(error as Error).message}`, {
-        cause: error,
-        suppressed: failures,
-      });
-    }
   }
 
   async #checkpoint(
@@ -375,25 +289,15 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     { mode, leaveRunning = true, tags = [] }: CheckpointOptions,
   ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
     const { directory, podman, cow } = this.#state;
-    const record = await readBoxRecord(directory, box.id);
-    if (record === undefined) throw new SandboxError("box_gone", `The box ${box.id} is gone.`);
+    const record = await this.#keeper.recordOf(box.id);
     const actual = mode ?? ((await this.criuStatus()).available ? "memory" : "files");
     return createCheckpoint({ directory, podman, cow, box, record, mode: actual, leaveRunning, tags });
   }
 
-  async #remove(box: PodmanBox): Promise<void> {
-    const { directory, podman, cow } = this.#state;
-    const paths = this.#paths(box.id);
-    const isOnDisk = await stat(paths.root).then(
-      () => true,
-      () => false,
-    );
-    if (isOnDisk) {
-      await endContainer(box.id, await readBoxRecord(directory, box.id), podman);
-      await removeBoxFolder(box.id, paths, cow);
-    }
-    this.#ceiling.free(box.id);
-    this.#letGo(box);
+  async #removeBox(id: string, record: BoxRecord | undefined): Promise<void> {
+    await endContainer(id, record, this.#state.podman);
+    await removeBoxFolder(id, this.#paths(id), this.#state.cow);
+    this.#processes.delete(id);
   }
 
   /** What boxes have of this package; older ones that nothing on record needs are removed. */
@@ -417,18 +321,5 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
 
   #paths(id: string): ContainerPaths {
     return toContainerPaths(this.#state.directory, id);
-  }
-
-  #open(record: BoxRecord): PodmanBox {
-    const { id, spec } = record;
-    const connect = (): ReturnType<typeof connectContainer> => connectContainer(id, this.#processes.get(id));
-    const box = new PodmanBox({ id, claimMs: spec.claimMs, connect, ...this.#doors.optionOf(record) }, this.#owner);
-    this.#held.add(box);
-    return box;
-  }
-
-  #letGo(box: PodmanBox): void {
-    box.release();
-    this.#held.delete(box);
   }
 }

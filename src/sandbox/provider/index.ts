@@ -15,9 +15,12 @@ export {
   writeRecord,
 } from "./box-record.ts";
 export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.ts";
-export { listBoxes, listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list-records.ts";
-export { BoxCeiling } from "./box-ceiling.ts";
-export { GatewayDoors } from "./gateway-doors.ts";
+export { listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list-records.ts";
+export { BoxKeeper } from "./box-keeper.ts";
+export type { BoxOrigin } from "./box-keeper.ts";
+export { toBoxSpec } from "./box-spec.ts";
+export type { GatewayOption } from "./gateway-doors.ts";
+export { proveFileFork } from "./prove-file-fork.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";
