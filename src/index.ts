@@ -112,8 +112,11 @@ export type {
   ForkStatus,
   Labels,
   PromptOptions,
+  ResumeTurnOptions,
   SandboxClient,
 } from "./sandbox/sandbox.ts";
+/** What the model calls of a turn are held to. @experimental */
+export type { CallAllowance } from "./sandbox/box-gateway.ts";
 
 /** @stable */
 export { runTask, streamTask } from "./stream/stream-task.ts";

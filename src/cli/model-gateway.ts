@@ -3,7 +3,6 @@ import type { CodingAgent } from "../agent/coding-agents.ts";
 import { CODING_AGENTS } from "../agent/coding-agents.ts";
 import { needsModel } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
-import type { Usage } from "../event/event.ts";
 import type { BoxGateway, ModelApi } from "../sandbox/box-gateway.ts";
 import type { GatewayUpstream } from "../sandbox/gateway/index.ts";
 import { createModelGateway } from "../sandbox/gateway/index.ts";
@@ -18,12 +17,6 @@ const VARIABLES: readonly { readonly api: ModelApi; readonly keys: readonly stri
   { api: "gemini", keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"], url: "GOOGLE_GEMINI_BASE_URL" },
 ];
 
-export interface GatewayWish {
-  readonly budget?: { readonly maxCostUsd?: number; readonly maxTokens?: number };
-  readonly spent?: Usage;
-  readonly signal: AbortSignal;
-}
-
 /**
  * The way of the boxes to models, with the keys of this environment, which stay here; undefined where the agent needs none.
  *
@@ -33,7 +26,7 @@ export function toGateway(
   profile: AgentProfile,
   options: AgentOptions,
   env: Environment,
-  { budget, spent, signal }: GatewayWish,
+  signal: AbortSignal,
 ): BoxGateway | undefined {
   if (!needsModel(profile)) return undefined;
   const upstreams = readUpstreams(env);
@@ -45,15 +38,7 @@ export function toGateway(
     upstreams,
     allowHosts: options.allowHost,
     signal,
-    ...(budget === undefined
-      ? {}
-      : { budget: { ...toLimit("maxCostUsd", budget.maxCostUsd), ...toLimit("maxTokens", budget.maxTokens) } }),
-    ...(spent === undefined ? {} : { spent }),
   });
-}
-
-function toLimit(name: string, value: number | undefined): Record<string, number> {
-  return value === undefined ? {} : { [name]: value };
 }
 
 function readUpstreams(env: Environment): GatewayUpstream[] {

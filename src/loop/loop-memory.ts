@@ -1,6 +1,7 @@
 import { ValidationError } from "../errors.ts";
 import type { StoredEvent, Usage } from "../event/event.ts";
 import { RunSummary } from "../event/run-summary.ts";
+import { addUsage } from "../event/usage.ts";
 import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
@@ -64,7 +65,7 @@ export class LoopMemory<Task, Output> {
     return this.#record.lastRunId;
   }
 
-  /** Tokens and cost of earlier runs. */
+  /** Tokens and cost of earlier runs, also of attempts that were cut off with their box. */
   get usage(): Usage {
     return this.#usage;
   }
@@ -98,6 +99,19 @@ export class LoopMemory<Task, Output> {
       if (needed.has(id)) this.#boxes.set(id, box);
       else await box.delete().catch(() => {});
     });
+  }
+
+  /**
+   * What was spent by attempts that nothing goes on with: their end, which would have said it, was never recorded. To be asked once it is known which
+   * boxes still live, for a turn that goes on says at its end what all of it took.
+   */
+  async countLostAttempts(): Promise<void> {
+    const inFlight = new Set([...this.#record.iterations.keys()].map((index) => this.turnInFlight(index)?.sessionId));
+    for (const sessionId of this.#record.unended) {
+      if (inFlight.has(sessionId) || (await this.#store.get(sessionId)) === undefined) continue;
+      for await (const event of this.#store.read(sessionId))
+        if (event.type === "usage.reported") this.#usage = addUsage(this.#usage, event);
+    }
   }
 
   plan(round: number): Plan<Task> | undefined {

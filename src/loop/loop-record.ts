@@ -37,6 +37,8 @@ export interface LoopRecord {
   readonly boxes: ReadonlyMap<string, BoxTrace>;
   /** By the iteration at whose end they were taken; those that were deleted are left out. */
   readonly checkpoints: ReadonlyMap<number, StoredEventOf<"checkpoint.created">>;
+  /** Sessions of iterations whose end is not on record. */
+  readonly unended: readonly string[];
   /** Milliseconds that earlier runs took together. */
   readonly elapsedMs: number;
 }
@@ -47,6 +49,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
   const iterations = new Map<number, IterationRecord>();
   const boxes = new Map<string, BoxTrace>();
   const checkpoints = new Map<number, StoredEventOf<"checkpoint.created">>();
+  const unended = new Set<string>();
   let fingerprint: string | undefined;
   let lastRunId: string | undefined;
   let elapsedMs = 0;
@@ -84,11 +87,13 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
         break;
       }
       case "iteration.started":
+        unended.add(event.iterationSessionId);
         iterations.set(event.index, { started: event, attempts: (iterations.get(event.index)?.attempts ?? 0) + 1 });
         break;
       case "verdict.given":
       case "iteration.ended": {
         const record = iterations.get(event.index);
+        if (record !== undefined && event.type === "iteration.ended") unended.delete(record.started.iterationSessionId);
         if (record !== undefined)
           iterations.set(event.index, { ...record, [event.type === "verdict.given" ? "verdict" : "ended"]: event });
         break;
@@ -129,6 +134,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
     iterations,
     boxes,
     checkpoints,
+    unended: [...unended],
     elapsedMs,
   };
 }

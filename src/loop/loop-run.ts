@@ -12,7 +12,7 @@ import type { CreateBoxOptions } from "../sandbox/sandbox.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { beginRedaction } from "../stream/begin-redaction.ts";
 import type { OpenSession } from "../stream/open-session.ts";
-import { exhaustedLimit, requireMeasured } from "./budget.ts";
+import { LoopAllowance } from "./budget.ts";
 import { Descent } from "./descent.ts";
 import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
@@ -46,6 +46,7 @@ export class LoopRun<Task, Output, Decision> {
   readonly #log: LoopLog;
   readonly #now: () => number;
   readonly #startedAt: number;
+  readonly #allowance: LoopAllowance;
   readonly #history: Iteration<Task, Output>[] = [];
   /** Boxes handed to the caller: they stay until the end. */
   readonly #handed: Place[] = [];
@@ -64,6 +65,11 @@ export class LoopRun<Task, Output, Decision> {
     this.#sessionId = session.id;
     this.#now = options.now ?? Date.now;
     this.#startedAt = this.#now();
+    this.#allowance = new LoopAllowance(
+      options.budget ?? {},
+      () => this.#usage,
+      () => this.#elapsedMs,
+    );
     this.#stop = linkSignals(options.signal, writer.lost);
     this.#log = new LoopLog(
       writer,
@@ -84,6 +90,7 @@ export class LoopRun<Task, Output, Decision> {
       await this.#log.drain();
       lineage = await this.#createLineage();
       await this.#memory.attachBoxes(this.#options.sandboxClient, this.#sessionId, this.#settings.maxConcurrency);
+      await this.#memory.countLostAttempts();
       end = await this.#runRounds(lineage);
       winner = this.#selectWinner();
     } catch (error) {
@@ -239,8 +246,7 @@ export class LoopRun<Task, Output, Decision> {
     let exhausted = false;
     const runTask = async (task: Task, offset: number): Promise<Ended<Task, Output> | undefined> => {
       if (finished[offset] === true) return this.#recall(lineage, task, first + offset);
-      const { budget = {} } = this.#options;
-      exhausted ||= exhaustedLimit(budget, this.#usage, this.#elapsedMs) !== undefined;
+      exhausted ||= this.#allowance.isExhausted;
       if (exhausted) return undefined;
       try {
         const outcome = await this.#runTask(
@@ -251,8 +257,8 @@ export class LoopRun<Task, Output, Decision> {
           round,
           roundStop.signal,
         );
-        if (outcome.status === "completed")
-          requireMeasured(budget, outcome.iteration.usage, outcome.iteration.agentRunName);
+        const { usage, agentRunName } = outcome.iteration;
+        this.#allowance.requireMeasured(outcome.status === "completed" ? usage : undefined, agentRunName);
         if (plan.firstValid && outcome.iteration.verdict?.valid === true)
           roundStop.abort(new Error("another iteration of the round was valid first"));
         return outcome;
@@ -340,6 +346,7 @@ export class LoopRun<Task, Output, Decision> {
         ...(redact === undefined ? {} : { redact }),
         onEvent: (event) => this.#hear(event),
         now: this.#now,
+        allowance: this.#allowance,
       },
       {
         index,

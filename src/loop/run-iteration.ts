@@ -11,6 +11,7 @@ import type { Branch, Place } from "../lineage/branch.ts";
 import { beginOf } from "../store/begin-session.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { TaskRun } from "../stream/task-run.ts";
+import type { LoopAllowance, TurnAllowance } from "./budget.ts";
 import type { LoopLog } from "./loop-log.ts";
 import type { TurnInFlight } from "./loop-memory.ts";
 import { resumeTurn } from "../sandbox/resume-turn.ts";
@@ -27,6 +28,7 @@ export interface IterationContext<Output> {
   readonly redact?: Redactor | false;
   readonly onEvent: (event: StoredEvent) => void;
   readonly now: () => number;
+  readonly allowance: LoopAllowance;
 }
 
 /** One task and where it will run. */
@@ -59,6 +61,9 @@ interface Turn {
   readonly prompt: string;
   readonly sessionId: string;
   readonly turnId: string;
+  /** What is stored of it, where it was begun in a run that was interrupted. */
+  readonly earlier?: readonly StoredEvent[];
+  readonly allowance?: TurnAllowance;
 }
 
 /** How far an iteration came. */
@@ -122,9 +127,19 @@ export async function runIteration<Task, Output>(
   const isOrdered =
     unboxed === undefined && inFlight === undefined && beginOf(context.store) !== undefined && log.submit();
   if (!isOrdered) await log.drain();
-  const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, { prompt, sessionId, turnId }));
+  const earlier = inFlight === undefined ? undefined : await readBegun(context.store, sessionId);
+  const allowance = context.allowance.beginTurn(usageOf(earlier ?? []));
+  const turn: Turn = {
+    prompt,
+    sessionId,
+    turnId,
+    ...(earlier === undefined ? {} : { earlier }),
+    ...(allowance === undefined ? {} : { allowance }),
+  };
+  const attempt = unboxed ?? (await runInBox(context, job, (place as Place).branch, turn));
   const { status, events, usage, output, verdict, error } = attempt;
   log.record({ type: "iteration.ended", index, status, ...(error === undefined ? {} : { error }), usage });
+  allowance?.close();
   const iteration: Iteration<Task, Output> = {
     index,
     round,
@@ -199,20 +214,24 @@ async function runAgent<Task, Output>(
   { store, log, redact, loopSessionId, loopRunId, onEvent }: IterationContext<Output>,
   { index, signal: jobSignal, inFlight }: IterationJob<Task>,
   { box, conversationId }: Branch,
-  { prompt, sessionId, turnId }: Turn,
+  { prompt, sessionId, turnId, earlier, allowance }: Turn,
 ): Promise<{ events: readonly StoredEvent[]; final: StoredEventOf<"final"> }> {
-  const begun = inFlight !== undefined && (await store.get(sessionId)) !== undefined;
-  const earlier = begun ? await readSession(store, sessionId) : [];
-  const ended = earlier.at(-1);
+  const begun = earlier !== undefined;
+  const ended = earlier?.at(-1);
   // The agent had finished; only the verdict was missing.
-  if (ended?.type === "final" && ended.status !== "interrupted") return { events: earlier, final: ended };
+  if (ended?.type === "final" && ended.status !== "interrupted") return { events: earlier ?? [], final: ended };
   const backend: Backend = {
     kind: "box",
     stream(_input, { signal }) {
-      const options = { ...(conversationId === undefined ? {} : { sessionId: conversationId }), turnId, signal };
+      const options = {
+        ...(conversationId === undefined ? {} : { sessionId: conversationId }),
+        turnId,
+        signal,
+        ...(allowance === undefined ? {} : { allowance }),
+      };
       return inFlight === undefined
         ? box.streamPrompt(prompt, options)
-        : resumeTurn(box, prompt, lastMark(earlier, turnId), options);
+        : resumeTurn(box, prompt, lastMark(earlier ?? [], turnId), options);
     },
     ...(box.acknowledge === undefined
       ? {}
@@ -258,6 +277,11 @@ function usageOf(events: readonly StoredEvent[]): Usage {
   const summary = new RunSummary();
   for (const event of events) summary.add(event);
   return summary.usage;
+}
+
+/** What an iteration's session holds; undefined where it was never begun. */
+async function readBegun(store: SessionStore, sessionId: string): Promise<readonly StoredEvent[] | undefined> {
+  return (await store.get(sessionId)) === undefined ? undefined : readSession(store, sessionId);
 }
 
 async function readSession(store: SessionStore, sessionId: string): Promise<StoredEvent[]> {

@@ -66,3 +66,22 @@ it("K11: budgets survive a resume: what earlier runs spent counts", async () => 
   expect(more).toMatchObject({ reason: "no_valid_output", usage: { costUsd: 1.2000000000000002 } });
   expect(more.iterations).toHaveLength(3);
 });
+
+it("K11: what an attempt spent that was cut off with its box counts after a resume", async () => {
+  const store = await openMemoryStore();
+  const options = {
+    ...common,
+    driver: refine({ patience: 9 }),
+    validator: { validate: () => ({ valid: false, score: 0 }) },
+    sandboxClient: createScriptedSandbox({ agent: () => [{ type: "usage.reported", inputTokens: 4 }] }),
+    store,
+    maxIterations: 1,
+  };
+  await runLoop({ ...options, sessionId: "l" });
+  const events: StoredEvent[] = [];
+  for await (const event of store.read("l")) events.push(event);
+  // As if the process had died there: the attempt's own log holds what it took, the loop's does not.
+  const begun = events.find(({ type }) => type === "iteration.started")?.seq as number;
+  const { id } = await store.fork("l", { atSeq: begun });
+  expect(await runLoop({ ...options, sessionId: id, resume: true })).toMatchObject({ usage: { inputTokens: 8 } });
+});

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { BackendEventBody } from "../event/event.ts";
+import type { BackendEventBody, Usage } from "../event/event.ts";
 
 /**
  * The one door out of a box that has no network. It stands on the host: processes in the box speak HTTP to a port of their own loopback, boxd passes
@@ -32,8 +32,8 @@ export interface GatewayBox {
 export interface GatewayLine {
   /** Serves a connection that a process of the box opened. */
   accept(connection: Duplex): void;
-  /** A turn begins: calls are let through again, and what failed before is forgotten. */
-  beginTurn(): void;
+  /** A turn begins: calls are let through again, as far as its allowance goes, and what failed before is forgotten. */
+  beginTurn(allowance?: CallAllowance): void;
   /** Ends the calls that are under way and refuses others until the next turn (the abort). */
   refuseCalls(): void;
   /** What was metered or went wrong since it was taken last. */
@@ -45,6 +45,17 @@ export interface GatewayLine {
   /** Closes connections on which nothing is under way, so that the box can be checkpointed. */
   closeIdle(): void;
   close(): void;
+}
+
+/**
+ * What the model calls of a turn are held to, by whoever asked for the turn: a gateway asks before each call, and tells what each took. A box without a
+ * gateway knows nothing of its agent's calls, so there it has no effect.
+ */
+export interface CallAllowance {
+  /** Why no further call may be made; undefined: one may. */
+  refusal(): Error | undefined;
+  /** A call has ended. @param isWhole it came to its end, so that what is missing now was never told */
+  spend(usage: Usage, isWhole: boolean): void;
 }
 
 /** What a box is told about its gateway. It holds no secret of the host's. */

@@ -17,10 +17,13 @@ export async function* resumeTurn(
 ): AsyncGenerator<BoxEvent, void, undefined> {
   const after = mark === undefined ? 0 : mark.offset === undefined ? mark.seq : mark.seq - 1;
   let stored = mark?.offset ?? 0;
-  const { signal } = options;
+  const { signal, allowance } = options;
   const rest =
-    box.resumeTurn?.(turnId, { after, ...(signal === undefined ? {} : { signal }) }) ??
-    box.streamPrompt(prompt, { turnId, ...options });
+    box.resumeTurn?.(turnId, {
+      after,
+      ...(signal === undefined ? {} : { signal }),
+      ...(allowance === undefined ? {} : { allowance }),
+    }) ?? box.streamPrompt(prompt, { turnId, ...options });
   try {
     for await (const event of rest) {
       if (stored > 0 && (event.type === "text.delta" || event.type === "reasoning.delta")) {

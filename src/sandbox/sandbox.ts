@@ -1,6 +1,6 @@
 import type { AgentProfile, SessionInfo } from "../agent/agent.ts";
 import type { BoxEvent } from "../event/event.ts";
-import type { BoxGateway } from "./box-gateway.ts";
+import type { BoxGateway, CallAllowance } from "./box-gateway.ts";
 
 /**
  * The port of the sandboxes. A client makes boxes, each a running sandbox with an agent in it.
@@ -91,6 +91,16 @@ export interface PromptOptions {
   /** Chosen and stored before the prompt is sent; an id that the box has seen is not a second prompt (B5). Default: a new one. */
   readonly turnId?: string;
   readonly signal?: AbortSignal;
+  /** What the turn's model calls may take, where a gateway meters them. Default: what the gateway itself allows. */
+  readonly allowance?: CallAllowance;
+}
+
+/** How a turn is gone on with. */
+export interface ResumeTurnOptions {
+  /** The last event that the caller has; 0: none. */
+  readonly after: number;
+  readonly signal?: AbortSignal;
+  readonly allowance?: CallAllowance;
 }
 
 /**
@@ -105,10 +115,7 @@ export interface Box {
    */
   streamPrompt(prompt: string, options?: PromptOptions): AsyncIterable<BoxEvent>;
   /** Goes on inside a turn, from the event after `after`; events that were made meanwhile come once and in order. @throws SandboxError `turn_unknown` */
-  resumeTurn?(
-    turnId: string,
-    options: { readonly after: number; readonly signal?: AbortSignal },
-  ): AsyncIterable<BoxEvent>;
+  resumeTurn?(turnId: string, options: ResumeTurnOptions): AsyncIterable<BoxEvent>;
   /** The caller has stored the turn's events up to `through`; the box may forget them. */
   acknowledge?(turnId: string, through: number): Promise<void>;
   /**

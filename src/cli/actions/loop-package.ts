@@ -10,9 +10,7 @@ import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { toGateway } from "../model-gateway.ts";
 import { openData, toDataOption } from "../open-data.ts";
-import type { Usage } from "../../event/event.ts";
-import { addUsage } from "../../event/usage.ts";
-import type { Session, SessionStore } from "../../store/session-store.ts";
+import type { Session } from "../../store/session-store.ts";
 import { readCommandLabel, toCommandLabel } from "../loop-command-label.ts";
 import { DEFAULT_K, DEFAULT_ROUNDS, type DriverChoice, type DriverName } from "../loop-driver.ts";
 import { resolveTask, type ResolvedTask, type TaskOptions } from "../resolve-task.ts";
@@ -67,11 +65,7 @@ export async function loopPackage(
   const sessionId = resume?.sessionId ?? createId("loop");
   const lineage = toLineage(options);
   const budget = toBudget(options);
-  const gateway = toGateway(profile, options, line.env, {
-    signal: line.interrupt.signal,
-    ...(budget === undefined ? {} : { budget }),
-    ...(resume === undefined ? {} : { spent: await sumSpent(runtime.store, sessionId) }),
-  });
+  const gateway = toGateway(profile, options, line.env, line.interrupt.signal);
   const packageLoop: PackageLoop = {
     prompt: task.prompt,
     title: task.title,
@@ -166,15 +160,6 @@ async function chooseCheck({ workspace }: ResolvedTask, { check }: LoopOptions):
 function toLineage({ fork, continue: continues }: LoopOptions): LoopLineageOptions | undefined {
   if (fork !== true && continues !== true) return undefined;
   return { ...(continues === true ? { sessionContinuity: true } : {}), ...(fork === true ? { forkFanout: true } : {}) };
-}
-
-/** What the iterations of a loop took so far, by their own logs. */
-async function sumSpent(store: SessionStore, sessionId: string): Promise<Usage> {
-  let spent: Usage = {};
-  for (const { id } of await store.list({ parentId: sessionId })) {
-    for await (const event of store.read(id)) if (event.type === "usage.reported") spent = addUsage(spent, event);
-  }
-  return spent;
 }
 
 function toBudget({ maxCost, maxTokens, maxDuration }: LoopOptions): LoopBudget | undefined {

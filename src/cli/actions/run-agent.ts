@@ -42,7 +42,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
   });
   const sessionId = await chooseSession(runtime, options);
-  const gateway = toGateway(profile, options, line.env, { signal: interrupt.signal });
+  const gateway = toGateway(profile, options, line.env, interrupt.signal);
   const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined, gateway);
   const files =
     task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });

@@ -29,7 +29,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
   const { interrupt, env } = line;
   const profile = toProfile(options);
   const agentEnv = toAgentEnv(options, env);
-  const gateway = toGateway(profile, options, env, { signal: interrupt.signal });
+  const gateway = toGateway(profile, options, env, interrupt.signal);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
   const client = await runtime.openSandbox(undefined, gateway);
   const sessions = new AcpSessions(runtime, profile, {

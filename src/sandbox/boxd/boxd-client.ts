@@ -6,7 +6,7 @@ import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
 import type { BoxGateway, GatewayLine } from "../box-gateway.ts";
-import type { ExecOptions, ExecResult, PromptOptions, PermissionAnswer } from "../sandbox.ts";
+import type { ExecOptions, ExecResult, PermissionAnswer, PromptOptions, ResumeTurnOptions } from "../sandbox.ts";
 import { BoxdConnection } from "./boxd-connection.ts";
 import { GatewayLines } from "./gateway-lines.ts";
 import { meterTurn } from "./metered-turn.ts";
@@ -88,7 +88,7 @@ export class BoxdClient {
   }
 
   streamPrompt(prompt: string, options: PromptOptions = {}): AsyncGenerator<BoxEvent, void, undefined> {
-    return this.#metered(options.signal, (signal) =>
+    return this.#metered(options, (signal) =>
       this.#prompt(prompt, signal === undefined ? options : { ...options, signal }),
     );
   }
@@ -106,18 +106,15 @@ export class BoxdClient {
     yield* this.#follow(turnId, after as number, signal);
   }
 
-  resumeTurn(
-    turnId: string,
-    options: { readonly after: number; readonly signal?: AbortSignal },
-  ): AsyncGenerator<BoxEvent, void, undefined> {
-    return this.#metered(options.signal, (signal) => this.#follow(turnId, options.after, signal));
+  resumeTurn(turnId: string, options: ResumeTurnOptions): AsyncGenerator<BoxEvent, void, undefined> {
+    return this.#metered(options, (signal) => this.#follow(turnId, options.after, signal));
   }
 
   #metered(
-    signal: AbortSignal | undefined,
+    { signal, allowance }: Pick<PromptOptions, "signal" | "allowance">,
     follow: (signal: AbortSignal | undefined) => AsyncGenerator<BoxEvent, void, undefined>,
   ): AsyncGenerator<BoxEvent, void, undefined> {
-    return this.#gateway === undefined ? follow(signal) : meterTurn(this.#gateway.line, signal, follow);
+    return this.#gateway === undefined ? follow(signal) : meterTurn(this.#gateway.line, { signal, allowance }, follow);
   }
 
   #openGateway(): void {

@@ -1,7 +1,7 @@
 import type { BoxEvent } from "../../event/event.ts";
 import { BackendError, isAbortError, SkeinError } from "../../errors.ts";
 import { linkSignals, onAbort } from "../../internal/abort.ts";
-import type { GatewayLine } from "../box-gateway.ts";
+import type { CallAllowance, GatewayLine } from "../box-gateway.ts";
 
 /**
  * A turn whose agent calls models through a gateway: between the agent's events come those of the gateway, as they happen. What the gateway metered
@@ -12,12 +12,12 @@ import type { GatewayLine } from "../box-gateway.ts";
  */
 export async function* meterTurn(
   line: GatewayLine,
-  signal: AbortSignal | undefined,
+  { signal, allowance }: { readonly signal: AbortSignal | undefined; readonly allowance: CallAllowance | undefined },
   follow: (signal: AbortSignal) => AsyncGenerator<BoxEvent, void, undefined>,
 ): AsyncGenerator<BoxEvent, void, undefined> {
   const { controller, unlink } = linkSignals(signal);
   const off = onAbort(controller.signal, () => line.refuseCalls());
-  line.beginTurn();
+  line.beginTurn(allowance);
   const turn = follow(controller.signal);
   try {
     for (let next = watch(turn.next()); ;) {

@@ -2,16 +2,20 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { timingSafeEqual } from "node:crypto";
 import { AbortError } from "../../errors.ts";
-import type { BackendEventBody } from "../../event/event.ts";
+import type { BackendEventBody, Usage } from "../../event/event.ts";
 import { onAbort, toAbortError } from "../../internal/abort.ts";
-import type { GatewayBox, GatewayLine } from "../box-gateway.ts";
+import type { CallAllowance, GatewayBox, GatewayLine } from "../box-gateway.ts";
 
 /** One request that passes through. */
 export interface GatewayCall {
   /** Fires when the box has gone away from it, or its work was aborted. */
   readonly signal: AbortSignal;
-  /** Why no call may be made now. */
+  /** Why nothing may pass now. */
   refusal(): Error | undefined;
+  /** Why the turn may ask no model any more. */
+  modelRefusal(): Error | undefined;
+  /** What a call of a model took, told to whoever allowed it. */
+  spend(usage: Usage, isWhole: boolean): void;
   report(body: BackendEventBody): void;
   /** How a call of a model ended; undefined: well. The last one that was begun decides what is said of the turn. */
   settle(failure: Error | undefined): void;
@@ -28,6 +32,7 @@ export class BoxLine implements GatewayLine {
   readonly #connections = new Map<Duplex, number>();
   #calls = new AbortController();
   #refusal: Error | undefined;
+  #allowance: CallAllowance | undefined;
   #events: BackendEventBody[] = [];
   #wake: (() => void) | undefined;
   #begun = 0;
@@ -56,6 +61,7 @@ export class BoxLine implements GatewayLine {
     const connection = response.socket as Duplex;
     const number = ++this.#begun;
     const controller = new AbortController();
+    const allowance = this.#allowance;
     const off = onAbort(this.#calls.signal, () => controller.abort(this.#calls.signal.reason));
     this.#count(connection, 1);
     response.once("close", () => {
@@ -66,6 +72,8 @@ export class BoxLine implements GatewayLine {
     return {
       signal: controller.signal,
       refusal: () => this.#refusal,
+      modelRefusal: () => allowance?.refusal(),
+      spend: (usage, isWhole) => allowance?.spend(usage, isWhole),
       report: (body) => this.#report(body),
       settle: (failure) => {
         if (this.#last === undefined || number >= this.#last.number) this.#last = { number, failure };
@@ -92,8 +100,9 @@ export class BoxLine implements GatewayLine {
     return this.#refusal !== undefined;
   }
 
-  beginTurn(): void {
+  beginTurn(allowance?: CallAllowance): void {
     this.#last = undefined;
+    this.#allowance = allowance;
     if (!(this.#refusal instanceof TurnOverError)) return;
     this.#refusal = undefined;
     this.#calls = new AbortController();

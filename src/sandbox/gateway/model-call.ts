@@ -44,7 +44,7 @@ export async function forwardToModel(
       `The gateway passes on calls of models alone, not ${request.method} ${rest}.`,
     );
   const isCall = kind !== "other";
-  const refusal = call.refusal() ?? (isCall ? context.spending.refusal() : undefined);
+  const refusal = call.refusal() ?? (isCall ? (context.spending.refusal() ?? call.modelRefusal()) : undefined);
   if (refusal !== undefined) {
     if (isCall) call.settle(refusal);
     return refuse(response, 403, SkeinError.is(refusal) ? refusal.code : "aborted", refusal.message);
@@ -106,11 +106,9 @@ async function send(sent: Sent, target: URL, request: IncomingMessage, body: Buf
   }
   const report = reader?.end();
   if (report !== undefined) {
-    const usage = context.spending.add(
-      report.usage,
-      [report.model, model],
-      failure === undefined && report.error === undefined,
-    );
+    const isWhole = failure === undefined && report.error === undefined;
+    const usage = context.spending.add(report.usage, [report.model, model], isWhole);
+    call.spend(usage, isWhole);
     const named = report.model ?? model;
     if (Object.keys(usage).length > 0)
       call.report({ type: "usage.reported", ...(named === undefined ? {} : { model: named }), ...usage });
