@@ -10,7 +10,7 @@ import type { RequestLimits } from "./access/request-limits.ts";
 import { addChatRoutes } from "./chat/chat-routes.ts";
 import { problemResponse } from "./http/problem.ts";
 import { InspectorFiles } from "./inspector-files.ts";
-import { OPENAPI } from "./openapi.ts";
+import { OPENAPI } from "./openapi/document.ts";
 import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
