@@ -13,6 +13,7 @@ import { InspectorFiles } from "./inspector-files.ts";
 import { OPENAPI } from "./openapi/document.ts";
 import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
+import { SessionFolds } from "./sessions/session-folds.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
 import type { LoopDefinition, TaskDefinition } from "./runs/run-definitions.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
@@ -74,6 +75,7 @@ export function createApp(options: AppOptions): SkeinApp {
     guard: new RequestGuard(access),
     limits: new LimitsGuard(options.limits),
     logs: new LiveLogs(store),
+    folds: new SessionFolds(store),
     runs: new RunRegistry({
       store,
       tasks: options.tasks ?? {},

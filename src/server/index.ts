@@ -16,9 +16,9 @@ export type { RequestLimits } from "./access/request-limits.ts";
 export { openServer } from "./open-server.ts";
 export type { OpenServerOptions, SkeinServer } from "./open-server.ts";
 /** What the server answers. @experimental */
-export type { Lineage, LineageBox, LineageEdge, LineageIteration, LineageRound } from "./sessions/fold-lineage.ts";
+export type { Lineage, LineageBox, LineageEdge, LineageIteration, LineageRound } from "./sessions/lineage-fold.ts";
 /** What the server answers. @experimental */
-export type { RunOverview } from "./sessions/summarize-runs.ts";
+export type { RunOverview } from "./sessions/runs-fold.ts";
 /** What the server answers. @experimental */
 export type { SessionChanges } from "./sessions/session-changes.ts";
 /** What the server answers. @experimental */

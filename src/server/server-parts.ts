@@ -2,6 +2,7 @@ import type { SessionStore } from "../store/session-store.ts";
 import type { Caller, RequestGuard } from "./access/request-guard.ts";
 import type { LimitsGuard } from "./access/request-limits.ts";
 import type { RunRegistry } from "./runs/run-registry.ts";
+import type { SessionFolds } from "./sessions/session-folds.ts";
 import type { LiveLogs } from "./sessions/live-log.ts";
 import type { SessionWatch } from "./sessions/session-changes.ts";
 
@@ -11,6 +12,7 @@ export interface ServerParts {
   readonly guard: RequestGuard;
   readonly limits: LimitsGuard;
   readonly logs: LiveLogs;
+  readonly folds: SessionFolds;
   readonly runs: RunRegistry;
   readonly watch: SessionWatch;
   /** The task that answers in chats. */

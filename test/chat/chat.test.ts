@@ -194,6 +194,41 @@ describe.each([
     expect(chat.status).toBe("ready");
   });
 
+  it("has what was said before as the messages that a chat has followed, and what goes on as its question alone", async () => {
+    const chat = createChat("past");
+    const history = async (query = ""): Promise<{ status: string; messages: unknown[]; next?: string }> =>
+      (await (await app.request(`http://localhost/api/chat/past${query}`)).json()) as never;
+    expect(await history()).toMatchObject({ id: "past", status: "created", messages: [] });
+    await chat.sendMessage({ text: "hello" });
+    await chat.sendMessage({ text: "short" });
+    await chat.sendMessage({ text: "fail" });
+    await chat.regenerate();
+    expect(await runsOf("chat_past")).toBe(4);
+    const told = (messages: readonly object[]): unknown =>
+      JSON.parse(
+        JSON.stringify(messages, (_key, value: unknown) =>
+          // The SDK numbers parts of its own; a user's message has the metadata that its page gave it.
+          typeof value === "object" && value !== null && (value as { type?: unknown }).type === "reasoning"
+            ? { ...value, id: undefined }
+            : value,
+        ),
+      );
+    expect(told((await history()).messages as object[])).toEqual(told(chat.messages));
+    const sent = chat.sendMessage({ text: "wait" });
+    await until("chat_past", "plan.updated", 4);
+    const during = await history();
+    expect(during).toMatchObject({ status: "running" });
+    expect(during.messages).toHaveLength(7);
+    expect(during.messages.at(-1)).toMatchObject({ role: "user", parts: [{ type: "text", text: "wait" }] });
+    goOn();
+    await sent;
+    const { messages: newest, next } = await history("?limit=1");
+    expect(told(newest as object[])).toEqual(told(chat.messages.slice(-2)));
+    const { messages: earlier, next: none } = await history(`?before=${next ?? ""}`);
+    expect(told(earlier as object[])).toEqual(told(chat.messages.slice(0, -2)));
+    expect(none).toBeUndefined();
+  });
+
   it("shows a failed run as an error, with what was said before", async () => {
     const chat = createChat("failed");
     await chat.sendMessage({ text: "fail" });
@@ -213,9 +248,11 @@ describe.each([
   });
 });
 
-async function until(sessionId: string, type: string): Promise<void> {
+/** @param count so many of the type */
+async function until(sessionId: string, type: string, count = 1): Promise<void> {
   while ((await store.get(sessionId)) === undefined) await new Promise((resolve) => setImmediate(resolve));
-  for await (const event of store.tail(sessionId)) if (event.type === type) return;
+  let seen = 0;
+  for await (const event of store.tail(sessionId)) if (event.type === type && ++seen === count) return;
 }
 
 async function runsOf(sessionId: string): Promise<number> {

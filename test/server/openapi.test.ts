@@ -121,6 +121,8 @@ describe("the OpenAPI document", () => {
       ["/api/runs/{id}/boxes", "get", await request("GET", `/api/runs/${loop}/boxes`)],
       ["/api/runs/{id}/resume", "post", await request("POST", `/api/runs/${task}/resume`, { input: { prompt: "y" } })],
       ["/api/runs/{id}/answer", "post", await request("POST", `/api/runs/${task}/answer`, { requestId: "q" })],
+      ["/api/chat/{id}", "get", await request("GET", "/api/chat/new")],
+      ["/api/chat/{id}", "get", await request("GET", "/api/chat/new?limit=0")],
       ["/api/chat/{id}/stream", "get", await request("GET", "/api/chat/new/stream")],
       ["/api/blobs/{digest}", "get", await request("GET", "/api/blobs/nothing")],
       ["/v1/session/{id}", "get", await request("GET", `/v1/session/${task}`)],

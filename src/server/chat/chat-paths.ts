@@ -1,4 +1,4 @@
-import { answer, anyObject, body, events, id, listOf, problem, text } from "../openapi/describe.ts";
+import { answer, anyObject, body, events, id, inQuery, listOf, problem, ref, text } from "../openapi/describe.ts";
 import type { Schema } from "../openapi/describe.ts";
 
 export const CHAT_PATHS: Schema = {
@@ -11,6 +11,18 @@ export const CHAT_PATHS: Schema = {
         properties: { id: text, messages: listOf(anyObject) },
       }),
       responses: { "200": events, default: problem },
+    },
+  },
+  "/api/chat/{id}": {
+    get: {
+      summary:
+        "What was said in a chat, as messages of the AI SDK, the newest runs of it. A run that goes on has its answer in the stream.",
+      parameters: [
+        id,
+        inQuery("limit", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
+        inQuery("before", { ...text, description: "The `next` of the answer before: the runs before those." }),
+      ],
+      responses: { "200": answer("The messages, oldest first.", ref("Chat")), default: problem },
     },
   },
   "/api/chat/{id}/stream": {

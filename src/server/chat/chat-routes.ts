@@ -1,25 +1,28 @@
 import type { Context, Hono } from "hono";
 import { ValidationError } from "../../errors.ts";
-import type { JsonValue } from "../../event/event.ts";
 import { sessionUnknown } from "../../store/store-faults.ts";
 import type { Session } from "../../store/session-store.ts";
 import { requireRead, requireWrite } from "../access/request-guard.ts";
 import { eventStreamResponse } from "../http/event-stream.ts";
+import { parseWholeQuery } from "../http/parse-query.ts";
 import type { RunInput } from "../runs/run-definitions.ts";
 import type { RequestEnv, ServerParts } from "../server-parts.ts";
-import { foldRuns } from "../sessions/summarize-runs.ts";
-import type { RunOverview } from "../sessions/summarize-runs.ts";
+import type { RunOverview } from "../sessions/runs-fold.ts";
+import { messageIdOf, readChatHistory, withoutReplaced } from "./chat-history.ts";
+import type { ChatHistory } from "./chat-history.ts";
 import { DONE_FRAME, UiMessageProjection, toChunkFrame } from "./ui-message-projection.ts";
 
 const CHAT_LABEL = "skein.chat";
 const CHAT_ID = /^[\w.-]{1,100}$/;
+const DEFAULT_RUNS = 50;
+const MAX_RUNS = 200;
 
 /**
- * The two requests that a `Chat` of the AI SDK makes, and a third that it has no word for: `stop` in a page only leaves, and a reader that leaves
- * ends no run (L6).
+ * The two requests that a `Chat` of the AI SDK makes, and two that it has no word for: what was said before, and a stop, for `stop` in a page only
+ * leaves, and a reader that leaves ends no run (L6).
  */
 export function addChatRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
-  const { store, runs, limits } = parts;
+  const { store, runs, folds, limits } = parts;
 
   app.post("/api/chat", async (context) => {
     requireWrite(context.get("caller"));
@@ -35,12 +38,35 @@ export function addChatRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
       return streamRun(context, parts, sessionId, runId);
     }
     requireChat(session);
-    const last = (await foldRuns(store.read(sessionId))).at(-1);
+    const last = (await folds.runs(session)).at(-1);
     // The same message again is a request that was sent twice, not a second run.
     if (!isAgain && last !== undefined && messageIdOf(last.task) === messageId)
       return streamRun(context, parts, sessionId, last.runId);
     const { runId } = await runs.resume(session, input, messageId);
     return streamRun(context, parts, sessionId, runId);
+  });
+
+  app.get("/api/chat/:id", async (context) => {
+    const id = context.req.param("id");
+    const sessionId = toSessionId(id);
+    const limit = parseWholeQuery("limit", context.req.query("limit"), { min: 1, max: MAX_RUNS }) ?? DEFAULT_RUNS;
+    const before = parseWholeQuery("before", context.req.query("before")) ?? Infinity;
+    const session = await store.get(sessionId);
+    // A chat begins with its first message: until then there is nothing to be shown.
+    if (session === undefined) return context.json({ id, status: "created", messages: [] } satisfies ChatHistory);
+    requireChat(session);
+    requireRead(context.get("caller"), session);
+    const earlier = withoutReplaced(await folds.runs(session)).filter(({ startedSeq }) => startedSeq < before);
+    const shown = earlier.slice(-limit);
+    const messages = await readChatHistory(store, sessionId, shown);
+    const next = earlier.length > shown.length ? shown[0]?.startedSeq : undefined;
+    const { status } = session;
+    return context.json({
+      id,
+      status,
+      messages,
+      ...(next === undefined ? {} : { next: String(next) }),
+    } satisfies ChatHistory);
   });
 
   app.get("/api/chat/:id/stream", async (context) => {
@@ -72,8 +98,10 @@ async function streamRun(
   sessionId: string,
   runId: string,
 ): Promise<Response> {
-  const { store, logs, limits, closing, heartbeatMs } = parts;
-  const run = (await foldRuns(store.read(sessionId))).find((one) => one.runId === runId) as RunOverview;
+  const { store, folds, logs, limits, closing, heartbeatMs } = parts;
+  const session = await store.get(sessionId);
+  if (session === undefined) throw sessionUnknown(sessionId);
+  const run = (await folds.runs(session)).find((one) => one.runId === runId) as RunOverview;
   const { signal } = context.get("caller");
   async function* frames(over: AbortSignal): AsyncGenerator<string, void> {
     const projection = new UiMessageProjection();
@@ -120,11 +148,6 @@ function toSessionId(id: unknown): string {
 function requireChat(session: Session): void {
   if (session.labels[CHAT_LABEL] !== undefined) return;
   throw sessionUnknown(session.id);
-}
-
-function messageIdOf(task: JsonValue): string | undefined {
-  const { id } = (typeof task === "object" && task !== null ? task : {}) as { id?: unknown };
-  return typeof id === "string" ? id : undefined;
 }
 
 /** The text of the last message that a user wrote. */

@@ -101,6 +101,27 @@ export const SCHEMAS: Schema = {
     },
     additionalProperties: false,
   },
+  Chat: {
+    type: "object",
+    required: ["id", "status", "messages"],
+    properties: {
+      id: text,
+      status: STATUS,
+      messages: listOf({
+        type: "object",
+        required: ["id", "role", "parts"],
+        properties: {
+          id: text,
+          role: { type: "string", enum: ["user", "assistant"] },
+          metadata: anyObject,
+          parts: listOf({ type: "object", required: ["type"], properties: { type: text } }),
+        },
+        additionalProperties: false,
+      }),
+      next: text,
+    },
+    additionalProperties: false,
+  },
   StoredEvent: {
     type: "object",
     required: ["seq", "at", "sessionId", "runId", "type"],

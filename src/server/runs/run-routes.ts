@@ -6,8 +6,7 @@ import type { Session, SessionStore } from "../../store/session-store.ts";
 import { requireReadAll, requireRead, requireWrite } from "../access/request-guard.ts";
 import { parseWholeQuery } from "../http/parse-query.ts";
 import type { RequestEnv, ServerParts } from "../server-parts.ts";
-import { foldLineage } from "../sessions/fold-lineage.ts";
-import type { LineageBox } from "../sessions/fold-lineage.ts";
+import type { LineageBox } from "../sessions/lineage-fold.ts";
 import type { RunInput } from "./run-definitions.ts";
 import { RUN_NAME_LABEL } from "./run-registry.ts";
 import type { StartedRun } from "./run-registry.ts";
@@ -31,7 +30,7 @@ const SCANNED_SESSIONS = 1000;
 
 /** Starting, steering and forking runs. */
 export function addRunRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
-  const { store, runs, limits } = parts;
+  const { store, runs, folds, limits } = parts;
 
   app.get("/api/tasks", (context) => {
     requireReadAll(context.get("caller"));
@@ -75,7 +74,7 @@ export function addRunRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
   app.get("/api/runs/:id/boxes", async (context) => {
     const session = await findRun(store, context.req.param("id"));
     requireRead(context.get("caller"), session);
-    const { boxes } = await foldLineage(session.id, store.read(session.id));
+    const { boxes } = await folds.lineage(session);
     return context.json({ boxes: boxes satisfies readonly LineageBox[] });
   });
 

@@ -6,8 +6,6 @@ import { requireRead, requireReadAll } from "../access/request-guard.ts";
 import { eventStreamResponse, toEventFrame } from "../http/event-stream.ts";
 import { parseWholeQuery } from "../http/parse-query.ts";
 import type { RequestEnv, ServerParts } from "../server-parts.ts";
-import { foldLineage } from "./fold-lineage.ts";
-import { foldRuns } from "./summarize-runs.ts";
 
 const STATUSES: readonly SessionStatus[] = ["created", "running", "completed", "failed", "aborted", "interrupted"];
 const DEFAULT_SESSIONS = 50;
@@ -31,7 +29,7 @@ export async function loadReadable(context: Context<RequestEnv>, { store }: Serv
 
 /** Reading: sessions, their events past and live, blobs. */
 export function addSessionRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
-  const { store, logs, watch } = parts;
+  const { store, logs, folds, watch } = parts;
 
   app.get("/api/sessions", async (context) => {
     requireReadAll(context.get("caller"));
@@ -48,8 +46,7 @@ export function addSessionRoutes(app: Hono<RequestEnv>, parts: ServerParts): voi
 
   app.get("/api/sessions/:id", async (context) => {
     const session = await loadReadable(context, parts);
-    const runs = await foldRuns(store.read(session.id));
-    return context.json({ ...session, runs });
+    return context.json({ ...session, runs: await folds.runs(session) });
   });
 
   app.get("/api/sessions/:id/events", async (context) => {
@@ -79,7 +76,7 @@ export function addSessionRoutes(app: Hono<RequestEnv>, parts: ServerParts): voi
 
   app.get("/api/sessions/:id/lineage", async (context) => {
     const session = await loadReadable(context, parts);
-    return context.json(await foldLineage(session.id, store.read(session.id)));
+    return context.json(await folds.lineage(session));
   });
 
   app.get("/api/blobs/:digest", async (context) => {

@@ -2,7 +2,7 @@ import { ValidationError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
 import type { Session } from "../../store/session-store.ts";
 import type { ServerParts } from "../server-parts.ts";
-import type { RunOverview } from "../sessions/summarize-runs.ts";
+import type { RunOverview } from "../sessions/runs-fold.ts";
 import type { StreamPart, StreamSource, StreamTail } from "./read-stream.ts";
 
 const READ_EVENTS = 500;

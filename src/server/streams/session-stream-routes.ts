@@ -4,7 +4,6 @@ import { requireWrite } from "../access/request-guard.ts";
 import { problemResponse } from "../http/problem.ts";
 import type { RequestEnv, ServerParts } from "../server-parts.ts";
 import { loadReadable } from "../sessions/session-routes.ts";
-import { foldRuns } from "../sessions/summarize-runs.ts";
 import { parseProducer } from "./byte-stream-routes.ts";
 import { respondToRead, tailHeaders } from "./read-stream.ts";
 import { createSessionSource } from "./session-source.ts";
@@ -21,7 +20,7 @@ export function addSessionStreamRoutes(app: Hono<RequestEnv>, parts: ServerParts
   app.get("/v1/session/:id/run/:runId", async (context) => {
     const session = await loadReadable(context, parts);
     const runId = context.req.param("runId");
-    const run = (await foldRuns(parts.store.read(session.id))).find((one) => one.runId === runId);
+    const run = (await parts.folds.runs(session)).find((one) => one.runId === runId);
     if (run === undefined)
       throw new ValidationError(
         "run_unknown",

@@ -97,14 +97,8 @@ const optional = <Name extends string, Value>(
 ): { readonly [key in Name]?: Value } =>
   (value === undefined ? {} : { [name]: value }) as { readonly [key in Name]?: Value };
 
-/** What the log of a loop says of its rounds, iterations and boxes. */
-export async function foldLineage(sessionId: string, events: AsyncIterable<StoredEvent>): Promise<Lineage> {
-  const picture = new LineagePicture(sessionId);
-  for await (const event of events) picture.add(event);
-  return picture.toLineage();
-}
-
-class LineagePicture {
+/** What the log of a loop says of its rounds, iterations and boxes, folded from its events as they come. */
+export class LineageFold {
   readonly #sessionId: string;
   readonly #rounds = new Map<number, LineageRound>();
   readonly #iterations = new Map<number, LineageIteration>();
