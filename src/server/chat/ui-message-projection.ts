@@ -149,7 +149,8 @@ export class UiMessageProjection {
     this.#running.clear();
     chunks.push({ type: "finish-step" });
     if (status === "aborted") return [...chunks, { type: "abort" }];
-    if (status !== "completed") return [...chunks, { type: "error", errorText: error?.message ?? reason }];
+    if (status !== "completed")
+      return [...chunks, { type: "error", errorText: error?.message ?? `${status}: ${reason}` }];
     return [...chunks, { type: "finish", messageMetadata: { status, reason, usage: { ...usage } } }];
   }
 }
