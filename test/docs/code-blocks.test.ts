@@ -7,6 +7,8 @@ import type { Program } from "./run-typescript.ts";
 interface Block extends Program {
   /** What stands in the `text` block right after the code. */
   readonly prints: string | undefined;
+  /** Goes on until it is ended; a test of its own runs it, with what it serves. */
+  readonly serves: boolean;
 }
 
 const pages = [
@@ -17,12 +19,13 @@ const pages = [
 
 const blocks: Block[] = pages.flatMap((page) => {
   const found = readFileSync(page, "utf8").matchAll(
-    /^```ts\n([\s\S]*?)^```\n(?:\nprints\n\n```text\n([\s\S]*?)^```)?/gm,
+    /^```ts\n([\s\S]*?)^```\n(?:\nprints\n\n```text\n([\s\S]*?)^```)?(\nserves )?/gm,
   );
-  return [...found].map(([, code, prints], index) => ({
+  return [...found].map(([, code, prints, serves], index) => ({
     name: `${page.replace(/\.md$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}-${index + 1}`,
     code: code as string,
     prints,
+    serves: serves !== undefined,
   }));
 });
 
@@ -36,7 +39,7 @@ it("the code in the documentation passes the compiler", { timeout: 120_000 }, ()
 });
 
 describe("the code in the documentation runs", () => {
-  it.each(blocks)("$name", { timeout: 120_000 }, async (block) => {
+  it.each(blocks.filter(({ serves }) => !serves))("$name", { timeout: 120_000 }, async (block) => {
     const { exitCode, stdout, stderr } = await runProgram("docs", block);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     if (block.prints !== undefined) expect(stdout).toBe(block.prints);
