@@ -236,7 +236,9 @@ export class LoopRun<Task, Output, Decision> {
 
   /** Runs the tasks of a round in bounded parallel; true where the budget kept some from starting. */
   async #runRound(lineage: SandboxLineage, descent: Descent, plan: RoundPlan<Task>, round: number): Promise<boolean> {
-    const { controller: roundStop, unlink } = linkSignals(this.#stop.controller.signal);
+    // Only a round that one of its own can end needs a signal of its own.
+    const race = plan.firstValid ? linkSignals(this.#stop.controller.signal) : undefined;
+    const { signal } = (race ?? this.#stop).controller;
     const first = this.#history.length;
     const finished = plan.tasks.map((_task, offset) => this.#memory.isFinished(first + offset));
     // A round that the log holds whole needs no boxes any more.
@@ -249,18 +251,11 @@ export class LoopRun<Task, Output, Decision> {
       exhausted ||= this.#allowance.isExhausted;
       if (exhausted) return undefined;
       try {
-        const outcome = await this.#runTask(
-          lineage,
-          boxes[offset] as PlannedBox,
-          task,
-          first + offset,
-          round,
-          roundStop.signal,
-        );
+        const outcome = await this.#runTask(lineage, boxes[offset] as PlannedBox, task, first + offset, round, signal);
         const { usage, agentRunName } = outcome.iteration;
         this.#allowance.requireMeasured(outcome.status === "completed" ? usage : undefined, agentRunName);
-        if (plan.firstValid && outcome.iteration.verdict?.valid === true)
-          roundStop.abort(new Error("another iteration of the round was valid first"));
+        if (outcome.iteration.verdict?.valid === true)
+          race?.controller.abort(new Error("another iteration of the round was valid first"));
         return outcome;
       } catch (error) {
         // The others of the round have nothing to wait for any more.
@@ -277,7 +272,7 @@ export class LoopRun<Task, Output, Decision> {
         descent.add(outcome.iteration, outcome.place);
       }
     } finally {
-      unlink();
+      race?.unlink();
     }
     return exhausted;
   }

@@ -22,7 +22,7 @@ export interface AppendPosition {
   readonly state: RunState;
   readonly at: number;
   /** The id for a run that begins in this append. */
-  readonly runId?: string;
+  readonly runId?: string | undefined;
 }
 
 /** An append, ready to be stored: each line is the JSON of the event beside it. */

@@ -48,13 +48,8 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
     if (this.#closed !== undefined) throw this.#closed === "store" ? storeClosed() : writerClosed(this.sessionId);
     this.refuseFenced();
     const at = Date.now();
-    const encoded = encodeEvents(bodies, {
-      ...(runId === undefined ? {} : { runId }),
-      sessionId: this.sessionId,
-      lastSeq: session.lastSeq,
-      state: session.state,
-      at,
-    });
+    const { lastSeq, state } = session;
+    const encoded = encodeEvents(bodies, { sessionId: this.sessionId, lastSeq, state, at, runId });
     if (encoded.lines.length === 0) return [];
     session.addLines(encoded.lines);
     session.state = encoded.state;
