@@ -82,6 +82,7 @@ export interface BoxLimits {
   readonly cpu?: number;
   readonly memoryMb?: number;
   readonly pids?: number;
+  /** What the box may hold on the disk. Past it everything in the box is ended, and whatever is asked of it fails with `box_disk_full`. */
   readonly diskMb?: number;
 }
 

@@ -22,6 +22,7 @@ const BOX_CODES: ReadonlySet<string> = new Set([
   "turn_unknown",
   "box_busy",
   "box_path",
+  "box_disk_full",
   "box_protocol",
   "path_not_found",
   "permission_unknown",

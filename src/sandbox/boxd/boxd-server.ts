@@ -95,7 +95,10 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
       const controller = new AbortController();
       response.once("close", () => controller.abort());
       await turns.settled();
-      return sendJson(response, 200, await execCommand(config, command, controller.signal));
+      turns.refuseWhenStopped();
+      const result = await execCommand(config, command, AbortSignal.any([controller.signal, turns.stopping]));
+      turns.refuseWhenStopped();
+      return sendJson(response, 200, result);
     }
     case "POST rest":
       await turns.settled();
@@ -114,6 +117,7 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
     case "PUT files": {
       const bytes = await readBytes(request, BOXD_LIMITS.fileBytes);
       await turns.settled();
+      turns.refuseWhenStopped();
       await writeBoxFile(config.workspace, url.searchParams.get("path") ?? "", bytes);
       return sendNothing(response);
     }

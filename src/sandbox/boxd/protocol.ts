@@ -53,6 +53,8 @@ export interface BoxdConfig {
   readonly agentFolder?: string;
   /** Where the box reaches its gateway; absent: it has none. */
   readonly gateway?: BoxGatewayAddress;
+  /** What workspace, home and run may hold together; absent: there is no limit, or something else keeps it. */
+  readonly diskMb?: number;
 }
 
 export interface BoxHealth {

@@ -37,6 +37,8 @@ export class Turns {
   readonly #options: TurnsOptions;
   readonly #turns = new Map<string, Turn>();
   #running: Turn | undefined;
+  #stopped: SandboxError | undefined;
+  readonly #stopping = new AbortController();
   #queued = 0;
   #line: Promise<unknown> = Promise.resolve();
 
@@ -56,6 +58,7 @@ export class Turns {
 
   accept(request: TurnRequest): TurnAccepted {
     const known = this.#turns.get(request.turnId);
+    if (known === undefined) this.refuseWhenStopped();
     if (known !== undefined) return { known: true, acknowledged: known.log.acknowledged };
     const turn: Turn = {
       // The id is the client's, so it does not become a file's name.
@@ -97,7 +100,28 @@ export class Turns {
   async status(conversationId: string): Promise<SessionInfo | null> {
     if (this.#running?.request.conversationId === conversationId)
       return this.#options.agent.runningInfo(conversationId);
-    return this.#inLine(() => this.#options.agent.status(conversationId));
+    return this.#inLine(() => {
+      // To ask the agent would be to start it.
+      this.refuseWhenStopped();
+      return this.#options.agent.status(conversationId);
+    });
+  }
+
+  /** Nothing runs in this box any more: turns that are under way fail with the error, and so does whatever is asked for later. */
+  stop(error: SandboxError): void {
+    this.#stopped ??= error;
+    this.#stopping.abort();
+    for (const { controller, log } of this.#turns.values()) if (!log.hasEnded) controller.abort();
+  }
+
+  /** Fires when {@link stop} is called. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** @throws the error that the box was stopped with */
+  refuseWhenStopped(): void {
+    if (this.#stopped !== undefined) throw this.#stopped;
   }
 
   /** @throws SandboxError `box_busy` while a turn runs or waits */
@@ -113,6 +137,7 @@ export class Turns {
   async quiesce(work: () => Promise<void>): Promise<void> {
     this.refuseWhileBusy();
     await this.#inLine(async () => {
+      this.refuseWhenStopped();
       const thaw = this.#options.freeze();
       try {
         await work();
@@ -167,13 +192,15 @@ export class Turns {
         : { status: "failed", error: toFailure(error) };
     }
     try {
-      const content = await this.#options.takePatch();
+      // What filled the disk is no work that anybody wants to be shown.
+      const content = this.#stopped === undefined ? await this.#options.takePatch() : undefined;
       if (content !== undefined)
         log.append({ type: "artifact.created", name: "workspace.patch", mimeType: "text/x-diff", content });
     } catch (error) {
       // The turn's own failure is the first one; this one is only told where there is no other.
       if (end.status === "completed") end = { status: "failed", error: toFailure(error) };
     }
+    overflow ??= this.#stopped;
     if (overflow !== undefined) end = { status: "failed", error: toFailure(overflow) };
     this.#running = undefined;
     log.end(end);

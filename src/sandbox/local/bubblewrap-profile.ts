@@ -9,6 +9,7 @@ export const INSIDE = { workspace: "/workspace", home: "/home/agent", run: "/run
 const USER = "1000";
 const NODE_HOME = "/opt/node";
 const TMP_BYTES = String(1024 * 1024 * 1024);
+const SHARED_BYTES = String(256 * 1024 * 1024);
 
 export interface BubblewrapMounts {
   readonly workspace: string;
@@ -61,6 +62,15 @@ export function createBubblewrapProfile(
     "--proc",
     "/proc",
     "--dev",
+    "/dev",
+    // Shared memory has its size; nothing else of /dev is there to be written to.
+    "--perms",
+    "1777",
+    "--size",
+    SHARED_BYTES,
+    "--tmpfs",
+    "/dev/shm",
+    "--remount-ro",
     "/dev",
     "--perms",
     "1777",

@@ -52,6 +52,8 @@ export interface LocalSandboxCapabilities {
   readonly systemCallsReason?: string;
   /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
+  /** How `diskMb` is kept. `measured`: the box's files are counted while it runs, and it is ended when they are too much. */
+  readonly diskLimit: "measured";
 }
 
 export interface LocalSandboxState {
@@ -89,8 +91,9 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       limits: [
         ...(state.cgroups === undefined ? [] : (["cpu"] as const)),
         ...(state.cgroups !== undefined || state.limitsAvailable ? (["memoryMb", "pids"] as const) : []),
-        ...(state.limitsAvailable ? (["diskMb"] as const) : []),
+        "diskMb",
       ],
+      diskLimit: "measured",
     };
     const owner: LocalBoxOwner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),

@@ -1,5 +1,18 @@
+import { readFileSync } from "node:fs";
 import { runProcess } from "../../internal/spawn-process.ts";
 import type { BoxLimits } from "../sandbox.ts";
+
+/** Descriptors of one process: more than any build needs, and little of what the machine has. */
+const MAX_OPEN = 65_536;
+
+/** The own limit is the highest that can be given on. */
+function readHighestOpen(): number {
+  try {
+    return Number(/^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? MAX_OPEN);
+  } catch {
+    return MAX_OPEN;
+  }
+}
 
 /**
  * A command that starts another with rlimits. They are cheap and need no rights, and they are not cgroups: each holds for one process, not for
@@ -11,6 +24,7 @@ export function toLimitCommand(limits: BoxLimits): string[] {
   return [
     "prlimit",
     "--core=0",
+    `--nofile=${Math.min(MAX_OPEN, readHighestOpen())}`,
     ...(limits.memoryMb === undefined ? [] : [`--data=${bytes(limits.memoryMb)}`]),
     ...(limits.diskMb === undefined ? [] : [`--fsize=${bytes(limits.diskMb)}`]),
     ...(limits.pids === undefined ? [] : [`--nproc=${Math.round(limits.pids)}`]),

@@ -215,7 +215,7 @@ async function writeConfig(
   version: string,
   env: Record<string, string>,
 ): Promise<void> {
-  const { profile, claimMs, agentStart, gateway, agentFolder } = record.spec;
+  const { profile, claimMs, agentStart, gateway, agentFolder, limits } = record.spec;
   const config: BoxdConfig = {
     boxId: record.id,
     version,
@@ -228,6 +228,7 @@ async function writeConfig(
     env,
     agentStart,
     ...(gateway === undefined ? {} : { gateway }),
+    ...(limits.diskMb === undefined ? {} : { diskMb: limits.diskMb }),
     ...(agentFolder === undefined ? {} : { agentFolder: record.contained ? INSIDE.agent : agentFolder }),
   };
   await mkdir(paths.run, { recursive: true });
