@@ -181,6 +181,7 @@ export type {
   Validator,
   ValidatorContext,
   Verdict,
+  WinnerPick,
 } from "./loop/loop-types.ts";
 /** @stable */
 export { workspacePatch } from "./loop/outputs/workspace-patch.ts";

@@ -13,6 +13,7 @@ import type { SessionStore } from "../store/session-store.ts";
 import { beginRedaction } from "../stream/begin-redaction.ts";
 import type { OpenSession } from "../stream/open-session.ts";
 import { LoopAllowance } from "./budget.ts";
+import { toLastWord } from "./decision.ts";
 import { Descent } from "./descent.ts";
 import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
@@ -30,9 +31,6 @@ import type { IterationOutcome } from "./run-iteration.ts";
 import { runIteration } from "./run-iteration.ts";
 import { selectWinner } from "./select-winner.ts";
 import type { LoopSettings } from "./validate-loop-options.ts";
-
-/** The decisions that end a loop; any other word goes on. */
-const LAST_DECISIONS: ReadonlySet<unknown> = new Set(["stop", "done", "pick-winner", "fail"]);
 
 /** One run of a loop in its session. See `runLoop`. */
 export class LoopRun<Task, Output, Decision> {
@@ -92,7 +90,7 @@ export class LoopRun<Task, Output, Decision> {
       await this.#memory.attachBoxes(this.#options.sandboxClient, this.#sessionId, this.#settings.maxConcurrency);
       await this.#memory.countLostAttempts();
       end = await this.#runRounds(lineage);
-      winner = this.#selectWinner();
+      winner = this.#selectWinner(end.decision);
     } catch (error) {
       failure = { error: this.#firstFailure(error) };
       this.#stop.controller.abort(error);
@@ -192,7 +190,8 @@ export class LoopRun<Task, Output, Decision> {
         await takeForkPoints(lineage, descent, this.#history.slice(before), this.#settings);
       await this.#log.drain();
       const decision = await this.#decide(round);
-      if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
+      const lastWord = toLastWord(decision);
+      if (lastWord !== undefined) return { reason: lastWord, decision };
       if (spent) return { reason: "budget_exhausted", decision };
       if (this.#history.length >= this.#settings.maxIterations) return { reason: "max_iterations", decision };
       if (this.#shares)
@@ -367,12 +366,12 @@ export class LoopRun<Task, Output, Decision> {
     return outcome;
   }
 
-  #selectWinner(): LoopWinner<Task, Output> | undefined {
+  #selectWinner(decision: Decision | undefined): LoopWinner<Task, Output> | undefined {
     const options = this.#options;
     if (options.selectWinner !== undefined) return options.selectWinner(this.#history);
     return options.driver.selectWinner === undefined
       ? selectWinner(this.#history)
-      : options.driver.selectWinner(this.#history);
+      : options.driver.selectWinner(this.#history, decision);
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { openMemoryStore } from "../../store/memory/index.ts";
 import { SkeinError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
 import type { ScriptedSandbox, ScriptedTurn } from "../../testing/scripted-sandbox.ts";
@@ -175,6 +176,26 @@ describe("fanoutVote", () => {
     const judge = fanoutVote<string, string>({ k: 3, judge: async (candidates) => candidates.at(-1)?.index ?? -1 });
     expect((await loop(judge, [1, 1, 1])).winner?.iterationIndex).toBe(2);
     await expect(loop(fanoutVote({ k: 2, judge: () => 7 }), [1, 1])).rejects.toMatchObject({ code: "plan_invalid" });
+  });
+
+  it("K10: asks no judge twice: what it said is in the log, for the loop that goes on", async () => {
+    let asked = 0;
+    const judge = (candidates: readonly { readonly index: number }[]): number => {
+      asked++;
+      return candidates.at(-1)?.index ?? -1;
+    };
+    await using store = await openMemoryStore();
+    const options = { store, sessionId: "judged", sandboxClient: answers(["a", "a", "b"]) };
+    const selectWinner = (): never => {
+      throw new Error("the process is gone before there is a winner");
+    };
+    await expect(loop(fanoutVote({ k: 3, judge }), [1, 1, 1], { ...options, selectWinner })).rejects.toThrow("gone");
+    const resumed = await loop(fanoutVote({ k: 3, judge }), [1, 1, 1], { ...options, resume: true });
+    expect(resumed).toMatchObject({
+      winner: { iterationIndex: 2, output: "b" },
+      decision: { decision: "pick-winner" },
+    });
+    expect(asked).toBe(1);
   });
 });
 

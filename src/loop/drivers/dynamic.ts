@@ -61,9 +61,10 @@ function findFault(answer: unknown, ended: number, maxFanout: number): string | 
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
 export function dynamic<Task = any, Output = any>(
   options: DynamicOptions<Task, Output>,
-): Driver<Task, Output, "pick-winner" | "go-on"> {
+): Driver<Task, Output, "go-on"> {
   const maxFanout = requireCount("maxFanout", options.maxFanout ?? 8);
-  let selected: number | undefined;
+  // By the loop's history: one driver may lead several loops. A loop that is resumed asks again for a plan that was empty.
+  const selected = new WeakMap<readonly Iteration<Task, Output>[], number>();
   const ask = async (
     task: Task,
     history: readonly Iteration<Task, Output>[],
@@ -84,13 +85,9 @@ export function dynamic<Task = any, Output = any>(
     name: "dynamic",
     namesParents: true,
     async plan(task, history, context) {
-      selected = undefined;
       const answer = await ask(task, history, context);
-      if (answer.move === "stop") return [];
-      if (answer.move === "select") {
-        selected = answer.index;
-        return [];
-      }
+      if (answer.move === "select") selected.set(history, answer.index);
+      if (answer.move === "stop" || answer.move === "select") return [];
       const tasks = answer.move === "fanout" ? answer.tasks : [answer.task ?? task];
       return {
         tasks,
@@ -100,7 +97,7 @@ export function dynamic<Task = any, Output = any>(
     },
     decide: () => "go-on",
     selectWinner(history): LoopWinner<Task, Output> | undefined {
-      return toWinner(history.find(({ index }) => index === selected)) ?? selectWinner(history);
+      return toWinner(history.find(({ index }) => index === selected.get(history))) ?? selectWinner(history);
     },
   };
 }

@@ -50,6 +50,9 @@ export function watchDriver<Task, Output>({ create }: DriverKit<Task, Output>): 
     },
     ...(driver.selectWinner === undefined
       ? {}
-      : { selectWinner: (history): LoopWinner<Task, Output> | undefined => driver.selectWinner?.(history) }),
+      : {
+          selectWinner: (history, decision): LoopWinner<Task, Output> | undefined =>
+            driver.selectWinner?.(history, decision),
+        }),
   };
 }
