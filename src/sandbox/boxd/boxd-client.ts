@@ -41,6 +41,7 @@ export class BoxdClient {
   readonly #claimMs: number;
   readonly #options: BoxdClientOptions;
   #beat: NodeJS.Timeout | undefined;
+  #onHeard: (() => void) | undefined;
   #gateway: { readonly line: GatewayLine; readonly lines: GatewayLines } | undefined;
 
   constructor(options: BoxdClientOptions) {
@@ -53,13 +54,16 @@ export class BoxdClient {
   /**
    * From now on tells the box now and then that its client is alive, and serves its gateway, until {@link release} or the box's end.
    * It keeps no process alive.
+   *
+   * @param onHeard is called whenever the box has answered
    */
-  hold(): void {
+  hold(onHeard: (() => void) | undefined = this.#onHeard): void {
+    this.#onHeard = onHeard;
     this.#openGateway();
     clearInterval(this.#beat);
     this.#beat = setInterval(
       () => {
-        this.health().catch((error: unknown) => {
+        this.health().then(onHeard, (error: unknown) => {
           if (SkeinError.is(error) && error.code === "box_gone") this.release();
         });
       },

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import type { PermissionAnswer } from "../../agent/acp/index.ts";
@@ -27,6 +28,9 @@ export interface BoxIdentityHolder {
   take(identity: BoxIdentity): void;
 }
 
+/** Connections on which no request has begun yet. */
+const MAX_SILENT = 256;
+
 /** A look that must not pass for a client's. */
 const SILENT = "/health?silent=1";
 
@@ -48,6 +52,16 @@ export function createBoxdServer(options: BoxdServerOptions): Server {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${GATEWAY_PROTOCOL}\r\n\r\n`);
     bridge.park(socket);
   });
+  // A client asks as soon as it has connected. Connections that say nothing must not take the place of those that do.
+  const silent = new Set<Duplex>();
+  server.on("connection", (socket: Duplex) => {
+    silent.add(socket);
+    socket.once("close", () => silent.delete(socket));
+    const [oldest] = silent;
+    if (silent.size > MAX_SILENT) oldest?.destroy();
+  });
+  server.prependListener("request", ({ socket }) => silent.delete(socket));
+  server.prependListener("upgrade", (_request, socket) => silent.delete(socket));
   server.on("clientError", (_error, socket) => socket.destroy());
   return server;
 }

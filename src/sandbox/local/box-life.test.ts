@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,6 +94,29 @@ describe.each((await canContainHere()) ? (["require", "none"] as const) : (["non
       expect(await client.sweep()).toEqual([id]);
       expect(findBoxProcesses(id)).toEqual([]);
       expect(await client.list()).toEqual([]);
+    });
+
+    it("B3: is swept when its claim is over, whatever it says of its clients itself", async () => {
+      const client = await openLocalSandbox({ directory, containment });
+      const box = await client.create({ profile, claimMs: 60_000 });
+      await client.close();
+      await changeRecord(box.id, { owner: deadOwner });
+      // Something in it asks boxd again and again, and passes for a client.
+      expect(await client.sweep()).toEqual([]);
+      await box.health();
+      const longAgo = new Date(Date.now() - 91_000);
+      await utimes(join(directory, "boxes", box.id, "box.json"), longAgo, longAgo);
+      expect(await client.sweep()).toEqual([box.id]);
+      expect(findBoxProcesses(box.id)).toEqual([]);
+    });
+
+    it("marks the record of a box that it holds, so that nobody else takes it for left", async () => {
+      const client = await openLocalSandbox({ directory, containment });
+      const box = await client.create({ profile, claimMs: 4000 });
+      const record = join(directory, "boxes", box.id, "box.json");
+      await utimes(record, 0, 0);
+      while ((await stat(record)).mtimeMs < 1000) await delay(10);
+      await box.delete();
     });
 
     it("B3: ends itself when no client was heard for the length of its claim, and is swept then", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { throwIfAborted, toAbortError } from "../../internal/abort.ts";
@@ -90,7 +90,7 @@ export class BoxKeeper<Kind extends KeptBox> {
       await origin.start(record, box, (process) => {
         record = { ...record, process };
       });
-      box.hold();
+      this.#hold(box);
       record = { ...record, state: "running" };
       await writeRecord(this.#recordPath(id), record);
       return box;
@@ -115,7 +115,7 @@ export class BoxKeeper<Kind extends KeptBox> {
     const box = this.#open(record);
     try {
       await box.health();
-      box.hold();
+      this.#hold(box);
       // The one who came back is the owner now: a sweep must not think that the box has none.
       await writeRecord(this.#recordPath(boxId), { ...record, owner: ownIdentity() });
       return box;
@@ -159,6 +159,14 @@ export class BoxKeeper<Kind extends KeptBox> {
     const box = this.#provider.open(record, this.#doors.optionOf(record));
     this.#held.add(box);
     return box;
+  }
+
+  /** The time of the record says when the box was heard last: what a box itself says of its clients may be a lie. */
+  #hold(box: Kind): void {
+    box.hold(() => {
+      const now = new Date();
+      utimes(this.#recordPath(box.id), now, now).catch(() => {});
+    });
   }
 
   #letGo(box: Kind): void {
