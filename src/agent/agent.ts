@@ -1,4 +1,5 @@
 import type { JsonValue } from "../event/event.ts";
+import type { ModelPrices } from "../event/model-price.ts";
 
 /**
  * Which agent a box starts, opaque to the kernel: only a provider's boxd reads it.
@@ -15,6 +16,8 @@ export interface AgentProfile {
    * `ask`: the turn waits for `Box.answer`, for at most 10 minutes (`metadata.permissionMs`), and then it is no.
    */
   readonly permissions?: "allow" | "deny" | "ask";
+  /** What its models cost, where a gateway meters them. Without a price the cost stays unknown, unless the provider reports it. */
+  readonly prices?: ModelPrices;
   readonly mcpServers?: readonly JsonValue[];
   readonly metadata?: { readonly [name: string]: JsonValue };
 }

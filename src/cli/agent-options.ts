@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { AgentProfile } from "../agent/agent.ts";
 import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
+import { type ModelPrices, parseModelPrices } from "../event/model-price.ts";
 import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
 import type { SandboxName } from "../runtime/open-sandbox.ts";
 import { SANDBOX_NAMES } from "../runtime/open-sandbox.ts";
@@ -12,6 +15,8 @@ import { parseWord } from "./parse-option.ts";
 export interface AgentOptions {
   readonly agent: string;
   readonly model?: string;
+  /** A file with what models cost. */
+  readonly prices?: string;
   readonly network: "none" | "host";
   readonly env: readonly string[];
   /** Hosts beside the models that the box may reach. */
@@ -31,6 +36,10 @@ export function addAgentOptions(command: Command): Command {
       "repair",
     )
     .option("--model <model>", "the model that the agent should use")
+    .option(
+      "--prices <file>",
+      'what models cost, as JSON: {"gpt-5":{"inputUsd":1.25,"outputUsd":10}} for a million tokens',
+    )
     .option(
       "--allow-host <host>",
       "a host that the box may reach without a network: name, name:port or *.name (can be repeated)",
@@ -80,9 +89,9 @@ function collect(text: string, before: readonly string[]): readonly string[] {
 /**
  * The profile that the options name.
  *
- * @throws ValidationError `agent_unknown` before anything is made for it
+ * @throws ValidationError `agent_unknown`, `invalid_option` before anything is made for it
  */
-export function toProfile(options: AgentOptions): AgentProfile {
+export function toProfile(options: AgentOptions, cwd: string): AgentProfile {
   // The name is for people and lists, so a long command is named by its program.
   const [program = options.agent] = options.agent.split(" ");
   const profile = {
@@ -90,9 +99,23 @@ export function toProfile(options: AgentOptions): AgentProfile {
     agent: options.agent,
     ...(options.permissions === "allow" ? {} : { permissions: options.permissions }),
     ...(options.model === undefined ? {} : { model: options.model }),
+    ...(options.prices === undefined ? {} : { prices: readPrices(resolve(cwd, options.prices)) }),
   };
   resolveAgent(profile);
   return profile;
+}
+
+function readPrices(file: string): ModelPrices {
+  return parseModelPrices(readJsonFile("--prices", file), `--prices ${file}`);
+}
+
+/** @throws ValidationError `invalid_option` for a file that is not there, or is no JSON */
+function readJsonFile(option: string, file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new ValidationError("invalid_option", `${option} ${file} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 /**

@@ -12,7 +12,8 @@ export function fingerprintLoop<Task, Output, Decision>(
 ): string {
   const parts = {
     driver: options.driver.name ?? "",
-    specs: specs.map(({ name, profile, box }) => ({ name, profile, image: box?.image, network: box?.network })),
+    // A price may change between two runs of one loop.
+    specs: specs.map(({ name, profile: { prices: _prices, ...profile }, box }) => ({ name, profile, image: box?.image, network: box?.network })),
     validator: options.validator === undefined ? null : (options.validator.name ?? ""),
   };
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);

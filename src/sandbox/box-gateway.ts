@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { BackendEventBody, Usage } from "../event/event.ts";
+import type { ModelPrices } from "../event/model-price.ts";
 
 /**
  * The one door out of a box that has no network. It stands on the host: processes in the box speak HTTP to a port of their own loopback, boxd passes
@@ -26,6 +27,13 @@ export interface GatewayBox {
   readonly id: string;
   /** What a request must carry as its key; absent where only the box itself can reach the door. */
   readonly token?: string;
+  /** What models cost it; for those that are not named the gateway's own prices hold. */
+  readonly prices?: ModelPrices;
+}
+
+/** A box's door, and what it is opened with. */
+export interface BoxDoor extends Omit<GatewayBox, "id"> {
+  readonly door: BoxGateway;
 }
 
 /** The gateway's side of one box. */

@@ -1,6 +1,6 @@
-import type * as Sdk from "ai";
 import { BackendError, ValidationError } from "../../errors.ts";
 import type { EventBody } from "../../event/event.ts";
+import { type ModelPrices, parseModelPrices } from "../../event/model-price.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { Backend, BackendContext, BackendInput } from "../backend.ts";
 import { toMessages } from "./conversation.ts";
@@ -16,6 +16,16 @@ export type AiSdkModel =
   | string
   | { readonly specificationVersion: string; readonly provider: string; readonly modelId: string };
 
+/**
+ * What is used of the package `ai`, said by its shape: versions 6 and 7 have it.
+ *
+ * @experimental
+ */
+export interface AiSdkModule {
+  streamText(options: never): { readonly fullStream: AsyncIterable<object> };
+  stepCountIs(count: number): unknown;
+}
+
 /** @experimental */
 export interface AiSdkBackendOptions {
   readonly model: AiSdkModel;
@@ -25,6 +35,10 @@ export interface AiSdkBackendOptions {
   readonly tools?: Readonly<Record<string, unknown>>;
   /** How many times the model may be asked in one run, with the results of its tools in between. Default 20. */
   readonly maxSteps?: number;
+  /** The module `ai`, where it is not the one that this package finds by itself. */
+  readonly sdk?: AiSdkModule;
+  /** What models cost. Without a price the cost stays unknown. */
+  readonly prices?: ModelPrices;
   /** Further settings of the SDK's `streamText`, such as `temperature`, `maxRetries` or `providerOptions`. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -38,6 +52,7 @@ export interface AiSdkBackendOptions {
  */
 export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
   const { model, system, tools, maxSteps = 20, settings = {} } = options;
+  const prices = parseModelPrices(options.prices ?? {}, "prices of the backend");
   if (typeof model !== "string" && typeof model?.modelId !== "string") {
     throw new ValidationError(
       "invalid_option",
@@ -53,8 +68,8 @@ export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
       const { signal } = context;
       const messages = await toMessages(context.history(), input);
       throwIfAborted(signal);
-      const { streamText, stepCountIs } = await load();
-      const mapper = new PartMapper(modelId);
+      const { streamText, stepCountIs } = options.sdk ?? (await load());
+      const mapper = new PartMapper(modelId, prices);
       const result = streamText({
         ...settings,
         model,
@@ -65,9 +80,9 @@ export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
         abortSignal: signal,
         // What goes wrong comes as a part of the stream; without this the SDK writes it to the console as well.
         onError: () => {},
-      } as unknown as Parameters<typeof streamText>[0]);
+      } as never);
       try {
-        for await (const part of result.fullStream) yield* mapper.map(part);
+        for await (const part of result.fullStream) yield* mapper.map(part as Readonly<Record<string, unknown>>);
         throwIfAborted(signal);
       } finally {
         yield* mapper.close();
@@ -76,7 +91,7 @@ export function createAiSdkBackend(options: AiSdkBackendOptions): Backend {
   };
 }
 
-async function load(): Promise<Pick<typeof Sdk, "streamText" | "stepCountIs">> {
+async function load(): Promise<AiSdkModule> {
   try {
     return await import("ai");
   } catch (cause) {

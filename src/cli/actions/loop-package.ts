@@ -55,7 +55,7 @@ export async function loopPackage(
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
-  const profile = toProfile(options);
+  const profile = toProfile(options, line.cwd);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",

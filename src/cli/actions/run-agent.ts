@@ -34,7 +34,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     );
   }
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
-  const profile = toProfile(options);
+  const profile = toProfile(options, line.cwd);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",

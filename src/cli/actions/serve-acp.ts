@@ -27,7 +27,7 @@ const CLAIM_MS = 600_000;
 /** Speaks ACP on standard input and output until the editor closes it: each prompt is a durable run, each session has a box. */
 export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Promise<void> {
   const { interrupt, env } = line;
-  const profile = toProfile(options);
+  const profile = toProfile(options, line.cwd);
   const agentEnv = toAgentEnv(options, env);
   const gateway = toGateway(profile, options, env, interrupt.signal);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });

@@ -5,7 +5,7 @@ import { AbortError, isAbortError, SkeinError } from "../../errors.ts";
 import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
-import type { BoxGateway, GatewayLine } from "../box-gateway.ts";
+import type { BoxDoor, GatewayLine } from "../box-gateway.ts";
 import type { ExecOptions, ExecResult, PermissionAnswer, PromptOptions, ResumeTurnOptions } from "../sandbox.ts";
 import { BoxdConnection } from "./boxd-connection.ts";
 import { GatewayLines } from "./gateway-lines.ts";
@@ -28,7 +28,7 @@ export interface BoxdClientOptions {
   readonly connect: () => Duplex;
   readonly claimMs: number;
   /** The box's door to models, and what its requests must carry as their key. */
-  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
+  readonly gateway?: BoxDoor;
 }
 
 /**
@@ -124,7 +124,8 @@ export class BoxdClient {
   #openGateway(): void {
     const { id, connect, gateway } = this.#options;
     if (gateway === undefined || this.#gateway !== undefined) return;
-    const line = gateway.door.openBox({ id, ...(gateway.token === undefined ? {} : { token: gateway.token }) });
+    const { door, ...own } = gateway;
+    const line = door.openBox({ id, ...own });
     this.#gateway = { line, lines: new GatewayLines(connect, line) };
     this.#gateway.lines.open();
   }

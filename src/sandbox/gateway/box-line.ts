@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { timingSafeEqual } from "node:crypto";
 import { AbortError } from "../../errors.ts";
 import type { BackendEventBody, Usage } from "../../event/event.ts";
+import type { ModelPrices } from "../../event/model-price.ts";
 import { onAbort, toAbortError } from "../../internal/abort.ts";
 import type { CallAllowance, GatewayBox, GatewayLine } from "../box-gateway.ts";
 
@@ -10,6 +11,8 @@ import type { CallAllowance, GatewayBox, GatewayLine } from "../box-gateway.ts";
 export interface GatewayCall {
   /** Fires when the box has gone away from it, or its work was aborted. */
   readonly signal: AbortSignal;
+  /** What models cost its box. */
+  readonly prices: ModelPrices;
   /** Why nothing may pass now. */
   refusal(): Error | undefined;
   /** Why the turn may ask no model any more. */
@@ -71,6 +74,7 @@ export class BoxLine implements GatewayLine {
     });
     return {
       signal: controller.signal,
+      prices: this.#box.prices ?? {},
       refusal: () => this.#refusal,
       modelRefusal: () => allowance?.refusal(),
       spend: (usage, isWhole) => allowance?.spend(usage, isWhole),

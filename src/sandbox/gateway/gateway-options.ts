@@ -1,3 +1,4 @@
+import type { ModelPrices } from "../../event/model-price.ts";
 import type { ModelApi } from "../box-gateway.ts";
 
 /**
@@ -18,18 +19,6 @@ export interface GatewayUpstream {
 }
 
 /**
- * US dollars for a million tokens.
- *
- * @experimental
- */
-export interface ModelPrice {
-  readonly inputUsd: number;
-  readonly outputUsd: number;
-  /** Of input that was read from a cache. Default: `inputUsd`. */
-  readonly cachedUsd?: number;
-}
-
-/**
  * What all calls through one gateway may take together.
  *
  * @experimental
@@ -44,8 +33,8 @@ export interface ModelGatewayOptions {
   readonly upstreams: readonly GatewayUpstream[];
   /** Hosts beside the models that a box may reach, as `name` (ports 80 and 443) or `name:port`; `*.name` is everything below a name. Default: none. */
   readonly allowHosts?: readonly string[];
-  /** By the model's name, as it is asked for or answers. Without a price the cost is unknown, unless the provider reports it. */
-  readonly prices?: Readonly<Record<string, ModelPrice>>;
+  /** Without a price the cost is unknown, unless the provider reports it. The prices of a box's profile stand over these. */
+  readonly prices?: ModelPrices;
   /** Looked at before each call (K11). */
   readonly budget?: GatewayBudget;
   /** What was spent before, by earlier runs of the same work: it counts towards the budget. */

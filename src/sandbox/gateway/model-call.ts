@@ -107,7 +107,7 @@ async function send(sent: Sent, target: URL, request: IncomingMessage, body: Buf
   const report = reader?.end();
   if (report !== undefined) {
     const isWhole = failure === undefined && report.error === undefined;
-    const usage = context.spending.add(report.usage, [report.model, model], isWhole);
+    const usage = context.spending.add(report.usage, [report.model, model], call.prices, isWhole);
     call.spend(usage, isWhole);
     const named = report.model ?? model;
     if (Object.keys(usage).length > 0)

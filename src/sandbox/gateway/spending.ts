@@ -1,18 +1,20 @@
 import { BackendError, ValidationError } from "../../errors.ts";
 import type { Usage } from "../../event/event.ts";
+import type { ModelPrices } from "../../event/model-price.ts";
+import { parseModelPrices, priceUsage } from "../../event/model-price.ts";
 import { addUsage, totalTokens } from "../../event/usage.ts";
-import type { GatewayBudget, ModelGatewayOptions, ModelPrice } from "./gateway-options.ts";
+import type { GatewayBudget, ModelGatewayOptions } from "./gateway-options.ts";
 
 /** What all calls took together, against what they may take. */
 export class Spending {
   readonly #budget: GatewayBudget;
-  readonly #prices: Readonly<Record<string, ModelPrice>>;
+  readonly #prices: ModelPrices;
   #spent: Usage;
   #unmeasured: "cost" | "tokens" | undefined;
 
   constructor({ budget = {}, prices = {}, spent = {} }: ModelGatewayOptions) {
     this.#budget = budget;
-    this.#prices = prices;
+    this.#prices = parseModelPrices(prices, "prices of the gateway");
     this.#spent = spent;
   }
 
@@ -33,27 +35,15 @@ export class Spending {
     );
   }
 
-  /** Takes a call in. @param isWhole it came to its end, so that what is missing now was never told @returns its usage, with the cost where one can be told */
-  add(usage: Usage, models: readonly (string | undefined)[], isWhole: boolean): Usage {
-    const costUsd = usage.costUsd ?? this.#costOf(usage, models);
+  /** Takes a call in. @param own prices of the box that made it @param isWhole it came to its end, so that what is missing now was never told @returns its usage, with the cost where one can be told */
+  add(usage: Usage, models: readonly (string | undefined)[], own: ModelPrices, isWhole: boolean): Usage {
+    const costUsd = usage.costUsd ?? priceUsage(usage, models, own) ?? priceUsage(usage, models, this.#prices);
     const whole: Usage = { ...usage, ...(costUsd === undefined ? {} : { costUsd }) };
     this.#spent = addUsage(this.#spent, whole);
     if (isWhole && this.#budget.maxCostUsd !== undefined && costUsd === undefined) this.#unmeasured = "cost";
     if (isWhole && this.#budget.maxTokens !== undefined && totalTokens(usage) === undefined)
       this.#unmeasured = "tokens";
     return whole;
-  }
-
-  #costOf(
-    { inputTokens, outputTokens, cachedTokens = 0 }: Usage,
-    models: readonly (string | undefined)[],
-  ): number | undefined {
-    const name = models.find((model) => model !== undefined && Object.hasOwn(this.#prices, model));
-    const price = name === undefined ? undefined : this.#prices[name];
-    if (price === undefined || inputTokens === undefined || outputTokens === undefined) return undefined;
-    const { inputUsd, outputUsd, cachedUsd = inputUsd } = price;
-    const fresh = Math.max(0, inputTokens - cachedTokens);
-    return (fresh * inputUsd + cachedTokens * cachedUsd + outputTokens * outputUsd) / 1_000_000;
   }
 }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collect, take, textIn } from "../../testing/box-events.ts";
 import type { ScriptedModel } from "../../testing/model/scripted-model.ts";
 import { startScriptedModel } from "../../testing/model/scripted-model.ts";
+import type { AgentProfile } from "../../agent/agent.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import type { ModelGatewayOptions } from "../gateway/index.ts";
 import { createModelGateway } from "../gateway/index.ts";
@@ -57,6 +58,22 @@ describe.each(["require", "none"] as const)("a box's way to models (containment:
       ]);
       expect(stdout).toContain("ANTHROPIC_API_KEY=key_");
       expect(stdout).not.toContain(KEY);
+    });
+
+    it("L10: the cost is told where the profile has the model's price, over the gateway's, and by no made-up one", async () => {
+      const gateway = toGateway({ prices: { scripted: { inputUsd: 1, outputUsd: 1 } } });
+      const client = await open(gateway);
+      const costOf = async (prices: AgentProfile["prices"]): Promise<number | undefined> => {
+        const box = await client.create({ profile: { ...profile, ...(prices === undefined ? {} : { prices }) } });
+        const events = await collect(box.streamPrompt("call {{say: hi}}"));
+        await box.delete();
+        return events.find((event) => event.type === "usage.reported")?.costUsd;
+      };
+      expect(await costOf({ scripted: { inputUsd: 1_000_000, outputUsd: 10_000_000 } })).toBe(13);
+      expect(await costOf({ other: { inputUsd: 5, outputUsd: 5 } })).toBe(4e-6);
+      await expect(costOf({ scripted: { inputUsd: -1, outputUsd: 1 } })).rejects.toMatchObject({
+        code: "invalid_option",
+      });
     });
 
     it("a model's failure fails the turn, whatever the agent makes of it", async () => {

@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxError } from "../../errors.ts";
 import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
-import type { BoxGateway } from "../box-gateway.ts";
+import type { BoxDoor } from "../box-gateway.ts";
 import type { Box, CheckpointMode, CheckpointOptions, ForkBoxOptions } from "../sandbox.ts";
 
 /** What a box needs of the client that made it. */
@@ -21,7 +21,7 @@ export interface LocalBoxOptions {
   readonly run: string;
   readonly claimMs: number;
   readonly contained: boolean;
-  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
+  readonly gateway?: BoxDoor;
 }
 
 /**

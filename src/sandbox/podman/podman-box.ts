@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { BoxGateway } from "../box-gateway.ts";
+import type { BoxDoor } from "../box-gateway.ts";
 import { BoxdClient } from "../boxd/index.ts";
 import type { Box, CheckpointMode, CheckpointOptions, ForkBoxOptions } from "../sandbox.ts";
 
@@ -17,7 +17,7 @@ export interface PodmanBoxOptions {
   readonly id: string;
   readonly claimMs: number;
   readonly connect: () => Socket;
-  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
+  readonly gateway?: BoxDoor;
 }
 
 /**

@@ -1,10 +1,10 @@
-import type { BoxGateway } from "../box-gateway.ts";
+import type { BoxDoor, BoxGateway } from "../box-gateway.ts";
 import { gatewayAddress } from "../boxd/index.ts";
 import type { BoxRecord, BoxSpec } from "./box-record.ts";
 
 /** What a box's client needs to serve its gateway. */
 export interface GatewayOption {
-  readonly gateway?: { readonly door: BoxGateway; readonly token?: string };
+  readonly gateway?: BoxDoor;
 }
 
 /** Which door each box of a client has: the one that it was created with, else the client's own. */
@@ -35,7 +35,14 @@ export class GatewayDoors {
   optionOf({ id, spec, contained }: BoxRecord): GatewayOption {
     const door = this.#given.get(id) ?? this.#own;
     if (door === undefined || spec.gateway === undefined) return {};
-    return { gateway: { door, ...(hasOwnLoopback(contained, spec) ? {} : { token: spec.gateway.token }) } };
+    const { prices } = spec.profile;
+    return {
+      gateway: {
+        door,
+        ...(hasOwnLoopback(contained, spec) ? {} : { token: spec.gateway.token }),
+        ...(prices === undefined ? {} : { prices }),
+      },
+    };
   }
 }
 
