@@ -92,6 +92,7 @@ export const ERROR_CODES = {
   agent_silent: entry("backend", "The agent gave no sign of life for too long."),
   agent_garbage: entry("backend", "The agent wrote something that is not its protocol."),
   agent_not_found: entry("backend", "The agent's program is not installed in the box."),
+  agent_no_mcp: entry("backend", "The agent cannot be given an MCP server of this kind."),
   agent_refused: entry("backend", "The agent refused to go on."),
   agent_cannot_load: entry("backend", "The agent cannot load an earlier conversation."),
   agent_install_failed: entry("backend", "An agent could not be fetched from npm.", true),

@@ -115,6 +115,8 @@ export type {
   ResumeTurnOptions,
   SandboxClient,
 } from "./sandbox/sandbox.ts";
+/** Servers whose tools an agent is given. @experimental */
+export type { McpServer } from "./agent/mcp-servers.ts";
 /** What a model costs. @experimental */
 export type { ModelPrice, ModelPrices } from "./event/model-price.ts";
 /** What the model calls of a turn are held to. @experimental */

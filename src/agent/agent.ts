@@ -1,5 +1,6 @@
 import type { JsonValue } from "../event/event.ts";
 import type { ModelPrices } from "../event/model-price.ts";
+import type { McpServer } from "./mcp-servers.ts";
 
 /**
  * Which agent a box starts, opaque to the kernel: only a provider's boxd reads it.
@@ -18,7 +19,8 @@ export interface AgentProfile {
   readonly permissions?: "allow" | "deny" | "ask";
   /** What its models cost, where a gateway meters them. Without a price the cost stays unknown, unless the provider reports it. */
   readonly prices?: ModelPrices;
-  readonly mcpServers?: readonly JsonValue[];
+  /** Servers whose tools the agent is given, in the box or behind its gateway. */
+  readonly mcpServers?: readonly McpServer[];
   readonly metadata?: { readonly [name: string]: JsonValue };
 }
 

@@ -11,6 +11,8 @@ export interface BoxGateway {
   readonly upstreams: readonly GatewayUpstreamInfo[];
   /** True where hosts beside the models are allowed: the box is told to use the door as its HTTP proxy. */
   readonly isProxy: boolean;
+  /** Names of MCP servers that a box may reach: it is told to find them at `http://127.0.0.1:PORT/mcp/NAME`. Default: none. */
+  readonly mcpServers?: readonly string[];
   /** Begins to serve a box. A provider calls it once for each box that it holds, and again after `close`. */
   openBox(box: GatewayBox): GatewayLine;
 }
@@ -73,4 +75,5 @@ export interface BoxGatewayAddress {
   readonly token: string;
   readonly upstreams: readonly GatewayUpstreamInfo[];
   readonly isProxy: boolean;
+  readonly mcpServers?: readonly string[];
 }

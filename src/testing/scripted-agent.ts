@@ -15,6 +15,7 @@
  * | `gate PATH` | waits until the file is there |
  * | `env NAME`, `pid` | says it |
  * | `call TEXT` | asks the model that `ANTHROPIC_BASE_URL` names, and says the status and the text of its answer |
+ * | `mcp SERVER TOOL KEY=VALUE …` | calls a tool of an MCP server that the session was given, and says what it answered |
  * | `spawn PATH` | starts a process in a session of its own that outlives the agent, and writes its pid to the file |
  * | `garbage N` | N lines that are not the protocol |
  * | `wait` | until cancelled | `hang` | for ever, deaf to cancel | `die CODE` | at once, with a word on stderr |
@@ -26,11 +27,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { startProcess } from "../internal/spawn-process.ts";
+import { callMcpTool, type GivenMcpServer } from "./scripted-mcp.ts";
 
 type Json = Record<string, unknown>;
 
 const stateFolder = join(process.env["HOME"] ?? ".", ".scripted-agent");
 const cancelled = new Map<string, () => void>();
+/** The MCP servers of each session. */
+const mcpServers = new Map<string, readonly GivenMcpServer[]>();
 const answers = new Map<string, (message: Json) => void>();
 let requests = 0;
 
@@ -184,6 +188,21 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
       case "call":
         chunk(sessionId, await callModel(text));
         break;
+      case "mcp": {
+        const [server, tool = "", ...args] = rest;
+        const given = mcpServers.get(sessionId)?.find(({ name }) => name === server);
+        chunk(
+          sessionId,
+          given === undefined
+            ? `no server ${server}`
+            : await callMcpTool(
+                given,
+                tool,
+                Object.fromEntries(args.map((arg) => arg.split("=", 2) as [string, string])),
+              ),
+        );
+        break;
+      }
       case "env":
         chunk(sessionId, process.env[text] ?? "unset");
         break;
@@ -229,14 +248,19 @@ async function answerRequest(method: string, params: Json): Promise<Json> {
   const sessionId = params["sessionId"] as string;
   switch (method) {
     case "initialize":
-      return { protocolVersion: 1, agentCapabilities: { loadSession: true, sessionCapabilities: { list: {} } } };
+      return {
+        protocolVersion: 1,
+        agentCapabilities: { loadSession: true, sessionCapabilities: { list: {} }, mcpCapabilities: { http: true } },
+      };
     case "session/new": {
       const created = `agent-${process.pid}-${Math.random().toString(36).slice(2)}`;
       keep(created, []);
+      mcpServers.set(created, (params["mcpServers"] ?? []) as GivenMcpServer[]);
       return { sessionId: created };
     }
     case "session/load": {
       const words = recall(sessionId);
+      mcpServers.set(sessionId, (params["mcpServers"] ?? []) as GivenMcpServer[]);
       if (words === undefined) throw Object.assign(new Error("Resource not found"), { code: -32002 });
       for (const word of words) chunk(sessionId, `replayed ${word}`);
       return {};

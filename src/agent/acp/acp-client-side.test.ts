@@ -201,6 +201,15 @@ describe("an agent over ACP", () => {
     expect(target.hasEnded).toBe(true);
   });
 
+  it("gives no server to an agent that cannot speak to it, and says so before anything is asked", async () => {
+    const greets = `process.stdin.once("data", (line) => console.log(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(line).id, result: { protocolVersion: 1, agentCapabilities: {} } })))`;
+    const command = [process.execPath, "-e", greets];
+    await expect(
+      open({ command, mcpServers: [{ type: "http", name: "docs", url: "http://127.0.0.1:1", headers: [] }] }),
+    ).rejects.toMatchObject({ code: "agent_no_mcp" });
+    await open({ command, mcpServers: [{ name: "inside", command: "node", args: [], env: [] }] });
+  });
+
   it("says that a program is not there, or is no ACP agent", async () => {
     await expect(open({ command: ["no-such-agent"] })).rejects.toMatchObject({ code: "agent_not_found" });
     await expect(open({ command: ["true"] })).rejects.toMatchObject({ code: "agent_exited" });

@@ -4,7 +4,8 @@
  */
 import type * as acp from "@agentclientprotocol/sdk/unstable";
 import { PROTOCOL_VERSION } from "@agentclientprotocol/sdk/unstable";
-import type { BackendEventBody, JsonValue } from "../../event/event.ts";
+import type { BackendEventBody } from "../../event/event.ts";
+import type { AcpMcpServer } from "../mcp-servers.ts";
 import { AbortError, BackendError } from "../../errors.ts";
 import { onAbort, throwIfAborted } from "../../internal/abort.ts";
 import type { AcpConnectionOptions } from "./acp-connection.ts";
@@ -18,7 +19,8 @@ import { AcpTurnMapper } from "./acp-turn-mapper.ts";
 export interface AcpAgentOptions extends AcpConnectionOptions {
   readonly model?: string;
   readonly mode?: string;
-  readonly mcpServers?: readonly JsonValue[];
+  /** As the protocol has them. */
+  readonly mcpServers?: readonly AcpMcpServer[];
 }
 
 /**
@@ -240,6 +242,18 @@ export class AcpAgent {
   }
 }
 
+/** Every agent starts servers by a command; by which addresses it speaks to others it says itself. */
+function requireMcp({ agentCapabilities }: acp.InitializeResponse, servers: readonly AcpMcpServer[]): void {
+  const missing = servers.find(
+    (server) => "type" in server && agentCapabilities?.mcpCapabilities?.[server.type] !== true,
+  );
+  if (missing === undefined || !("type" in missing)) return;
+  throw new BackendError(
+    "agent_no_mcp",
+    `The agent speaks to no MCP servers over ${missing.type.toUpperCase()}, so it cannot be given "${missing.name}"; use another agent, or a server that is started by a command.`,
+  );
+}
+
 interface SessionSettings {
   readonly configOptions?: readonly { readonly id: string; readonly category?: string | null }[] | null;
 }
@@ -247,7 +261,7 @@ interface SessionSettings {
 /**
  * Starts an agent and greets it.
  *
- * @throws BackendError `agent_not_found`, `agent_exited`, `agent_garbage`, `agent_silent`, `agent_failed`
+ * @throws BackendError `agent_not_found`, `agent_exited`, `agent_garbage`, `agent_silent`, `agent_failed`, `agent_no_mcp`
  *
  * @experimental
  */
@@ -259,6 +273,7 @@ export async function openAcpAgent(options: AcpAgentOptions): Promise<AcpAgent> 
       clientInfo: { name: "skein", version: "1" },
       clientCapabilities: {},
     });
+    requireMcp(info, options.mcpServers ?? []);
     return new AcpAgent(info, connection, options);
   } catch (error) {
     await connection.close();

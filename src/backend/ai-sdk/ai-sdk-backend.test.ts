@@ -54,7 +54,7 @@ describe.each(VERSIONS)("with $name", ({ name, sdk, tool, Model }) => {
         : parts;
       return { stream } as never;
     };
-    return new Model({ modelId: "mock", doStream }) as unknown as TestModel;
+    return new Model({ modelId: "mock", doStream });
   };
   const create = (options: AiSdkBackendOptions): ReturnType<typeof createAiSdkBackend> =>
     createAiSdkBackend({ ...options, sdk });

@@ -99,7 +99,9 @@ export class PartMapper {
       case "error":
         throw toError(part["error"], this.#model);
       default:
-        if (!SILENT.has(type)) return yield toCustom(part);
+        if (SILENT.has(type)) break;
+        yield toCustom(part);
+        return;
     }
     yield* toMetadata(part);
   }

@@ -4,6 +4,7 @@ import { AcpProcess } from "../../agent/acp/acp-process.ts";
 import type { AcpAgent, AcpLimits, PermissionAnswer, PermissionPolicy } from "../../agent/acp/index.ts";
 import type { AgentProfile, SessionInfo } from "../../agent/agent.ts";
 import type { AgentStart } from "../../agent/coding-agents.ts";
+import { toAcpMcpServers } from "../../agent/mcp-servers.ts";
 import { resolveAgent } from "../../agent/presets.ts";
 import type { BackendEventBody, JsonValue } from "../../event/event.ts";
 import { isAbortError, SkeinError, ValidationError } from "../../errors.ts";
@@ -156,7 +157,7 @@ export class BoxAgent {
       permissions,
       ...(profile.model === undefined || resolved.choosesModel === true ? {} : { model: profile.model }),
       ...(mode === undefined ? {} : { mode }),
-      ...(profile.mcpServers === undefined ? {} : { mcpServers: profile.mcpServers }),
+      ...(profile.mcpServers === undefined ? {} : { mcpServers: toAcpMcpServers(profile.mcpServers, gateway) }),
       onStray: (name, data) => this.#log(`${name} ${JSON.stringify(data)}\n`),
     });
     this.#agent = agent;

@@ -14,7 +14,7 @@ const PORT = 4141;
  * @param earlier the address of the box that this one comes from; its token is kept, because programs in the copy know it
  */
 export async function gatewayAddress(
-  door: Pick<BoxGateway, "upstreams" | "isProxy">,
+  door: Pick<BoxGateway, "upstreams" | "isProxy" | "mcpServers">,
   hasOwnLoopback: boolean,
   earlier?: BoxGatewayAddress,
 ): Promise<BoxGatewayAddress> {
@@ -23,6 +23,7 @@ export async function gatewayAddress(
     token: earlier?.token ?? createId("key"),
     upstreams: door.upstreams,
     isProxy: door.isProxy,
+    ...(door.mcpServers === undefined ? {} : { mcpServers: door.mcpServers }),
   };
 }
 

@@ -34,6 +34,8 @@ export class BoxLine implements GatewayLine {
   /** Each with the number of requests that are under way on it. */
   readonly #connections = new Map<Duplex, number>();
   #calls = new AbortController();
+  /** Fires when nothing will ever pass again. */
+  readonly #end = new AbortController();
   #refusal: Error | undefined;
   #allowance: CallAllowance | undefined;
   #events: BackendEventBody[] = [];
@@ -48,6 +50,7 @@ export class BoxLine implements GatewayLine {
     this.#off = onAbort(signal, () => {
       this.#refusal = toAbortError(signal as AbortSignal);
       this.#calls.abort(this.#refusal);
+      this.#end.abort(this.#refusal);
     });
   }
 
@@ -59,17 +62,19 @@ export class BoxLine implements GatewayLine {
     this.#serve(connection);
   }
 
-  /** A request came; it is over when its answer is. */
-  begin(response: ServerResponse): GatewayCall {
+  /** A request came; it is over when its answer is. @param isStanding it only waits, so it is not ended with a turn, and its connection counts as idle */
+  begin(response: ServerResponse, isStanding = false): GatewayCall {
     const connection = response.socket as Duplex;
     const number = ++this.#begun;
     const controller = new AbortController();
     const allowance = this.#allowance;
-    const off = onAbort(this.#calls.signal, () => controller.abort(this.#calls.signal.reason));
-    this.#count(connection, 1);
+    const { signal } = isStanding ? this.#end : this.#calls;
+    const off = onAbort(signal, () => controller.abort(signal.reason));
+    const weight = isStanding ? 0 : 1;
+    this.#count(connection, weight);
     response.once("close", () => {
       off();
-      this.#count(connection, -1);
+      this.#count(connection, -weight);
       if (!response.writableFinished) controller.abort(new AbortError("The box has gone away from the call."));
     });
     return {
@@ -140,7 +145,9 @@ export class BoxLine implements GatewayLine {
   close(): void {
     this.#off();
     for (const connection of this.#connections.keys()) connection.destroy();
-    this.#calls.abort(new AbortError("The gateway was closed."));
+    const closed = new AbortError("The gateway was closed.");
+    this.#calls.abort(closed);
+    this.#end.abort(closed);
   }
 
   #count(connection: Duplex, step: number): void {

@@ -28,11 +28,26 @@ export interface GatewayBudget {
   readonly maxTokens?: number;
 }
 
+/**
+ * A server of the Model Context Protocol outside, spoken to over HTTP.
+ *
+ * @experimental
+ */
+export interface GatewayMcpServer {
+  /** By which a profile names it: letters, digits, `-` and `_`. */
+  readonly name: string;
+  readonly url: string;
+  /** Added to each request here, so that no box sees them. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** @experimental */
 export interface ModelGatewayOptions {
   readonly upstreams: readonly GatewayUpstream[];
   /** Hosts beside the models that a box may reach, as `name` (ports 80 and 443) or `name:port`; `*.name` is everything below a name. Default: none. */
   readonly allowHosts?: readonly string[];
+  /** MCP servers that boxes may reach; a box's agent is given those that its profile names (`{ type: "gateway", name }`). Default: none. */
+  readonly mcpServers?: readonly GatewayMcpServer[];
   /** Without a price the cost is unknown, unless the provider reports it. The prices of a box's profile stand over these. */
   readonly prices?: ModelPrices;
   /** Looked at before each call (K11). */

@@ -1,10 +1,12 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createServer } from "node:http";
+import { MCP_PATH } from "../../agent/mcp-servers.ts";
 import type { BoxGateway, GatewayBox, GatewayLine, GatewayUpstreamInfo } from "../box-gateway.ts";
 import { BoxLine } from "./box-line.ts";
 import type { ModelGatewayOptions } from "./gateway-options.ts";
 import { createHostRules, forwardToHost, tunnelToHost } from "./host-door.ts";
+import { forwardToMcp, isStanding, toMcpUpstreams } from "./mcp-door.ts";
 import { forwardToModel } from "./model-call.ts";
 import { refuse } from "./refusal.ts";
 import { Spending } from "./spending.ts";
@@ -20,17 +22,19 @@ import { toUpstreams } from "./upstream.ts";
 export function createModelGateway(options: ModelGatewayOptions): BoxGateway {
   const upstreams = toUpstreams(options.upstreams);
   const rules = createHostRules(options.allowHosts ?? []);
+  const mcpServers = toMcpUpstreams(options.mcpServers ?? []);
   const spending = new Spending(options);
   const idleMs = options.idleMs ?? 600_000;
   const lines = new WeakMap<Duplex, BoxLine>();
   const server = createServer((request, response) => {
     const line = lines.get(request.socket);
     if (line === undefined) return void request.socket.destroy();
-    const call = line.begin(response);
+    const call = line.begin(response, isStanding(request));
     const done = async (): Promise<void> => {
       if (!line.isAllowed(request))
         return refuse(response, 401, "gateway_key", "This door is for the processes of its own box.");
       if (request.url?.startsWith("http://") === true) return forwardToHost(rules, call, request, response, idleMs);
+      if (request.url?.startsWith(MCP_PATH) === true) return forwardToMcp(mcpServers, call, request, response, idleMs);
       return forwardToModel({ upstreams, spending, idleMs }, call, request, response);
     };
     done().catch((error: unknown) => {
@@ -49,6 +53,7 @@ export function createModelGateway(options: ModelGatewayOptions): BoxGateway {
   return {
     upstreams: infos,
     isProxy: (options.allowHosts?.length ?? 0) > 0,
+    mcpServers: [...mcpServers.keys()],
     openBox(box: GatewayBox): GatewayLine {
       const line = new BoxLine(box, options.signal, (connection) => {
         lines.set(connection, line);

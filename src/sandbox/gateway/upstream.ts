@@ -24,6 +24,7 @@ export function toUpstreams(upstreams: readonly GatewayUpstream[]): ReadonlyMap<
     if (!Object.hasOwn(API_FACTS, api))
       refuse(`speaks ${JSON.stringify(api)}, which is none of ${Object.keys(API_FACTS).join(", ")}`);
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) refuse("has a name that is not of lower-case letters, digits and -");
+    if (name === "mcp") refuse("has the name under which MCP servers are found; give it another");
     if (result.has(name)) refuse("is there twice; give one of them another name");
     const facts = API_FACTS[api];
     const text = upstream.baseUrl ?? facts.baseUrl;

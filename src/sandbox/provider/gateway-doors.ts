@@ -1,4 +1,5 @@
 import type { BoxDoor, BoxGateway } from "../box-gateway.ts";
+import { requireServer } from "../../agent/mcp-servers.ts";
 import { gatewayAddress } from "../boxd/index.ts";
 import type { BoxRecord, BoxSpec } from "./box-record.ts";
 
@@ -24,9 +25,15 @@ export class GatewayDoors {
     return door;
   }
 
-  /** The spec with the address at which the box will find its door. */
+  /**
+   * The spec with the address at which the box will find its door.
+   *
+   * @throws ValidationError `invalid_option` for an MCP server of the profile to which the door does not lead
+   */
   async address(spec: BoxSpec, door: BoxGateway | undefined, contained: boolean): Promise<BoxSpec> {
     const { gateway, ...rest } = spec;
+    for (const server of spec.profile.mcpServers ?? [])
+      if (server.type === "gateway") requireServer(server.name, door?.mcpServers);
     if (door === undefined) return rest;
     return { ...rest, gateway: await gatewayAddress(door, hasOwnLoopback(contained, spec), gateway) };
   }
