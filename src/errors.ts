@@ -55,6 +55,7 @@ export const ERROR_CODES = {
   route_unknown: entry("validation", "The server has nothing under this address."),
   token_missing: entry("validation", "The request carries no token that the server knows."),
   token_refused: entry("validation", "The token does not allow what the request asks for."),
+  token_unknown: entry("validation", "No token that could be revoked has the id."),
   origin_refused: entry("validation", "The request came under a name, or from a page, that the server does not serve."),
   body_too_large: entry("validation", "The body of the request is larger than the server takes."),
   rate_limited: entry("validation", "One caller sent more requests than the server takes.", true),

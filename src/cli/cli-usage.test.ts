@@ -34,6 +34,8 @@ describe("help", () => {
     "checkpoints ls",
     "checkpoints rm",
     "examples",
+    "tokens",
+    "tokens issue",
   ])("skein %s --help has examples and ends with 0", async (command) => {
     const cwd = await makeFolder();
     const { exitCode, stdout, stderr } = await skein(cwd, [...command.split(" "), "--help"]);

@@ -14,6 +14,9 @@ export const CONTAINERS_FOLDER = "containers";
 /** Where `skein agents install` puts agents, inside a data directory. */
 export const AGENTS_FOLDER = "agents";
 
+/** The tokens of `skein tokens`, as hashes, inside a data directory. */
+export const TOKENS_FOLDER = "tokens";
+
 const IGNORE_FILE = ".gitignore";
 
 /** `missing`: not there yet. `empty`: there, without anything of anyone's. `ours`: it has a database. */
@@ -42,7 +45,9 @@ export async function inspectDataDirectory(directory: string): Promise<DataDirec
   }
   if (names.includes(DATABASE_FILE)) return "ours";
   // A process that died while it made the directory left at most these; agents may be installed before there is a session.
-  if (names.every((name) => [IGNORE_FILE, BOXES_FOLDER, CONTAINERS_FOLDER, AGENTS_FOLDER].includes(name)))
+  if (
+    names.every((name) => [IGNORE_FILE, BOXES_FOLDER, CONTAINERS_FOLDER, AGENTS_FOLDER, TOKENS_FOLDER].includes(name))
+  )
     return "empty";
   throw new StoreError(
     "store_foreign",

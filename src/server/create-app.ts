@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import type { Context, Next } from "hono";
 import { SkeinError, ValidationError } from "../errors.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { addAccessRoutes } from "./access/access-routes.ts";
 import { RequestGuard } from "./access/request-guard.ts";
 import type { AccessOptions } from "./access/request-guard.ts";
 import { LimitsGuard } from "./access/request-limits.ts";
@@ -15,6 +16,7 @@ import type { RequestEnv, ServerParts } from "./server-parts.ts";
 import { LiveLogs } from "./sessions/live-log.ts";
 import { SessionFolds } from "./sessions/session-folds.ts";
 import { SessionWatch } from "./sessions/session-changes.ts";
+import type { AnswerElsewhere } from "./runs/run-registry.ts";
 import type { LoopDefinition, TaskDefinition } from "./runs/run-definitions.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 import { addRunRoutes } from "./runs/run-routes.ts";
@@ -32,6 +34,11 @@ export interface AppOptions {
   readonly loops?: Readonly<Record<string, LoopDefinition>>;
   /** The task that answers in chats of the AI SDK. Default: the one task there is. */
   readonly chat?: string;
+  /**
+   * Hands a person's answer to a run that another process executes. Default: only runs of this server can be answered.
+   * @throws ValidationError `permission_unknown`, and what else the other process says
+   */
+  readonly answerElsewhere?: AnswerElsewhere;
   /** Who may come in. Default: everybody who reaches the server under a name of the loopback interface. */
   readonly access?: AccessOptions;
   readonly limits?: RequestLimits;
@@ -55,6 +62,8 @@ export interface SkeinApp extends Hono<RequestEnv> {
   close(): Promise<void>;
   /** Whether callers must show who they are: tokens, or `authorize`. */
   readonly isProtected: boolean;
+  /** How many runs that were started here go on. */
+  running(): number;
   /** Resolves when none of the runs that were started here is left. */
   settled(): Promise<void>;
 }
@@ -73,6 +82,7 @@ export function createApp(options: AppOptions): SkeinApp {
   const parts: ServerParts = {
     store,
     guard: new RequestGuard(access),
+    tokens: access.authorize === undefined ? access.tokens : undefined,
     limits: new LimitsGuard(options.limits),
     logs: new LiveLogs(store),
     folds: new SessionFolds(store),
@@ -80,6 +90,7 @@ export function createApp(options: AppOptions): SkeinApp {
       store,
       tasks: options.tasks ?? {},
       loops: options.loops ?? {},
+      ...(options.answerElsewhere === undefined ? {} : { answerElsewhere: options.answerElsewhere }),
       onError: (error) => onError?.(error),
     }),
     watch: new SessionWatch(store),
@@ -129,6 +140,7 @@ export function createApp(options: AppOptions): SkeinApp {
 
   app.get("/api/openapi.json", (context) => context.json(OPENAPI));
 
+  addAccessRoutes(app, parts);
   addSessionRoutes(app, parts);
   addRunRoutes(app, parts);
   addChatRoutes(app, parts);
@@ -155,6 +167,7 @@ export function createApp(options: AppOptions): SkeinApp {
   return Object.assign(app, {
     close: async () => closing.abort(),
     isProtected: access.tokens !== undefined || access.authorize !== undefined,
+    running: () => parts.runs.size,
     settled: () => parts.runs.settled(),
   });
 }

@@ -1,4 +1,5 @@
 import type { SessionStore } from "../store/session-store.ts";
+import type { AccessTokens } from "./access/access-tokens.ts";
 import type { Caller, RequestGuard } from "./access/request-guard.ts";
 import type { LimitsGuard } from "./access/request-limits.ts";
 import type { RunRegistry } from "./runs/run-registry.ts";
@@ -10,6 +11,8 @@ import type { SessionWatch } from "./sessions/session-changes.ts";
 export interface ServerParts {
   readonly store: SessionStore;
   readonly guard: RequestGuard;
+  /** Absent where there are none, or the application decides. */
+  readonly tokens: AccessTokens | undefined;
   readonly limits: LimitsGuard;
   readonly logs: LiveLogs;
   readonly folds: SessionFolds;

@@ -114,6 +114,8 @@ describe("the OpenAPI document", () => {
       ["/api/sessions/{id}/abort", "post", await request("POST", `/api/sessions/${task}/abort`, {})],
       ["/api/sessions/{id}/fork", "post", await request("POST", `/api/sessions/${task}/fork`, { atSeq: 1 })],
       ["/api/sessions/{id}/fork", "post", await request("POST", `/api/sessions/${task}/fork`, { atSeq: 100 })],
+      ["/api/access", "get", await request("GET", "/api/access")],
+      ["/api/tokens", "get", await request("GET", "/api/tokens")],
       ["/api/tasks", "get", await request("GET", "/api/tasks")],
       ["/api/runs", "get", await request("GET", "/api/runs")],
       ["/api/runs", "post", await request("POST", "/api/runs", { name: "nothing" })],

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { SandboxError, ValidationError } from "../../errors.ts";
+import { answerQuestion } from "../../runtime/answer-question.ts";
 import { findSession } from "../../runtime/find-session.ts";
 import { listOpenQuestions } from "../../runtime/open-questions.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
@@ -9,7 +9,7 @@ import { openData } from "../open-data.ts";
 export type AnswerOptions = CommonOptions;
 
 /** Lists the questions that wait for a person, or answers one of them. */
-export async function answerQuestion(
+export async function showOrAnswer(
   line: CommandLine,
   wanted: string,
   requestId: string | undefined,
@@ -33,17 +33,6 @@ export async function answerQuestion(
     }
     return;
   }
-  const question = questions.find((one) => one.requestId === requestId);
-  if (question === undefined)
-    throw new ValidationError(
-      "permission_unknown",
-      `No question ${JSON.stringify(requestId)} of ${session.id} waits for an answer; \`skein answer ${session.id}\` lists those that do.`,
-    );
-  for (const client of (await runtime.openUsedSandboxes()).values()) {
-    const box = await client.attach(question.boxId);
-    if (box === null) continue;
-    await box.answer?.(requestId, { optionId, by: `cli:${userInfo().username}` });
-    return terminal.print(`Answered ${requestId}: ${optionId}.`);
-  }
-  throw new SandboxError("box_gone", `The box ${question.boxId}, which asked, is gone.`);
+  await answerQuestion(runtime, session, requestId, { optionId, by: `cli:${userInfo().username}` });
+  terminal.print(`Answered ${requestId}: ${optionId}.`);
 }

@@ -1,27 +1,42 @@
-import { AccessTokens, createApp, openServer } from "../../server/index.ts";
+import { join } from "node:path";
+import { answerQuestion } from "../../runtime/answer-question.ts";
+import { TOKENS_FOLDER } from "../../runtime/data-directory.ts";
+import { AccessTokens, createApp, KeptAccessTokens, openServer } from "../../server/index.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { hasData, openData } from "../open-data.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
 import { EXIT } from "../exit-codes.ts";
+import { readTasks } from "../read-tasks.ts";
 
 export interface ServeOptions extends CommonOptions {
   readonly port?: number;
   readonly host?: string;
   readonly allowOrigin?: readonly string[];
+  readonly tasks?: string;
 }
 
 /** Serves until the first Ctrl-C, which ends the streams and no run. */
 export async function serveData(line: CommandLine, options: ServeOptions): Promise<void> {
   const { terminal, interrupt, env } = line;
   const { SKEIN_TOKEN } = env;
-  const tokens = SKEIN_TOKEN === undefined || SKEIN_TOKEN === "" ? undefined : new AccessTokens();
-  tokens?.issue({ scope: "write", name: "SKEIN_TOKEN", token: SKEIN_TOKEN as string });
+  const hasSecret = SKEIN_TOKEN !== undefined && SKEIN_TOKEN !== "";
+  // A secret that cannot be one is refused before anything is made.
+  if (hasSecret) new AccessTokens().issue({ scope: "write", token: SKEIN_TOKEN });
   // A directory that is not there yet is made: sessions that others begin in it are then seen.
   const isThere = await hasData(line, options);
-  await using runtime = await openData(line, options, { need: isThere ? "read" : "write" });
+  await using runtime = await openData(line, options, {
+    need: isThere && options.tasks === undefined ? "read" : "write",
+  });
+  const offered = options.tasks === undefined ? {} : await readTasks(line.cwd, options.tasks, runtime);
+  await using kept = await KeptAccessTokens.open(join(runtime.directory, TOKENS_FOLDER));
+  const tokens = hasSecret || kept.list().length > 0 ? kept : undefined;
+  if (hasSecret) kept.issue({ scope: "write", name: "SKEIN_TOKEN", token: SKEIN_TOKEN });
   const app = createApp({
     store: runtime.store,
+    ...offered,
     inspector: true,
+    answerElsewhere: async (session, requestId, answer) =>
+      answerQuestion(runtime, session, requestId, { ...answer, by: `http:${answer.by}` }),
     access: {
       ...(tokens === undefined ? {} : { tokens }),
       ...(options.allowOrigin === undefined ? {} : { origins: options.allowOrigin }),
@@ -42,7 +57,7 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
       terminal.style.dim(
         tokens === undefined
           ? "Only this machine can reach it. Ctrl-C ends it."
-          : "Callers need the token of SKEIN_TOKEN. Ctrl-C ends it.",
+          : "Callers need a token: that of SKEIN_TOKEN, or one of `skein tokens`. Ctrl-C ends it.",
       ),
     );
   await new Promise<void>((resolve) => {
@@ -50,5 +65,13 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     interrupt.signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await server.close();
+  // Streams are over, runs are not: what was begun here is brought to its end.
+  if (app.running() > 0) {
+    terminal.warn(terminal.errorStyle.dim(`waits for ${app.running()} run(s) that this process executes…`));
+    // A run that waits for something may have nothing open that would keep the process there.
+    const stay = setInterval(() => {}, 60_000);
+    await app.settled();
+    clearInterval(stay);
+  }
   line.exit(EXIT.done);
 }

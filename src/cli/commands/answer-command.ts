@@ -14,6 +14,6 @@ export function addAnswerCommand(program: Command, line: CommandLine): void {
     .option("--json", "the open questions as one JSON array");
   addCommonOptions(command, ["skein answer run_4k2m", "skein answer run_4k2m turn_9c1x-1 allow"]).action(
     async (session: string, request: string | undefined, option: string | undefined, options: AnswerOptions) =>
-      (await import("../actions/answer-question.ts")).answerQuestion(line, session, request, option, options),
+      (await import("../actions/answer-question.ts")).showOrAnswer(line, session, request, option, options),
   );
 }

@@ -22,6 +22,7 @@ import { addRunCommand } from "./run-command.ts";
 import { addServeCommand } from "./serve-command.ts";
 import { addShowCommand } from "./show-command.ts";
 import { addTailCommand } from "./tail-command.ts";
+import { addTokensCommand } from "./tokens-command.ts";
 import { addWorkerCommand } from "./worker-command.ts";
 
 /** In the order of the help. */
@@ -35,6 +36,7 @@ const COMMANDS: readonly ((program: Command, line: CommandLine) => void)[] = [
   addTailCommand,
   addAnswerCommand,
   addServeCommand,
+  addTokensCommand,
   addApplyCommand,
   addExportCommand,
   addImportCommand,

@@ -10,7 +10,15 @@ export function addServeCommand(program: Command, line: CommandLine): void {
     .option("--port <port>", "the port; 0 takes any that is free (default: 7337)", parseWhole(0, "A port"))
     .option("--host <address>", "the address; one that others can reach demands SKEIN_TOKEN (default: 127.0.0.1)")
     .option("--allow-origin <origins...>", "origins of other sites whose pages may call")
+    .option(
+      "--tasks <file>",
+      "a module whose `tasks` and `loops` may be started here; runs are executed by this process",
+    )
     .option("--json", "one line with the address, then nothing")
     .action(async (options: ServeOptions) => (await import("../actions/serve-data.ts")).serveData(line, options));
-  addCommonOptions(command, ["skein serve", "skein serve --port 0 --json", "SKEIN_TOKEN=… skein serve --host 0.0.0.0"]);
+  addCommonOptions(command, [
+    "skein serve",
+    "skein serve --tasks ./tasks.mjs",
+    "SKEIN_TOKEN=… skein serve --host 0.0.0.0",
+  ]);
 }

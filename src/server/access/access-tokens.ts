@@ -24,6 +24,12 @@ export interface IssueTokenOptions {
   readonly token?: string;
 }
 
+/** A token as it is kept: its text cannot be had from it. */
+export interface StoredToken extends AccessGrant {
+  /** SHA-256 of the text, in hex. */
+  readonly hash: string;
+}
+
 interface Entry {
   readonly grant: AccessGrant;
   readonly hash: Buffer;
@@ -43,28 +49,17 @@ export class AccessTokens {
 
   /** Makes a token known. Its text is in the answer and nowhere else. @throws ValidationError `invalid_option` */
   issue(options: IssueTokenOptions): { readonly token: string; readonly grant: AccessGrant } {
-    const { scope, name, expiresInMs } = options;
-    const token = options.token ?? `skein_${randomBytes(32).toString("base64url")}`;
-    if (token.length < MIN_TOKEN_LENGTH || !/^[\x21-\x7e]+$/.test(token))
-      throw new ValidationError(
-        "invalid_option",
-        `A token has at least ${MIN_TOKEN_LENGTH} characters, without spaces; the one that was given has ${token.length} characters.`,
-      );
-    if (expiresInMs !== undefined && !(expiresInMs > 0))
-      throw new ValidationError("invalid_option", "expiresInMs is a number of milliseconds above 0.");
-    const createdAt = Date.now();
-    const grant: AccessGrant = {
-      id: createId("token"),
-      scope,
-      createdAt,
-      ...(name === undefined ? {} : { name }),
-      ...(expiresInMs === undefined ? {} : { expiresAt: createdAt + expiresInMs }),
-    };
+    const { token, stored } = createToken(options);
+    return { token, grant: this.admit(stored) };
+  }
+
+  /** Makes a token known that was made elsewhere. */
+  admit({ hash, ...grant }: StoredToken): AccessGrant {
     const revoked = new AbortController();
     // One listener for each stream that it opened.
     setMaxListeners(0, revoked.signal);
-    this.#entries.set(grant.id, { grant, hash: digest(token), revoked });
-    return { token, grant };
+    this.#entries.set(grant.id, { grant, hash: Buffer.from(hash, "hex"), revoked });
+    return grant;
   }
 
   /** From now on the token opens nothing, and the streams that it opened end. False where no token has the id. */
@@ -93,4 +88,27 @@ export class AccessTokens {
 
 function isExpired({ expiresAt }: AccessGrant): boolean {
   return expiresAt !== undefined && expiresAt <= Date.now();
+}
+
+/** A new token and what is kept of it. @throws ValidationError `invalid_option` */
+export function createToken(options: IssueTokenOptions): { readonly token: string; readonly stored: StoredToken } {
+  const { scope, name, expiresInMs } = options;
+  const token = options.token ?? `skein_${randomBytes(32).toString("base64url")}`;
+  if (token.length < MIN_TOKEN_LENGTH || !/^[\x21-\x7e]+$/.test(token))
+    throw new ValidationError(
+      "invalid_option",
+      `A token has at least ${MIN_TOKEN_LENGTH} characters, without spaces; the one that was given has ${token.length} characters.`,
+    );
+  if (expiresInMs !== undefined && !(expiresInMs > 0))
+    throw new ValidationError("invalid_option", "expiresInMs is a number of milliseconds above 0.");
+  const createdAt = Date.now();
+  const stored: StoredToken = {
+    id: createId("token"),
+    scope,
+    createdAt,
+    ...(name === undefined ? {} : { name }),
+    ...(expiresInMs === undefined ? {} : { expiresAt: createdAt + expiresInMs }),
+    hash: digest(token).toString("hex"),
+  };
+  return { token, stored };
 }

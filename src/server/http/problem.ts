@@ -22,6 +22,7 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   stream_closed: 409,
   stream_conflict: 409,
   permission_unknown: 404,
+  token_unknown: 404,
   token_missing: 401,
   token_refused: 403,
   origin_refused: 403,

@@ -1,3 +1,4 @@
+import { ACCESS_PATHS } from "../access/access-paths.ts";
 import { CHAT_PATHS } from "../chat/chat-paths.ts";
 import { RUN_PATHS } from "../runs/run-paths.ts";
 import { SESSION_PATHS } from "../sessions/session-paths.ts";
@@ -23,6 +24,7 @@ export const OPENAPI: Schema = {
     ...RUN_PATHS,
     ...CHAT_PATHS,
     ...STREAM_PATHS,
+    ...ACCESS_PATHS,
   },
   components: {
     schemas: SCHEMAS,

@@ -122,6 +122,30 @@ export const SCHEMAS: Schema = {
     },
     additionalProperties: false,
   },
+  Scope: {
+    oneOf: [
+      { type: "string", enum: ["write", "read"] },
+      { type: "object", required: ["session"], properties: { session: text }, additionalProperties: false },
+    ],
+  },
+  Access: {
+    type: "object",
+    required: ["scope", "name", "readOnly"],
+    properties: { scope: ref("Scope"), name: text, readOnly: { type: "boolean" } },
+    additionalProperties: false,
+  },
+  Grant: {
+    type: "object",
+    required: ["id", "scope", "createdAt"],
+    properties: {
+      id: text,
+      scope: ref("Scope"),
+      name: text,
+      createdAt: { type: "number" },
+      expiresAt: { type: "number" },
+    },
+    additionalProperties: false,
+  },
   StoredEvent: {
     type: "object",
     required: ["seq", "at", "sessionId", "runId", "type"],

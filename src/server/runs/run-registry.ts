@@ -42,13 +42,23 @@ interface LiveRun {
   readonly controller: AbortController;
   /** Resolves when its `final` is stored, or could not be. */
   readonly ended: Promise<void>;
-  readonly questions: Map<string, (answer: { readonly optionId?: string; readonly by: string }) => void>;
+  readonly questions: Map<string, (answer: Answer) => void>;
 }
+
+/** A person's answer; without an option the question is turned down. */
+export interface Answer {
+  readonly optionId?: string;
+  readonly by: string;
+}
+
+/** Hands an answer to a run of another process. */
+export type AnswerElsewhere = (session: Session, requestId: string, answer: Answer) => Promise<void>;
 
 export interface RunRegistryOptions {
   readonly store: SessionStore;
   readonly tasks: Readonly<Record<string, TaskDefinition>>;
   readonly loops: Readonly<Record<string, LoopDefinition>>;
+  readonly answerElsewhere?: AnswerElsewhere;
   readonly onError: (error: unknown) => void;
 }
 
@@ -188,9 +198,13 @@ export class RunRegistry {
   }
 
   /** Hands an answer to the run that waits for it. @throws ValidationError `permission_unknown` */
-  answer(sessionId: string, requestId: string, answer: { readonly optionId?: string; readonly by: string }): void {
-    const questions = this.#live.get(sessionId)?.questions;
+  async answer(session: Session, requestId: string, answer: Answer): Promise<void> {
+    const sessionId = session.id;
+    const questions = this.#questionsOf(session);
     const tell = questions?.get(requestId);
+    const { answerElsewhere } = this.#options;
+    if (tell === undefined && answerElsewhere !== undefined && !this.#live.has(session.parentId ?? sessionId))
+      return answerElsewhere(session, requestId, answer);
     if (tell === undefined)
       throw new ValidationError(
         "permission_unknown",
@@ -198,6 +212,11 @@ export class RunRegistry {
       );
     questions?.delete(requestId);
     tell(answer);
+  }
+
+  /** A question of an iteration's is asked of the loop that it belongs to. */
+  #questionsOf({ id, parentId }: Session): LiveRun["questions"] | undefined {
+    return (this.#live.get(id) ?? (parentId === undefined ? undefined : this.#live.get(parentId)))?.questions;
   }
 
   /** Resolves when no run is left. */
@@ -303,11 +322,7 @@ export class RunRegistry {
   }
 }
 
-function waitForAnswer(
-  questions: LiveRun["questions"],
-  requestId: string,
-  signal: AbortSignal,
-): Promise<{ readonly optionId?: string; readonly by: string }> {
+function waitForAnswer(questions: LiveRun["questions"], requestId: string, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       questions.delete(requestId);

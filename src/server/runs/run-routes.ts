@@ -122,7 +122,7 @@ export function addRunRoutes(app: Hono<RequestEnv>, parts: ServerParts): void {
         "invalid_option",
         "The body has the `requestId` of the question and the `optionId` that was chosen, or null to turn it down.",
       );
-    runs.answer(session.id, requestId, {
+    await runs.answer(session, requestId, {
       ...(typeof optionId === "string" ? { optionId } : {}),
       by: caller.name,
     });
