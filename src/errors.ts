@@ -109,6 +109,7 @@ export const ERROR_CODES = {
   box_disk_full: entry("sandbox", "The box had more on the disk than its limit, and everything in it was ended."),
   box_path: entry("sandbox", "The path leads out of the box."),
   turn_unknown: entry("sandbox", "The box does not know this turn."),
+  turn_detached: entry("sandbox", "The client let go of the box in the middle of a turn, which goes on there."),
   checkpoint_failed: entry("sandbox", "The box could not be checkpointed."),
   checkpoint_unknown: entry("sandbox", "No checkpoint has this id."),
   fork_failed: entry("sandbox", "The box could not be forked."),

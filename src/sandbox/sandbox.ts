@@ -117,6 +117,11 @@ export interface Box {
   streamPrompt(prompt: string, options?: PromptOptions): AsyncIterable<BoxEvent>;
   /** Goes on inside a turn, from the event after `after`; events that were made meanwhile come once and in order. @throws SandboxError `turn_unknown` */
   resumeTurn?(turnId: string, options: ResumeTurnOptions): AsyncIterable<BoxEvent>;
+  /**
+   * Lets go of the box without ending what runs in it: its turn goes on, and an iterator over it ends with SandboxError `turn_detached`. Whoever
+   * attaches before the claim is over reads on by `resumeTurn`. A client that is closed does this with every box that it holds.
+   */
+  detach?(): void;
   /** The caller has stored the turn's events up to `through`; the box may forget them. */
   acknowledge?(turnId: string, through: number): Promise<void>;
   /**

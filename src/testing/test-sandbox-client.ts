@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collect, drain, patchIn, take, textIn } from "./box-events.ts";
+import type { BoxEvent } from "../event/event.ts";
 import type { Box, CheckpointMode, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
 
 /**
@@ -113,6 +114,32 @@ export function testSandboxClient(kit: SandboxClientKit): void {
           expect(all.map((event) => event.turn?.seq)).toEqual(all.map((_event, index) => index + 1));
           const numbers = Array.from({ length: 50 }, (_item, index) => `${index + 1} `).join("");
           expect(textIn(all)).toBe(numbers + numbers);
+        }));
+
+      it("B5: goes on with a turn that its client lets go of, and gives what was made meanwhile once and in order", () =>
+        withBox({ labels: { case: "detached" } }, async (box) => {
+          // A provider need not have it.
+          if (box.detach === undefined) return;
+          const turn = box
+            .streamPrompt("chunks 20\ngate go\nchunks 20\nwrite done yes", { turnId: "left" })
+            [Symbol.asyncIterator]();
+          const before = await take(turn, 5);
+          box.detach();
+          // What had been read already may still come; the rest does not.
+          const rest: BoxEvent[] = [];
+          const leave = async (): Promise<void> => {
+            for (let item = await turn.next(); item.done !== true; item = await turn.next()) rest.push(item.value);
+          };
+          await expect(leave()).rejects.toMatchObject({ code: "turn_detached" });
+          before.push(...rest);
+          const again = await (await sandbox.reopen()).attach?.(box.id);
+          await again?.writeFile?.("go", "");
+          const after = await collect(again?.resumeTurn?.("left", { after: before.length }) ?? []);
+          const all = [...before, ...after];
+          expect(all.map((event) => event.turn?.seq)).toEqual(all.map((_event, index) => index + 1));
+          const numbers = Array.from({ length: 20 }, (_item, index) => `${index + 1} `).join("");
+          expect(textIn(all)).toBe(numbers + numbers);
+          expect(Buffer.from((await again?.readFile?.("done")) ?? []).toString()).toContain("yes");
         }));
 
       it("B5: forgets what was acknowledged, and keeps what was not", async () => {

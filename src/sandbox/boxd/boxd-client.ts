@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { SessionInfo } from "../../agent/agent.ts";
 import type { BoxEvent } from "../../event/event.ts";
-import { AbortError, isAbortError, SkeinError } from "../../errors.ts";
+import { AbortError, isAbortError, SandboxError, SkeinError } from "../../errors.ts";
 import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
 import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
@@ -42,6 +42,7 @@ export class BoxdClient {
   readonly #options: BoxdClientOptions;
   #beat: NodeJS.Timeout | undefined;
   #onHeard: (() => void) | undefined;
+  #detaching = new AbortController();
   #gateway: { readonly line: GatewayLine; readonly lines: GatewayLines } | undefined;
 
   constructor(options: BoxdClientOptions) {
@@ -79,6 +80,16 @@ export class BoxdClient {
     this.#gateway = undefined;
     clearInterval(this.#beat);
     this.#beat = undefined;
+  }
+
+  /**
+   * Lets go of the box without ending what runs in it: a turn goes on there, and iterators over it end here with `turn_detached`. Whoever attaches
+   * reads on by `resumeTurn`.
+   */
+  detach(): void {
+    this.#detaching.abort();
+    this.#detaching = new AbortController();
+    this.release();
   }
 
   /** @param silent asks without counting as a client @throws SandboxError `box_gone`, `box_protocol` */
@@ -249,6 +260,8 @@ export class BoxdClient {
     let settled = false;
     let stopReading: (() => void) | undefined;
     let patience: NodeJS.Timeout | undefined;
+    const detaching = this.#detaching.signal;
+    const offDetaching = onAbort(detaching, () => stopReading?.());
     const off = onAbort(signal, () => {
       void this.#cancel(turnId);
       patience = setTimeout(() => stopReading?.(), CANCEL_MS);
@@ -259,6 +272,7 @@ export class BoxdClient {
           const response = await this.#connection.open({
             method: "GET",
             path: `${turnPath(turnId)}/events?after=${seq}`,
+            signal: detaching,
           });
           stopReading = () => response.destroy();
           for await (const item of readTurn(this.#connection, response, turnId, seq)) {
@@ -269,25 +283,29 @@ export class BoxdClient {
             seq = item.seq;
             tries = 0;
             yield item.event;
+            if (detaching.aborted) break;
           }
         } catch (error) {
           // What the box said is final; what the wire did is not.
+          if (detaching.aborted && !settled) throw toDetached(turnId, this.id);
           if (settled || (SkeinError.is(error) && error.code !== "box_gone")) {
             settled = true;
             throw error;
           }
           if (tries >= MAX_FRUITLESS_TRIES) throw SkeinError.is(error) ? error : this.#connection.gone(error);
         }
+        if (detaching.aborted) throw toDetached(turnId, this.id);
         if (signal?.aborted && patience === undefined) throw toAbortError(signal);
         if (tries >= MAX_FRUITLESS_TRIES) throw signal?.aborted ? toAbortError(signal) : this.#connection.gone();
         await new Promise((resolve) => setTimeout(resolve, 20 * tries));
       }
     } finally {
       off();
+      offDetaching();
       clearTimeout(patience);
       stopReading?.();
-      // Whoever leaves early does not want the rest.
-      if (!settled) await this.#cancel(turnId);
+      // Whoever leaves early does not want the rest, but for one who lets go of the whole box.
+      if (!settled && !detaching.aborted) await this.#cancel(turnId);
     }
   }
 
@@ -308,6 +326,13 @@ export class BoxdClient {
       if (isAbortError(error)) throw error;
     });
   }
+}
+
+function toDetached(turnId: string, boxId: string): SandboxError {
+  return new SandboxError(
+    "turn_detached",
+    `This client let go of the box ${boxId} in the middle of its turn ${turnId}, which goes on there; attach to the box and resume the turn.`,
+  );
 }
 
 const turnPath = (turnId: string): string => `/turns/${encodeURIComponent(turnId)}`;

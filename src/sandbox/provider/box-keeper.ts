@@ -17,7 +17,7 @@ import { listBoxes } from "./list-records.ts";
 import { PROBE_LABEL } from "./sweep-records.ts";
 
 /** A box as its provider holds it: boxd's client, and what only the provider can do. */
-export type KeptBox = Box & Pick<BoxdClient, "health" | "hold" | "release">;
+export type KeptBox = Box & Pick<BoxdClient, "health" | "hold" | "release" | "detach">;
 
 /** What only the provider knows of its boxes. */
 export interface KeptProvider<Kind extends KeptBox> {
@@ -149,9 +149,9 @@ export class BoxKeeper<Kind extends KeptBox> {
     this.#letGo(box);
   }
 
-  /** Lets go of the boxes that are held: they go on until their claim is over. */
+  /** Lets go of the boxes that are held: they and their turns go on until their claim is over. */
   close(): void {
-    for (const box of this.#held) box.release();
+    for (const box of this.#held) box.detach();
     this.#held.clear();
   }
 
