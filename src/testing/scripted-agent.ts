@@ -12,6 +12,8 @@
  * | `permission TITLE` | asks, and says the option that was chosen |
  * | `ask METHOD` | sends a request of that name and says the code of the answer |
  * | `cost USD`, `plan`, `unknown`, `meta WORD`, `stop REASON` | the update, or the field of the answer |
+ * | `elsewhere SESSION TEXT` | a chunk of text of another session |
+ * | `raw JSON` | an update of exactly this |
  * | `gate PATH` | waits until the file is there |
  * | `env NAME`, `pid` | says it |
  * | `call TEXT` | asks the model that `ANTHROPIC_BASE_URL` names, and says the status and the text of its answer |
@@ -175,6 +177,12 @@ async function runTurn(sessionId: string, lines: readonly string[]): Promise<Jso
         break;
       case "unknown":
         update(sessionId, { sessionUpdate: "hologram", data: { depth: 3 } });
+        break;
+      case "elsewhere":
+        chunk(rest[0] as string, rest.slice(1).join(" "));
+        break;
+      case "raw":
+        update(sessionId, JSON.parse(text) as Json);
         break;
       case "meta":
         answer["_meta"] = { word: text };

@@ -20,6 +20,8 @@ export type AcpCloseSessionRequest = acp.CloseSessionRequest;
 export type AcpPromptRequest = acp.PromptRequest;
 export type AcpPromptResponse = acp.PromptResponse;
 export type AcpSessionUpdate = acp.SessionUpdate;
+export type AcpPermissionQuestion = acp.RequestPermissionRequest;
+export type AcpPermissionOutcome = acp.RequestPermissionOutcome;
 
 /** What an agent answers to. A method that is missing here is answered with -32601 by the connection. */
 export interface AcpAgentHandlers {
@@ -39,6 +41,12 @@ export interface AcpAgentHandlers {
 export interface AcpClientDoor {
   /** Resolves once the update is handed to the transport; updates keep their order. A client that is gone is no error. */
   update(sessionId: string, update: AcpSessionUpdate): Promise<void>;
+  /**
+   * Asks whoever sits in front of the client; `signal` takes the question back.
+   *
+   * @throws where the client is gone, or cannot be asked
+   */
+  askPermission(question: AcpPermissionQuestion, signal: AbortSignal): Promise<AcpPermissionOutcome>;
 }
 
 export interface AcpAgentServer {
@@ -72,6 +80,11 @@ export function serveAcpAgent(
     update: async (sessionId, update) => {
       // A notification that cannot be delivered has no reader left: the connection's `closed` says so, once.
       await context.notify(acp.methods.client.session.update, { sessionId, update }).catch(() => {});
+    },
+    askPermission: async (question, signal) => {
+      const options = { cancellationSignal: signal };
+      const { outcome } = await context.request(acp.methods.client.session.requestPermission, question, options);
+      return outcome;
     },
   });
   const { session } = acp.methods.agent;

@@ -119,6 +119,70 @@ describe("an agent over ACP", () => {
     expect(events.at(-1)).toMatchObject({ type: "tool.ended", toolCallId: "a", status: "interrupted" });
   });
 
+  it("ends the tool that an agent dies in the middle of as interrupted, before it says how the agent died", async () => {
+    const target = await open();
+    const { events, error } = await prompt(target, await target.newSession(), "tool a\ntool b open\ndie 3");
+    expect(events.filter(({ type }) => type === "tool.ended")).toEqual([
+      expect.objectContaining({ toolCallId: "a", status: "completed" }),
+      expect.objectContaining({ toolCallId: "b", status: "interrupted" }),
+    ]);
+    expect(error?.code).toBe("agent_exited");
+  });
+
+  it("bears chunks without ids, patches of tools that were never begun, and updates that are none", async () => {
+    const target = await open();
+    const raw = [
+      { sessionUpdate: "agent_message_chunk", content: { type: "text", text: "one" } },
+      { sessionUpdate: "agent_message_chunk", content: { type: "image", data: "AA==", mimeType: "image/png" } },
+      { sessionUpdate: "agent_message_chunk" },
+      { sessionUpdate: "tool_call", title: "nameless" },
+      { sessionUpdate: "tool_call_update", toolCallId: "x", status: "completed", rawOutput: { code: 0 } },
+      { sessionUpdate: "tool_call_update", toolCallId: "x", status: "completed" },
+      { sessionUpdate: "plan", entries: "none" },
+      { sessionUpdate: "usage_update", cost: { amount: "much", currency: "USD" } },
+      { kind: "nothing" },
+      {},
+    ];
+    const lines = raw.map((update) => `raw ${JSON.stringify(update)}`);
+    const { events, error } = await prompt(target, await target.newSession(), [...lines, "say two"].join("\n"));
+    expect(error).toBeUndefined();
+    expect(said(events)).toBe("onetwo");
+    expect(events.map((event) => (event.type === "custom" ? event.name : event.type))).toEqual([
+      "text.delta",
+      "acp.agent_message_chunk",
+      "acp.agent_message_chunk",
+      "acp.tool_call",
+      "tool.started",
+      "tool.ended",
+      "acp.tool_call_update",
+      "acp.plan",
+      "acp.usage_update",
+      "acp.update",
+      "acp.update",
+      "text.delta",
+    ]);
+  });
+
+  it("keeps what an agent says of another conversation out of the turn", async () => {
+    const stray: unknown[] = [];
+    const target = await open({ onStray: (name) => void stray.push(name) });
+    const [first, second] = [await target.newSession(), await target.newSession()];
+    const { events } = await prompt(target, first, `elsewhere ${second} two\nsay one`);
+    expect(said(events)).toBe("one");
+    expect(stray).toEqual(["acp.late_update"]);
+  });
+
+  it("takes one prompt at a time, and refuses a second while one runs", async () => {
+    const target = await open();
+    const sessionId = await target.newSession();
+    const controller = new AbortController();
+    const first = prompt(target, sessionId, "wait", controller.signal);
+    expect((await prompt(target, sessionId, "say two")).error?.code).toBe("agent_failed");
+    controller.abort();
+    expect((await first).error?.code).toBe("aborted");
+    expect(said((await prompt(target, sessionId, "say three")).events)).toBe("three");
+  });
+
   it("suppresses the replay of a loaded conversation and remembers it", async () => {
     const first = await open();
     const sessionId = await first.newSession();

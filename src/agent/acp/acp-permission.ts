@@ -38,6 +38,11 @@ export class PermissionDesk {
     emit: (body: BackendEventBody) => void,
   ): Promise<acp.RequestPermissionResponse> {
     const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }));
+    // Whoever hears the question may answer it at once.
+    const answer =
+      this.#policy === "ask"
+        ? this.#wait(requestId, options)
+        : toAnswer(options, this.#policy, `policy:${this.#policy}`);
     emit({
       type: "permission.requested",
       requestId,
@@ -45,9 +50,7 @@ export class PermissionDesk {
       title: request.toolCall.title ?? "A tool asks for permission",
       options,
     });
-    const { optionId, by } = await (this.#policy === "ask"
-      ? this.#wait(requestId, options)
-      : toAnswer(options, this.#policy, `policy:${this.#policy}`));
+    const { optionId, by } = await answer;
     emit({ type: "permission.answered", requestId, ...(optionId === undefined ? {} : { optionId }), by });
     return { outcome: optionId === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId } };
   }

@@ -24,6 +24,8 @@ export type {
   AcpLoadSessionResponse,
   AcpNewSessionRequest,
   AcpNewSessionResponse,
+  AcpPermissionOutcome,
+  AcpPermissionQuestion,
   AcpPromptRequest,
   AcpPromptResponse,
   AcpResumeSessionRequest,

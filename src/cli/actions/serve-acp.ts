@@ -11,6 +11,7 @@ import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import type { Box, CreateBoxOptions } from "../../sandbox/sandbox.ts";
 import { streamTask } from "../../stream/stream-task.ts";
 import { toAcpUpdate } from "../acp-updates.ts";
+import { EditorQuestions } from "../editor-questions.ts";
 import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { toGateway } from "../model-gateway.ts";
@@ -68,6 +69,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     const { box, isStored, labels } = await sessions.open(sessionId, client, signal);
     let final: StoredEventOf<"final"> | undefined;
     let hasChange = false;
+    const questions = new EditorQuestions(door, sessionId, box, signal);
     for await (const event of streamTask({
       task: { prompt: text },
       backend: createBoxBackend({ box }),
@@ -80,6 +82,8 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     })) {
       const update = event.type === "run.started" ? undefined : toAcpUpdate(event);
       if (update !== undefined) await door.update(sessionId, update);
+      if (event.type === "permission.requested" && options.permissions === "ask") questions.ask(event);
+      if (event.type === "permission.answered") questions.answered(event);
       if (event.type === "artifact.created" && event.name === WORKSPACE_PATCH) hasChange = true;
       if (event.type === "final") final = event;
     }
