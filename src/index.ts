@@ -185,7 +185,6 @@ export type {
   Validator,
   ValidatorContext,
   Verdict,
-  WinnerPick,
 } from "./loop/loop-types.ts";
 /** @stable */
 export { workspacePatch } from "./loop/outputs/workspace-patch.ts";

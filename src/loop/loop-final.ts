@@ -1,6 +1,5 @@
 import { isAbortError } from "../errors.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
-import { toWord } from "./decision.ts";
 import type { FinalBody, Usage } from "../event/event.ts";
 
 /** How the rounds came to an end. */
@@ -37,7 +36,7 @@ export function toLoopFinal<Decision>({
     const error = toErrorDetail(failure.error);
     return { type: "final", status: "failed", reason: error.code ?? "loop_failed", error, usage, durationMs };
   }
-  const isFailed = isNothingValid || toWord(end?.decision) === "fail";
+  const isFailed = isNothingValid || end?.decision === "fail";
   const reason = isNothingValid ? "no_valid_output" : (end?.reason ?? "done");
   return { type: "final", status: isFailed ? "failed" : "completed", reason, usage, durationMs };
 }

@@ -131,6 +131,11 @@ export class LoopMemory<Task, Output> {
     return decisionOf(this.#record.rounds[round]);
   }
 
+  /** Who won, by the last run that had a winner. */
+  get winnerIndex(): number | undefined {
+    return this.#record.winnerIndex;
+  }
+
   isFinished(index: number): boolean {
     const record = this.#record.iterations.get(index);
     return record !== undefined && isFinished(record);

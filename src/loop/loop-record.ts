@@ -39,6 +39,8 @@ export interface LoopRecord {
   readonly checkpoints: ReadonlyMap<number, StoredEventOf<"checkpoint.created">>;
   /** Sessions of iterations whose end is not on record. */
   readonly unended: readonly string[];
+  /** The last winner on record. */
+  readonly winnerIndex?: number;
   /** Milliseconds that earlier runs took together. */
   readonly elapsedMs: number;
 }
@@ -52,6 +54,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
   const unended = new Set<string>();
   let fingerprint: string | undefined;
   let lastRunId: string | undefined;
+  let winnerIndex: number | undefined;
   let elapsedMs = 0;
   let runStartedAt = 0;
   for await (const event of events) {
@@ -66,6 +69,9 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
         break;
       case "final":
         elapsedMs += event.at - runStartedAt;
+        break;
+      case "custom":
+        if (event.name === "loop.winner") winnerIndex = winnerOf(event.data);
         break;
       case "loop.started":
         fingerprint ??= event.fingerprint;
@@ -130,6 +136,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
   return {
     ...(fingerprint === undefined ? {} : { fingerprint }),
     ...(lastRunId === undefined ? {} : { lastRunId }),
+    ...(winnerIndex === undefined ? {} : { winnerIndex }),
     rounds,
     iterations,
     boxes,
@@ -137,6 +144,11 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
     unended: [...unended],
     elapsedMs,
   };
+}
+
+function winnerOf(data: JsonValue | undefined): number | undefined {
+  const { iterationIndex } = (data ?? {}) as { iterationIndex?: unknown };
+  return typeof iterationIndex === "number" ? iterationIndex : undefined;
 }
 
 /** True when an iteration needs no second attempt: its end is on record, and it was neither aborted nor interrupted. */

@@ -13,7 +13,6 @@ import type { SessionStore } from "../store/session-store.ts";
 import { beginRedaction } from "../stream/begin-redaction.ts";
 import type { OpenSession } from "../stream/open-session.ts";
 import { LoopAllowance } from "./budget.ts";
-import { toLastWord } from "./decision.ts";
 import { Descent } from "./descent.ts";
 import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
@@ -29,8 +28,11 @@ import type { RoundPlan } from "./round-plan.ts";
 import { parsePlan } from "./round-plan.ts";
 import type { IterationOutcome } from "./run-iteration.ts";
 import { runIteration } from "./run-iteration.ts";
-import { selectWinner } from "./select-winner.ts";
+import { selectWinner, toWinner } from "./select-winner.ts";
 import type { LoopSettings } from "./validate-loop-options.ts";
+
+/** The decisions that end a loop; any other word goes on. */
+const LAST_DECISIONS: ReadonlySet<unknown> = new Set(["stop", "done", "pick-winner", "fail"]);
 
 /** One run of a loop in its session. See `runLoop`. */
 export class LoopRun<Task, Output, Decision> {
@@ -48,6 +50,7 @@ export class LoopRun<Task, Output, Decision> {
   readonly #history: Iteration<Task, Output>[] = [];
   /** Boxes handed to the caller: they stay until the end. */
   readonly #handed: Place[] = [];
+  #chosen: { readonly winner: LoopWinner<Task, Output> | undefined } | undefined;
 
   constructor(
     options: RunLoopOptions<Task, Output, Decision>,
@@ -81,7 +84,6 @@ export class LoopRun<Task, Output, Decision> {
   async execute(): Promise<LoopResult<Task, Output, Decision>> {
     let lineage: SandboxLineage | undefined;
     let end: RoundsEnd<Decision> | undefined;
-    let winner: LoopWinner<Task, Output> | undefined;
     let failure: { readonly error: unknown } | undefined;
     try {
       this.#recordStart();
@@ -90,7 +92,7 @@ export class LoopRun<Task, Output, Decision> {
       await this.#memory.attachBoxes(this.#options.sandboxClient, this.#sessionId, this.#settings.maxConcurrency);
       await this.#memory.countLostAttempts();
       end = await this.#runRounds(lineage);
-      winner = this.#selectWinner(end.decision);
+      if (this.#chosen === undefined) this.#recordWinner(this.#chooseWinner());
     } catch (error) {
       failure = { error: this.#firstFailure(error) };
       this.#stop.controller.abort(error);
@@ -109,8 +111,6 @@ export class LoopRun<Task, Output, Decision> {
       durationMs: Math.max(0, Math.round(this.#now() - this.#startedAt)),
     });
     if (!this.#log.failed) {
-      if (winner !== undefined)
-        this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
       this.#log.record(final);
       await this.#log.drain().catch((error: unknown) => (failure ??= { error }));
     }
@@ -124,7 +124,7 @@ export class LoopRun<Task, Output, Decision> {
       reason,
       ...(end?.decision === undefined ? {} : { decision: end.decision }),
       iterations: this.#history,
-      ...(winner === undefined ? {} : { winner }),
+      ...(this.#chosen?.winner === undefined ? {} : { winner: this.#chosen.winner }),
       usage: this.#usage,
       durationMs,
     };
@@ -190,8 +190,7 @@ export class LoopRun<Task, Output, Decision> {
         await takeForkPoints(lineage, descent, this.#history.slice(before), this.#settings);
       await this.#log.drain();
       const decision = await this.#decide(round);
-      const lastWord = toLastWord(decision);
-      if (lastWord !== undefined) return { reason: lastWord, decision };
+      if (LAST_DECISIONS.has(decision)) return { reason: String(decision), decision };
       if (spent) return { reason: "budget_exhausted", decision };
       if (this.#history.length >= this.#settings.maxIterations) return { reason: "max_iterations", decision };
       if (this.#shares)
@@ -226,9 +225,16 @@ export class LoopRun<Task, Output, Decision> {
     const { signal } = this.#stop.controller;
     throwIfAborted(signal);
     const known = this.#memory.decision(round);
-    if (known !== undefined) return known.decision as Decision;
+    if (known !== undefined) {
+      if (LAST_DECISIONS.has(known.decision)) this.#recordWinner(this.#chooseWinner(true));
+      return known.decision as Decision;
+    }
     const decision = await settleOrAbort(this.#options.driver.decide(this.#history, { signal }), signal);
+    const isLast = LAST_DECISIONS.has(decision);
+    const winner = isLast ? this.#chooseWinner() : undefined;
     this.#log.record({ type: "decision.made", round, decision: (decision ?? null) as JsonValue });
+    // In one append with the decision.
+    if (isLast) this.#recordWinner(winner);
     throwIfAborted(signal);
     return decision;
   }
@@ -366,12 +372,19 @@ export class LoopRun<Task, Output, Decision> {
     return outcome;
   }
 
-  #selectWinner(decision: Decision | undefined): LoopWinner<Task, Output> | undefined {
-    const options = this.#options;
-    if (options.selectWinner !== undefined) return options.selectWinner(this.#history);
-    return options.driver.selectWinner === undefined
-      ? selectWinner(this.#history)
-      : options.driver.selectWinner(this.#history, decision);
+  /** The winner, chosen once: one that stands beside a decision in the log stays what it is, so that no judge is asked twice. */
+  #chooseWinner(isRecalled = false): LoopWinner<Task, Output> | undefined {
+    const { selectWinner: own, driver } = this.#options;
+    const recalled = isRecalled ? this.#history.find(({ index }) => index === this.#memory.winnerIndex) : undefined;
+    if (own !== undefined) return own(this.#history);
+    if (recalled !== undefined) return toWinner(recalled);
+    return driver.selectWinner === undefined ? selectWinner(this.#history) : driver.selectWinner(this.#history);
+  }
+
+  #recordWinner(winner: LoopWinner<Task, Output> | undefined): void {
+    this.#chosen = { winner };
+    if (winner !== undefined)
+      this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
   }
 }
 

@@ -93,12 +93,6 @@ export type Plan<Task> =
       readonly rationale?: string;
     };
 
-/** Ends a loop and says who won: on record, so that a loop that is resumed asks no judge twice. @stable */
-export interface WinnerPick {
-  readonly decision: "pick-winner";
-  readonly iterationIndex: number;
-}
-
 /**
  * The policy of a loop. It keeps no state but the history that it is given, so that a loop can be taken up from its log.
  * Tasks and decisions are JSON.
@@ -115,16 +109,12 @@ export interface Driver<Task, Output, Decision> {
     history: readonly Iteration<Task, Output>[],
     context: { readonly signal: AbortSignal },
   ): Plan<Task> | Promise<Plan<Task>>;
-  /** `stop`, `done`, `pick-winner` and `fail` end the loop, as does an object with one of them as its `decision`; anything else goes on. */
+  /** `stop`, `done`, `pick-winner` and `fail` end the loop; any other word goes on. */
   decide(
     history: readonly Iteration<Task, Output>[],
     context: { readonly signal: AbortSignal },
   ): Decision | Promise<Decision>;
-  /** `decision` is the loop's last one, from the log where the loop was resumed after it. */
-  selectWinner?(
-    history: readonly Iteration<Task, Output>[],
-    decision: Decision | undefined,
-  ): LoopWinner<Task, Output> | undefined;
+  selectWinner?(history: readonly Iteration<Task, Output>[]): LoopWinner<Task, Output> | undefined;
 }
 
 /** What rounds may share. All off by default: k samples are then k independent samples. @experimental */

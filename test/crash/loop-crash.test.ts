@@ -47,48 +47,52 @@ async function readAll(events: AsyncIterable<StoredEvent>): Promise<StoredEvent[
   return all;
 }
 
-it(`K10, B5: a loop over real boxes, killed at random moments and resumed, ends as one that was never killed (${LOOPS} loops)`, async () => {
-  const startedAt = performance.now();
-  const reference = await runLoopProcess("run", "loop_reference");
-  const wholeMs = performance.now() - startedAt;
-  expect(reference.result).toBeDefined();
-  let kills = 0;
-  let attached = 0;
-  let again = 0;
-  for (let number = 0; number < LOOPS; number++) {
-    const sessionId = `loop_k${number}`;
-    let ended = await runLoopProcess("run", sessionId, Math.random() * wholeMs);
-    const finished = new Set<number>();
-    for (let kill = 1; ended.result === undefined; kill++) {
-      kills++;
-      for (const event of ended.events)
-        if (event.sessionId === sessionId && event.type === "iteration.ended") finished.add(event.index);
-      ended = await runLoopProcess("resume", sessionId, kill < KILLS_PER_LOOP ? Math.random() * wholeMs : undefined);
-      const repeated = ended.events.filter(
-        (event) => event.sessionId === sessionId && event.type === "iteration.started" && finished.has(event.index),
-      );
-      expect(repeated, "no finished iteration is repeated").toEqual([]);
-    }
-    expect(JSON.parse(ended.result)).toEqual(JSON.parse(reference.result as string));
+it(
+  `K10, B5: a loop over real boxes, killed at random moments and resumed, ends as one that was never killed (${LOOPS} loops)`,
+  { timeout: 300_000 + LOOPS * 30_000 },
+  async () => {
+    const startedAt = performance.now();
+    const reference = await runLoopProcess("run", "loop_reference");
+    const wholeMs = performance.now() - startedAt;
+    expect(reference.result).toBeDefined();
+    let kills = 0;
+    let attached = 0;
+    let again = 0;
+    for (let number = 0; number < LOOPS; number++) {
+      const sessionId = `loop_k${number}`;
+      let ended = await runLoopProcess("run", sessionId, Math.random() * wholeMs);
+      const finished = new Set<number>();
+      for (let kill = 1; ended.result === undefined; kill++) {
+        kills++;
+        for (const event of ended.events)
+          if (event.sessionId === sessionId && event.type === "iteration.ended") finished.add(event.index);
+        ended = await runLoopProcess("resume", sessionId, kill < KILLS_PER_LOOP ? Math.random() * wholeMs : undefined);
+        const repeated = ended.events.filter(
+          (event) => event.sessionId === sessionId && event.type === "iteration.started" && finished.has(event.index),
+        );
+        expect(repeated, "no finished iteration is repeated").toEqual([]);
+      }
+      expect(JSON.parse(ended.result)).toEqual(JSON.parse(reference.result as string));
 
-    await using store = await openSqliteStore(join(folder, "skein.db"));
-    const log = await readAll(store.read(sessionId));
-    for (const event of log) {
-      if (event.type !== "iteration.started" || event.reason === undefined) continue;
-      if (event.reason.startsWith("goes on")) attached++;
-      else again++;
+      await using store = await openSqliteStore(join(folder, "skein.db"));
+      const log = await readAll(store.read(sessionId));
+      for (const event of log) {
+        if (event.type !== "iteration.started" || event.reason === undefined) continue;
+        if (event.reason.startsWith("goes on")) attached++;
+        else again++;
+      }
+      for (const { id } of [...(await store.list({ parentId: sessionId })), { id: sessionId }]) {
+        const events = await readAll(store.read(id));
+        const runs = new Set(events.map(({ runId }) => runId));
+        expect(events.filter(({ type }) => type === "final").length, `finals of ${id}`).toBe(runs.size);
+      }
+      const client = await openLocalSandbox({ directory: join(folder, "boxes") });
+      expect(await client.list({ "skein.session": sessionId }), "no box is left").toEqual([]);
+      await client.close();
     }
-    for (const { id } of [...(await store.list({ parentId: sessionId })), { id: sessionId }]) {
-      const events = await readAll(store.read(id));
-      const runs = new Set(events.map(({ runId }) => runId));
-      expect(events.filter(({ type }) => type === "final").length, `finals of ${id}`).toBe(runs.size);
-    }
-    const client = await openLocalSandbox({ directory: join(folder, "boxes") });
-    expect(await client.list({ "skein.session": sessionId }), "no box is left").toEqual([]);
-    await client.close();
-  }
-  expect(kills).toBeGreaterThan(0);
-  process.stdout.write(
-    `loops ${LOOPS}, kills ${kills}, turns that went on in their box ${attached}, iterations begun again ${again}\n`,
-  );
-});
+    expect(kills).toBeGreaterThan(0);
+    process.stdout.write(
+      `loops ${LOOPS}, kills ${kills}, turns that went on in their box ${attached}, iterations begun again ${again}\n`,
+    );
+  },
+);

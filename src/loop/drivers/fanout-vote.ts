@@ -1,6 +1,5 @@
 import { ValidationError } from "../../errors.ts";
-import { findPicked } from "../decision.ts";
-import type { Driver, Iteration, LoopWinner, WinnerPick } from "../loop-types.ts";
+import type { Driver, Iteration, LoopWinner } from "../loop-types.ts";
 import { toWinner } from "../select-winner.ts";
 import { requireCount } from "../../internal/require-count.ts";
 
@@ -50,26 +49,31 @@ function majorityOf<Task, Output>(
 // oxlint-disable-next-line no-explicit-any -- a callback that is not annotated takes what the loop works on
 export function fanoutVote<Task = any, Output = any>(
   options: FanoutVoteOptions<Task, Output>,
-): Driver<Task, Output, "pick-winner" | WinnerPick> {
+): Driver<Task, Output, "pick-winner"> {
   const k = requireCount("k", options.k);
   const key = options.key ?? ((output: Output) => JSON.stringify(output));
+  // By the loop's history: one driver may lead several loops.
+  const picked = new WeakMap<readonly Iteration<Task, Output>[], Iteration<Task, Output>>();
   return {
     name: options.judge === undefined ? "fanoutVote" : "fanoutVote:judge",
     plan: (task, history) => (history.length > 0 ? [] : Array.from({ length: k }, () => task)),
-    async decide(history, { signal }): Promise<"pick-winner" | WinnerPick> {
+    async decide(history, { signal }): Promise<"pick-winner"> {
       const candidates = candidatesOf(history);
-      if (options.judge === undefined || candidates.length === 0) return "pick-winner";
-      const iterationIndex = await options.judge(candidates, { signal });
-      if (!candidates.some(({ index }) => index === iterationIndex)) {
-        throw new ValidationError(
-          "plan_invalid",
-          `The judge picked ${String(iterationIndex)}; it may pick one of ${candidates.map(({ index }) => index).join(", ")}.`,
-        );
+      if (options.judge !== undefined && candidates.length > 0) {
+        const index = await options.judge(candidates, { signal });
+        const winner = candidates.find((candidate) => candidate.index === index);
+        if (winner === undefined) {
+          throw new ValidationError(
+            "plan_invalid",
+            `The judge picked ${String(index)}; it may pick one of ${candidates.map((candidate) => candidate.index).join(", ")}.`,
+          );
+        }
+        picked.set(history, winner);
       }
-      return { decision: "pick-winner", iterationIndex };
+      return "pick-winner";
     },
-    selectWinner(history, decision): LoopWinner<Task, Output> | undefined {
-      return toWinner(findPicked(history, decision) ?? majorityOf(candidatesOf(history), key));
+    selectWinner(history): LoopWinner<Task, Output> | undefined {
+      return toWinner(picked.get(history) ?? majorityOf(candidatesOf(history), key));
     },
   };
 }

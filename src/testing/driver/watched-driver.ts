@@ -50,9 +50,6 @@ export function watchDriver<Task, Output>({ create }: DriverKit<Task, Output>): 
     },
     ...(driver.selectWinner === undefined
       ? {}
-      : {
-          selectWinner: (history, decision): LoopWinner<Task, Output> | undefined =>
-            driver.selectWinner?.(history, decision),
-        }),
+      : { selectWinner: (history): LoopWinner<Task, Output> | undefined => driver.selectWinner?.(history) }),
   };
 }
