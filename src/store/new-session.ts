@@ -1,5 +1,6 @@
 import { ValidationError } from "../errors.ts";
-import type { NewSession } from "./session-store.ts";
+import { NO_RUN } from "./run-state.ts";
+import type { NewSession, Session } from "./session-store.ts";
 
 const MAX_LENGTH = 256;
 
@@ -13,6 +14,21 @@ export function checkNewSession(session: NewSession): void {
     if (typeof value !== "string")
       throw new ValidationError("invalid_option", `The label ${JSON.stringify(name)} of a session must be a string.`);
   }
+}
+
+/** A session as it is made, before its first event and its first writer. */
+export function toNewSession({ id, kind, labels = {}, parentId }: NewSession, createdAt: number): Session {
+  return {
+    ...NO_RUN,
+    id,
+    kind,
+    labels: { ...labels },
+    ...(parentId === undefined ? {} : { parentId }),
+    lastSeq: 0,
+    epoch: 0,
+    createdAt,
+    updatedAt: createdAt,
+  };
 }
 
 /** @throws ValidationError `invalid_option` */

@@ -1,11 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SessionStore, SessionWriter } from "../../dist/store/session-store.js";
 import { beginOf } from "../../dist/store/begin-session.js";
 import type { BeginSession } from "../../dist/store/begin-session.js";
 import { openMemoryStore } from "../../dist/store/memory/index.js";
+import { openPostgresStore } from "../../dist/store/postgres/index.js";
+import { shareServer } from "../../dist/store/postgres/postgres-server.test.support.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 
 const folder = await mkdtemp(join(tmpdir(), "skein-begin-"));
@@ -27,9 +29,16 @@ async function read(store: SessionStore, id: string): Promise<object[]> {
 }
 
 let files = 0;
+let url = "";
+let schemas = 0;
+beforeAll(async () => {
+  url = await shareServer();
+});
+
 const stores: readonly (readonly [string, () => Promise<SessionStore>])[] = [
   ["memory", () => openMemoryStore()],
   ["SQLite on the disk", () => openSqliteStore(join(folder, `${++files}.db`))],
+  ["Postgres", () => openPostgresStore(url, { schema: `begin_${process.pid}_${++schemas}` })],
   ["SQLite in the process", () => openSqliteStore(join(folder, `${++files}.db`), { durability: "process" })],
 ];
 

@@ -2,8 +2,8 @@ import { StoreError } from "../../errors.ts";
 import { killPoint } from "../../internal/kill-point.ts";
 import { storeClosed } from "../store-faults.ts";
 import { AppendBatch } from "./append-batch.ts";
-import type { WriterShare } from "./append-batch.ts";
 import type { AppendQueue, AppendRequest } from "./append-queue.ts";
+import type { WriterShare } from "./append-statement.ts";
 import { APPENDS_IN_FLIGHT } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { toStoreError } from "./postgres-failure.ts";
@@ -107,20 +107,28 @@ export class AppendChannel {
   async #send(shares: readonly WriterShare[]): Promise<void> {
     try {
       killPoint("before-append");
-      const outcomes = await new AppendBatch(this.#database, this.#durability, shares).store();
+      const { outcomes, begun } = await new AppendBatch(this.#database, this.#durability, shares).store();
       killPoint("after-flush");
       this.#land(shares);
       for (const share of shares) {
         const outcome = outcomes.get(share) ?? "taken_over";
-        for (const request of share.requests) request.settle(outcome);
+        for (const request of share.requests) {
+          const { begins } = request;
+          request.settle(outcome, begins === undefined ? undefined : begun.get(begins));
+        }
       }
     } catch (cause) {
       const error = toStoreError(cause, this.#database.target.name);
       this.#inFlight -= 1;
       for (const { queue } of shares) queue.isInFlight = false;
       for (const { requests } of shares) for (const request of requests) request.fail(error);
-      for (const { queue } of shares) for (const request of queue.waiting.splice(0)) request.fail(error);
-      this.fail(error);
+      // A lease that could not be given up runs out by itself: no event was lost with it.
+      if (shares.every(({ characters, requests }) => characters === 0 && requests.every(({ releases }) => releases))) {
+        this.#sendReady();
+      } else {
+        for (const { queue } of shares) for (const request of queue.waiting.splice(0)) request.fail(error);
+        this.fail(error);
+      }
     }
     this.#settleIdle();
   }
@@ -141,7 +149,9 @@ function takeShare(queue: AppendQueue, limit: number): WriterShare {
   let characters = 0;
   let count = 0;
   while (count < queue.waiting.length && (count === 0 || characters < limit)) {
-    for (const line of (queue.waiting[count] as AppendRequest).lines) characters += line.length + 1;
+    const { lines, begins } = queue.waiting[count] as AppendRequest;
+    for (const line of lines) characters += line.length + 1;
+    for (const line of begins?.lines ?? []) characters += line.length + 1;
     count += 1;
   }
   return { queue, requests: queue.waiting.splice(0, count), characters };

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterEach, beforeAll, expect, it } from "vitest";
 import { StoreError } from "../../errors.ts";
+import { beginOf } from "../begin-session.ts";
 import type { SessionStore } from "../session-store.ts";
 import { openPostgresStore } from "./index.ts";
 import type { OpenPostgresStoreOptions } from "./index.ts";
@@ -89,6 +90,49 @@ it("L8, L4: an append that is lost on its way is sent again, and stored exactly 
   });
   expect(proxy.lost).toBeGreaterThanOrEqual(8);
   for (const [id, lines] of acknowledged) expect(await readLines(store, id)).toEqual(lines);
+});
+
+it("L8, L4: a session whose making is lost, or its answer, is there exactly once with its first events", async () => {
+  const [store, proxy] = await openThroughProxy();
+  const begin = beginOf(store) as NonNullable<ReturnType<typeof beginOf>>;
+  await store.create({ id: "parent", kind: "loop" });
+  const under = await store.openWriter("parent");
+  const parent = (await under.append([RUN_STARTED])).map((event) => JSON.stringify(event));
+  for (let round = 0; round < 24; round++) {
+    if (round % 3 === 1) proxy.answersToLose += 1;
+    if (round % 3 === 2) proxy.requestsToLose += 1;
+    const id = `child-${round}`;
+    const first = { bodies: [RUN_STARTED, delta("a")], runId: `run_${round}` };
+    const appended = under.append([delta(`${round}`)]);
+    const [begun, alone] = await Promise.all([
+      begin({ id, kind: "task", parentId: "parent" }, { ...first, under }),
+      begin({ id: `alone-${round}`, kind: "task" }, first),
+    ]);
+    parent.push(...(await appended).map((event) => JSON.stringify(event)));
+    await expect(begin({ id, kind: "task" }, first)).rejects.toMatchObject({ code: "session_exists" });
+    for (const { session, writer, events } of [begun, alone]) {
+      const last = await writer.append([delta("b")]);
+      await writer.close();
+      expect(await readLines(store, session.id)).toEqual([...events, ...last].map((event) => JSON.stringify(event)));
+      expect((await store.get(session.id))?.writer).toBeUndefined();
+    }
+  }
+  expect(await readLines(store, "parent")).toEqual(parent);
+  expect(proxy.lost).toBeGreaterThanOrEqual(8);
+});
+
+it("two that begin with one id in one statement are one session, and the other is told", async () => {
+  const [store] = await openThroughProxy();
+  const begin = beginOf(store) as NonNullable<ReturnType<typeof beginOf>>;
+  const results = await Promise.allSettled(
+    ["first", "second", "third"].map((text, index) =>
+      begin({ id: "one", kind: "task" }, { bodies: [RUN_STARTED, delta(text)], runId: `run_${index}` }),
+    ),
+  );
+  expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  for (const result of results)
+    if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "session_exists" });
+  expect(await readLines(store, "one")).toHaveLength(2);
 });
 
 it("L8: a connection that stands still is given up, and the append goes on another way", async () => {

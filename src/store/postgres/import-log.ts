@@ -2,7 +2,7 @@ import { StoreError } from "../../errors.ts";
 import { ImportedLog } from "../imported-log.ts";
 import type { ImportedRecord, ImportedSession } from "../session-store.ts";
 import { sessionExists } from "../store-faults.ts";
-import { SEGMENT_CHARACTERS } from "./append-batch.ts";
+import { SEGMENT_CHARACTERS } from "./append-statement.ts";
 import { NOW, SPLIT_TEXTS, TEXT_SEPARATOR, toArray } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { isViolation } from "./postgres-failure.ts";

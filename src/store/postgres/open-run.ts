@@ -65,12 +65,11 @@ export async function takeSession(
     if (result.is === "unknown") throw sessionUnknown(sessionId);
     if (result.is === "busy") throw sessionBusy(sessionId, result.owner);
     if (result.is !== "opened") continue;
-    const { key, epoch, lastSeq } = result;
-    const after = await reader.load(sessionId);
-    const opened = { sessionId, key, epoch, leaseMs, lastSeq, state: after.state };
+    const { key, epoch, lastSeq, state } = result;
+    const opened = { sessionId, key, epoch, leaseMs, lastSeq, state };
     if (!result.isRunOpen) return opened;
     // Fenced before its run was closed: nothing can come after what is read now.
-    const rest = await reading.advance(after);
+    const rest = await reading.advance(await reader.load(sessionId));
     return rest === undefined ? opened : { ...opened, toClose: { ...rest.final, reason: result.reason } };
   }
 }

@@ -3,11 +3,15 @@ import { hostname } from "node:os";
 import { SkeinError } from "../../errors.ts";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { createId } from "../../internal/ids.ts";
+import { offerBegin } from "../begin-session.ts";
+import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { encodeEvents, MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
-import { checkAfter, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession, toNewSession } from "../new-session.ts";
+import { encodeOwner } from "../owner-identity.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
+import { NO_RUN } from "../run-state.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
   ImportedRecord,
@@ -35,6 +39,8 @@ import {
 } from "../store-faults.ts";
 import { tailLog } from "../tail-log.ts";
 import { AppendChannel } from "./append-channel.ts";
+import { AppendQueue } from "./append-queue.ts";
+import type { SessionBeginning } from "./append-queue.ts";
 import { ChangeNotifier } from "./change-notifier.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
 import { importLog } from "./import-log.ts";
@@ -43,10 +49,14 @@ import { recoverRuns, takeSession } from "./open-run.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { PostgresReader } from "./postgres-reader.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
+import type { OpenedWriter } from "./postgres-writer.ts";
 import { toSessionQuery } from "./session-row.ts";
 import { SessionStatements } from "./session-statements.ts";
 import { TailReader } from "./tail-reader.ts";
 import { deleteSession, findUsers, putBlob, sweepDeleted, sweepUnusedBlobs } from "./storage-statements.ts";
+
+/** Who writes, where nobody says. */
+const OWNER = `${hostname()}:${process.pid}`;
 
 export interface PostgresStoreParts {
   readonly database: PostgresDatabase;
@@ -69,6 +79,7 @@ export class PostgresStore implements SessionStore {
   readonly #notifier: ChangeNotifier;
   readonly #watcher: DatabaseWatcher;
   readonly #leaseMs: number;
+  readonly #identity = encodeOwner();
   readonly #writers = new Set<PostgresWriter>();
   readonly #closed = new AbortController();
   #recovery: NodeJS.Timeout | undefined;
@@ -95,6 +106,7 @@ export class PostgresStore implements SessionStore {
     // One listener for each tail that waits.
     setMaxListeners(0, this.#closed.signal);
     if (readOnly) return;
+    offerBegin(this, (about, first) => this.#begin(about, first));
     this.#channel.onFailure = (failure, refusal) => {
       for (const writer of [...this.#writers]) writer.stop(failure, refusal);
     };
@@ -105,8 +117,53 @@ export class PostgresStore implements SessionStore {
   async create(about: NewSession): Promise<Session> {
     return this.#writing(async () => {
       checkNewSession(about);
-      if (!(await this.#statements.create(about, Date.now()))) throw sessionExists(about.id);
-      return (await this.#reader.load(about.id)).session;
+      const now = Date.now();
+      if (!(await this.#statements.create(about, now))) throw sessionExists(about.id);
+      return toNewSession(about, now);
+    });
+  }
+
+  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+    return this.#writing(async () => {
+      checkNewSession(about);
+      checkFirstBodies(bodies);
+      const sessionId = about.id;
+      const at = Date.now();
+      const encoded = encodeEvents(bodies, { sessionId, lastSeq: 0, state: NO_RUN, at, runId });
+      const { events, lines, state, digests } = encoded;
+      const leaseMs = this.#leaseMs;
+      const key = await this.#sendBeginning(
+        {
+          about,
+          owner: JSON.stringify(OWNER),
+          ownerProcess: this.#identity,
+          leaseMs,
+          token: createId("begun"),
+          lines,
+          state,
+          digests,
+        },
+        at,
+        under instanceof PostgresWriter ? under : undefined,
+      );
+      if (key === undefined) throw sessionExists(sessionId);
+      const writer = this.#addWriter({ sessionId, key, epoch: 1, leaseMs, lastSeq: lines.length, state });
+      return { session: toNewSession(about, at), writer, events };
+    });
+  }
+
+  #sendBeginning(begins: SessionBeginning, at: number, under?: PostgresWriter): Promise<number | undefined> {
+    if (under !== undefined) return under.begin(begins, at);
+    return new Promise((resolve, reject) => {
+      this.#channel.append(new AppendQueue(undefined, 0, 0), {
+        firstSeq: 0,
+        lines: [],
+        at,
+        digests: [],
+        begins,
+        settle: (_outcome, begun) => resolve(begun),
+        fail: reject,
+      });
     });
   }
 
@@ -122,26 +179,31 @@ export class PostgresStore implements SessionStore {
 
   async openWriter(sessionId: string, options: OpenWriterOptions = {}): Promise<SessionWriter> {
     return this.#writing(async () => {
-      const { owner = `${hostname()}:${process.pid}`, leaseMs = this.#leaseMs, takeOver = true } = options;
+      const { owner = OWNER, leaseMs = this.#leaseMs, takeOver = true } = options;
       checkLeaseMs(leaseMs);
       const taken = await takeSession(this.#reader, this.#statements, sessionId, { owner, leaseMs, takeOver });
       const { toClose, ...opened } = taken;
       for (const older of this.#writers)
         if (older.key === opened.key && older.epoch < opened.epoch) older.lose("taken_over");
-      const writer = new PostgresWriter(this.#channel, opened, {
-        onAppend: ({ key }) => this.#tell(sessionId, key),
-        onEnd: (ended) => {
-          this.#writers.delete(ended);
-          this.#renewal.remove(ended);
-        },
-        release: ({ key, epoch }) => this.#statements.closeWriter(key, epoch),
-      });
-      this.#writers.add(writer);
-      this.#renewal.add(writer);
+      const writer = this.#addWriter(opened);
       if (toClose !== undefined) await writer.append([toClose]);
-      this.#tell(sessionId, opened.key);
       return writer;
     });
+  }
+
+  #addWriter(opened: OpenedWriter): PostgresWriter {
+    const { sessionId, key } = opened;
+    const writer = new PostgresWriter(this.#channel, opened, {
+      onAppend: () => this.#tell(sessionId, key),
+      onEnd: (ended) => {
+        this.#writers.delete(ended);
+        this.#renewal.remove(ended);
+      },
+    });
+    this.#writers.add(writer);
+    this.#renewal.add(writer);
+    this.#tell(sessionId, key);
+    return writer;
   }
 
   async *read(sessionId: string, options: ReadOptions = {}): AsyncGenerator<StoredEvent> {

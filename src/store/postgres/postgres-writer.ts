@@ -2,11 +2,11 @@ import type { FencedError, StoreError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
 import { encodeEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
-import type { AppendBody, SessionWriter } from "../session-store.ts";
+import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
 import type { AppendChannel } from "./append-channel.ts";
 import { AppendQueue } from "./append-queue.ts";
-import type { AppendOutcome } from "./append-queue.ts";
+import type { AppendOutcome, SessionBeginning } from "./append-queue.ts";
 
 export interface OpenedWriter {
   readonly sessionId: string;
@@ -21,8 +21,6 @@ export interface PostgresWriterHooks {
   onAppend(writer: PostgresWriter, lastSeq: number): void;
   /** The writer is closed, or lost. */
   onEnd(writer: PostgresWriter): void;
-  /** Gives the lease up. */
-  release(writer: PostgresWriter): Promise<void>;
 }
 
 /**
@@ -35,7 +33,6 @@ export class PostgresWriter implements SessionWriter {
   readonly #channel: AppendChannel;
   readonly #hooks: PostgresWriterHooks;
   readonly #lost = new AbortController();
-  readonly #drained: (() => void)[] = [];
   #state: RunState;
   #givenOut: number;
   #end: FencedError | StoreError | undefined;
@@ -51,7 +48,7 @@ export class PostgresWriter implements SessionWriter {
   }
 
   get key(): number {
-    return this.queue.key;
+    return this.queue.key as number;
   }
 
   get epoch(): number {
@@ -62,19 +59,20 @@ export class PostgresWriter implements SessionWriter {
     return this.#lost.signal;
   }
 
-  append(bodies: readonly AppendBody[], options: { readonly runId?: string } = {}): Promise<StoredEvent[]> {
+  append(bodies: readonly AppendBody[], { runId, onAccepted }: AppendOptions = {}): Promise<StoredEvent[]> {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) throw this.#end;
       const at = Date.now();
       const before = this.#state;
       const { events, lines, state, digests } = encodeEvents(bodies, {
-        ...options,
+        ...(runId === undefined ? {} : { runId }),
         sessionId: this.sessionId,
         lastSeq: this.#givenOut,
         state: before,
         at,
       });
       if (lines.length === 0) {
+        onAccepted?.();
         resolve(events);
         return;
       }
@@ -89,25 +87,47 @@ export class PostgresWriter implements SessionWriter {
         digests,
         ...(state === before ? {} : { state }),
         settle: (outcome) => {
-          const refusal = this.#conclude(outcome, lastSeq);
-          if (refusal === undefined) resolve(events);
+          const refusal = this.#conclude(outcome);
+          if (refusal === undefined) {
+            this.#hooks.onAppend(this, lastSeq);
+            resolve(events);
+          } else reject(refusal);
+        },
+        fail: reject,
+      });
+      onAccepted?.();
+    });
+  }
+
+  /**
+   * Begins a session after all that was appended so far, and in the statement that stores it.
+   *
+   * @returns its key; undefined where its id is taken
+   * @throws FencedError where this is no longer the live writer
+   */
+  begin(begins: SessionBeginning, at: number): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#end !== undefined) throw this.#end;
+      this.#channel.append(this.queue, {
+        ...this.#nothing(at),
+        begins,
+        settle: (outcome, begun) => {
+          const refusal = this.#conclude(outcome);
+          if (refusal === undefined) resolve(begun);
           else reject(refusal);
-          this.#settleDrained();
         },
-        fail: (error) => {
-          reject(error);
-          this.#settleDrained();
-        },
+        fail: reject,
       });
     });
   }
 
-  /** An append is durable, or refused. @returns why it was refused */
-  #conclude(outcome: AppendOutcome, lastSeq: number): FencedError | undefined {
-    if (outcome === "done") {
-      this.#hooks.onAppend(this, lastSeq);
-      return undefined;
-    }
+  #nothing(at: number): { firstSeq: number; lines: readonly string[]; at: number; digests: readonly string[] } {
+    return { firstSeq: this.#givenOut + 1, lines: [], at, digests: [] };
+  }
+
+  /** What was asked for is durable, or refused. @returns why it was refused */
+  #conclude(outcome: AppendOutcome): FencedError | undefined {
+    if (outcome === "done") return undefined;
     this.lose(outcome);
     return outcome === "lease_over" ? leaseOver(this.sessionId) : fenced(this.sessionId, this.epoch);
   }
@@ -130,17 +150,16 @@ export class PostgresWriter implements SessionWriter {
     return this.#closing;
   }
 
+  /** The lease is given up by the statement that stores the last events. */
   async #close(): Promise<void> {
     if (this.#end !== undefined) return;
     this.#end = writerClosed(this.sessionId);
-    if (!this.queue.isIdle) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await new Promise<void>((resolve) => {
+      const settle = (): void => resolve();
+      // Where it cannot be given up, it will be over when its time is, or when this process is gone.
+      this.#channel.append(this.queue, { ...this.#nothing(Date.now()), releases: true, settle, fail: settle });
+    });
     this.#hooks.onEnd(this);
-    // A store that failed cannot give a lease up; it will be over when its time is, or when this process is gone.
-    await this.#hooks.release(this).catch(() => {});
-  }
-
-  #settleDrained(): void {
-    if (this.#drained.length > 0 && this.queue.isIdle) for (const wake of this.#drained.splice(0)) wake();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

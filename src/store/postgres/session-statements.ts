@@ -39,6 +39,7 @@ export type OpenWriterResult =
       readonly key: number;
       readonly epoch: number;
       readonly lastSeq: number;
+      readonly state: RunState;
       /** The run is still open: it was fenced first. */
       readonly isRunOpen: boolean;
       readonly reason: InterruptionReason;
@@ -56,7 +57,7 @@ ON CONFLICT (id) DO UPDATE SET token = excluded.token WHERE sessions.token = exc
 
 const OPEN_WRITER = `
 WITH target AS (
-  SELECT s.key, s.epoch, s.last_seq, s.is_running, s.owner, s.token, ${JUDGED} AS judged FROM {s}.sessions s WHERE s.id = $1 FOR UPDATE
+  SELECT s.key, s.epoch, s.last_seq, s.is_running, s.owner, s.token, s.state, ${JUDGED} AS judged FROM {s}.sessions s WHERE s.id = $1 FOR UPDATE
 ), judged AS (
   SELECT t.*, (t.is_running AND t.epoch = $9 AND t.last_seq = $10) AS closes,
     CASE WHEN t.judged = 'alive' THEN 'taken_over' ELSE t.judged END AS reason,
@@ -75,10 +76,8 @@ WITH target AS (
     LATERAL (SELECT CASE j.reason WHEN 'taken_over' THEN $13::text WHEN 'owner_dead' THEN $14::text ELSE $15::text END AS line) l
   WHERE j.closes
 )
-SELECT answer, key, epoch + 1, last_seq + closes::integer, is_running AND NOT closes, reason, owner FROM judged`;
-
-const CLOSE_WRITER = `
-UPDATE {s}.sessions SET owner = NULL, owner_process = NULL, token = NULL, lease_until = 0 WHERE key = $1 AND epoch = $2`;
+SELECT answer, key, epoch + 1, last_seq + closes::integer, is_running AND NOT closes, reason, owner, CASE WHEN closes THEN $12 ELSE state END
+FROM judged`;
 
 const CLOSE_RUN = `
 WITH target AS (
@@ -155,7 +154,7 @@ export class SessionStatements {
       closing.toLine("lease_over"),
     ]);
     if (answer === undefined) return { is: "unknown" };
-    const [is, key, epoch, lastSeq, isRunOpen, reason, holder] = answer as [
+    const [is, key, epoch, lastSeq, isRunOpen, reason, holder, state] = answer as [
       "opened" | "busy" | "changed",
       number,
       number,
@@ -163,13 +162,11 @@ export class SessionStatements {
       boolean,
       InterruptionReason,
       string,
+      string,
     ];
     if (is === "busy") return { is, owner: JSON.parse(holder) as string };
-    return is === "changed" ? { is } : { is, key, epoch, lastSeq, isRunOpen, reason };
-  }
-
-  async closeWriter(key: number, epoch: number): Promise<void> {
-    await this.#control(CLOSE_WRITER, [key, epoch]);
+    if (is === "changed") return { is };
+    return { is, key, epoch, lastSeq, isRunOpen, reason, state: JSON.parse(state) as RunState };
   }
 
   /** Closes the open run of a dead owner; raises the epoch, so that an owner that was only asleep is fenced. */

@@ -8,7 +8,7 @@ import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { encodeEvents, MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
-import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession, toNewSession } from "../new-session.ts";
 import { NO_RUN } from "../run-state.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
@@ -113,7 +113,7 @@ export class SqliteStore implements SessionStore {
     checkNewSession(about);
     checkFirstBodies(bodies);
     if (under instanceof SqliteWriter) await under.before;
-    const { id: sessionId, kind, labels = {}, parentId } = about;
+    const sessionId = about.id;
     const at = Date.now();
     const encoded = encodeEvents(bodies, { sessionId, lastSeq: 0, state: NO_RUN, at, runId });
     const { events, lines, state, digests } = encoded;
@@ -131,18 +131,11 @@ export class SqliteStore implements SessionStore {
     if (result.is === "exists") throw sessionExists(sessionId);
     if (result.is !== "opened") throw (under as SqliteWriter).conclude(result) as FencedError;
     const { key, epoch, lastSeq } = result;
-    const session: Session = {
-      ...NO_RUN,
-      id: sessionId,
-      kind,
-      labels: { ...labels },
-      ...(parentId === undefined ? {} : { parentId }),
-      lastSeq: 0,
-      epoch: 0,
-      createdAt: at,
-      updatedAt: at,
+    return {
+      session: toNewSession(about, at),
+      writer: this.#addWriter(channel, { sessionId, key, epoch, lastSeq, state }),
+      events,
     };
-    return { session, writer: this.#addWriter(channel, { sessionId, key, epoch, lastSeq, state }), events };
   }
 
   async get(sessionId: string): Promise<Session | undefined> {
