@@ -1,6 +1,6 @@
 // A loop of trivial steps, each durable before the next begins: in DBOS (a workflow of steps) and in Skein, on the same Postgres server in the
 // same run, and in Skein on SQLite. A step of Skein's loop is an iteration with a box, a session and a run of its own; beside it stands a run
-// that stores one event for each step, which is what a step of a workflow is.
+// that stores one event for each step, which is what a step of a workflow is. Then many at once, as on a worker: workflows and loops a second.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -13,6 +13,8 @@ import { openSqliteStore } from "skein/store/sqlite";
 
 const STEPS = Number(process.env.SKEIN_BENCH_STEPS ?? 100);
 const ROUNDS = 3;
+const AT_ONCE = Number(process.env.SKEIN_BENCH_AT_ONCE ?? 16);
+const STEPS_AT_ONCE = 10;
 
 const client = {
   async create() {
@@ -26,15 +28,15 @@ const client = {
   },
 };
 
-const loopOf = (store) =>
+const loopOf = (store, steps = STEPS) =>
   runLoop({
     task: "step",
-    driver: { plan: (task) => [task], decide: (history) => (history.length < STEPS ? "go on" : "done") },
+    driver: { plan: (task) => [task], decide: (history) => (history.length < steps ? "go on" : "done") },
     agentRun: { profile: { name: "echo" }, taskToPrompt: (task) => task },
     output: { parse: (events) => events.length },
     sandboxClient: client,
     store,
-    maxIterations: STEPS,
+    maxIterations: steps,
   });
 
 async function runOf(store) {
@@ -86,8 +88,8 @@ try {
   const urlOf = (name) => `postgres://bench:bench@127.0.0.1:${port}/${name}`;
   DBOS.setConfig({ name: "bench", systemDatabaseUrl: urlOf("dbos"), logLevel: "error" });
   const workflow = DBOS.registerWorkflow(
-    async () => {
-      for (let step = 0; step < STEPS; step++) await DBOS.runStep(async () => step);
+    async (steps) => {
+      for (let step = 0; step < steps; step++) await DBOS.runStep(async () => step);
     },
     { name: "steps" },
   );
@@ -95,7 +97,7 @@ try {
   const remote = await openPostgresStore(urlOf("skein"));
   const local = await openSqliteStore(join(folder, "skein.db"));
   const sides = {
-    "DBOS, a workflow of steps, Postgres": () => workflow(),
+    "DBOS, a workflow of steps, Postgres": () => workflow(STEPS),
     "Skein, a run of steps, Postgres": () => runOf(remote),
     "Skein, a loop of iterations, Postgres": () => loopOf(remote),
     "Skein, a run of steps, SQLite": () => runOf(local),
@@ -117,6 +119,28 @@ try {
   );
   for (const [name, ms] of times)
     console.log(`| ${name} | ${median(ms).toFixed(2)} ms | ${(median(ms) / median(theirs)).toFixed(2)} |`);
+  const crowds = {
+    "DBOS, workflows": () => workflow(STEPS_AT_ONCE),
+    "Skein, loops": () => loopOf(remote, STEPS_AT_ONCE),
+  };
+  const rates = new Map(Object.keys(crowds).map((name) => [name, []]));
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [name, work] of Object.entries(crowds)) {
+      const startedAt = performance.now();
+      await Promise.all(
+        Array.from({ length: AT_ONCE }, async () => {
+          for (let each = 0; each < 4; each++) await work();
+        }),
+      );
+      if (round > 0) rates.get(name).push((AT_ONCE * 4) / ((performance.now() - startedAt) / 1000));
+    }
+  }
+  const [[, workflows]] = rates;
+  console.log(
+    `\n${AT_ONCE} at once, ${STEPS_AT_ONCE} steps each, Postgres\n\n| | a second | of DBOS's |\n| --- | --- | --- |`,
+  );
+  for (const [name, values] of rates)
+    console.log(`| ${name} | ${median(values).toFixed(1)} | ${(median(values) / median(workflows)).toFixed(2)} |`);
   await remote.close();
   await local.close();
   await DBOS.shutdown();
