@@ -59,7 +59,7 @@ export class AppendBatch {
     const onUnknownOutcome = (): void => {
       this.#isOutcomeUnknown = true;
     };
-    const [row] = await this.#database.query("append", text, parameters, { onUnknownOutcome });
+    const [row] = await this.#database.query("append", text, parameters, { onUnknownOutcome, keepAs: "append" });
     const stored = new Set((row?.[1] as string[] | null) ?? []);
     for (const share of this.#shares)
       if (share.queue.key === undefined || stored.has(nameOf(share))) this.#outcomes.set(share, "done");

@@ -60,7 +60,7 @@ export class ChangeNotifier {
     // Nobody waits for the disk on account of a notification.
     const sql =
       "SELECT set_config('synchronous_commit', 'off', true), (SELECT count(pg_notify($1, p)) FROM unnest($2::text[]) AS p)";
-    await this.#database.query("control", sql, [this.#channel, payloads]).catch(() => {});
+    await this.#database.query("control", sql, [this.#channel, payloads], { keepAs: "notify" }).catch(() => {});
     this.#isSending = false;
     if (this.#changed.size > 0) this.#schedule();
   }

@@ -5,7 +5,9 @@ import { beginOf } from "../begin-session.ts";
 import type { SessionStore } from "../session-store.ts";
 import { openPostgresStore } from "./index.ts";
 import type { OpenPostgresStoreOptions } from "./index.ts";
+import { PostgresDatabase } from "./postgres-database.ts";
 import { shareServer, startServer } from "./postgres-server.test.support.ts";
+import { parsePostgresUrl } from "./postgres-target.ts";
 import { TcpProxy } from "./tcp-proxy.test.support.ts";
 
 const RUN_STARTED = { type: "run.started", kind: "task", task: 1 } as const;
@@ -119,6 +121,26 @@ it("L8, L4: a session whose making is lost, or its answer, is there exactly once
   }
   expect(await readLines(store, "parent")).toEqual(parent);
   expect(proxy.lost).toBeGreaterThanOrEqual(8);
+});
+
+it("does without kept plans where a pooler leads to connections that do not know them, or know other ones", async () => {
+  const openDatabase = (): PostgresDatabase => {
+    const options = { maxConnections: 5, statementTimeoutMs: 10_000, retryMs: 1_000 };
+    const database = new PostgresDatabase(parsePostgresUrl(url), options);
+    toClose.push(database);
+    return database;
+  };
+  const ask = (database: PostgresDatabase): Promise<unknown> =>
+    database.query("append", "SELECT 7", [], { keepAs: "seven" });
+  const database = openDatabase();
+  expect(await ask(database)).toEqual([[7]]);
+  const [[name] = []] = await database.query("append", "SELECT name FROM pg_prepared_statements");
+  await database.query("append", "DEALLOCATE ALL");
+  expect(await ask(database)).toEqual([[7]]);
+  expect(await database.query("append", "SELECT name FROM pg_prepared_statements")).toEqual([]);
+  const other = openDatabase();
+  await other.query("append", `PREPARE ${String(name)} AS SELECT 8`);
+  expect(await ask(other)).toEqual([[7]]);
 });
 
 it("two that begin with one id in one statement are one session, and the other is told", async () => {

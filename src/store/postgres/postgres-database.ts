@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import pg from "pg";
 import { StoreError } from "../../errors.ts";
 import { createLimiter } from "../../internal/limiter.ts";
@@ -21,6 +22,10 @@ export const DEFAULT_CONNECTIONS = 10;
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 10_000;
+/** A plan that a connection keeps was made for tables as large as they were then: so long it may be used. */
+const MOST_SECONDS_OF_A_PLAN = 60;
+/** What a pooler in transaction mode answers where it leads to a connection that does not know the plan, or knows it from another client. */
+const PLAN_LOST: ReadonlySet<string> = new Set(["26000", "42P05"]);
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -36,8 +41,16 @@ export interface PostgresDatabaseOptions {
 
 /** What a statement may be told beside its text. */
 export interface QueryOptions {
+  /** Sent so often that the server is asked to keep its plan, under a name with this word in it. */
+  readonly keepAs?: string;
   /** Called where the statement may have taken effect without an answer, before it is sent again. */
   readonly onUnknownOutcome?: () => void;
+}
+
+interface Statement {
+  readonly text: string;
+  /** The same for every process that sends this text, so that what they share is the same plan. */
+  readonly digest: string;
 }
 
 /** Eight-byte integers as numbers: all of ours are positions and times. */
@@ -47,15 +60,16 @@ const types = {
 };
 
 /**
- * The one pool. Every statement is a transaction of its own: no state is left in a connection, so that a pooler in transaction mode may
- * stand between, and a process that stands still holds no lock.
+ * The one pool. Every statement is a transaction of its own: nothing that matters is left in a connection, so that a pooler in transaction mode may
+ * stand between, and a process that stands still holds no lock. Plans that such a pooler loses are done without.
  */
 export class PostgresDatabase {
   readonly target: PostgresTarget;
   readonly #pool: pg.Pool;
   readonly #options: PostgresDatabaseOptions;
   readonly #lanes: Readonly<Record<Lane, Limiter>>;
-  readonly #texts = new Map<string, string>();
+  readonly #texts = new Map<string, Statement>();
+  #keepsPlans = true;
   readonly #leaving = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -72,6 +86,7 @@ export class PostgresDatabase {
       max: options.maxConnections,
       connectionTimeoutMillis: Math.min(CONNECT_TIMEOUT_MS, options.statementTimeoutMs),
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
+      maxLifetimeSeconds: MOST_SECONDS_OF_A_PLAN,
       allowExitOnIdle: true,
       keepAlive: true,
       application_name: "skein",
@@ -90,7 +105,7 @@ export class PostgresDatabase {
    * @throws StoreError; database errors that are answers (`23505`, `23503`) as they are
    */
   query(lane: Lane, sql: string, parameters: readonly unknown[] = [], options: QueryOptions = {}): Promise<Row[]> {
-    return this.#lanes[lane](() => this.#repeat(this.#toText(sql), parameters, options));
+    return this.#lanes[lane](() => this.#repeat(this.#toStatement(sql), parameters, options));
   }
 
   /** Runs `work` in one transaction on one connection, once: only for bringing the tables in order, when nobody else needs the connection. */
@@ -99,7 +114,7 @@ export class PostgresDatabase {
       throw toStoreError(error, this.target.name);
     });
     const query = async (sql: string): Promise<Row[]> =>
-      (await client.query({ text: this.#toText(sql), rowMode: "array" })).rows as Row[];
+      (await client.query({ text: this.#toStatement(sql).text, rowMode: "array" })).rows as Row[];
     try {
       await query("BEGIN");
       const result = await work(query);
@@ -123,13 +138,20 @@ export class PostgresDatabase {
     return this.#closing;
   }
 
-  async #repeat(text: string, parameters: readonly unknown[], options: QueryOptions): Promise<Row[]> {
+  async #repeat(statement: Statement, parameters: readonly unknown[], options: QueryOptions): Promise<Row[]> {
     const deadline = performance.now() + this.#options.retryMs;
     for (let tries = 0; ; tries++) {
       if (this.#closing !== undefined) throw storeClosed();
       try {
-        return await this.#send(text, parameters);
+        const { text, digest } = statement;
+        const { keepAs } = options;
+        const name = keepAs === undefined || !this.#keepsPlans ? {} : { name: `skein_${keepAs}_${digest}` };
+        return await this.#send({ text, ...name }, parameters);
       } catch (error) {
+        if (this.#keepsPlans && PLAN_LOST.has((error as { code?: string }).code ?? "")) {
+          this.#keepsPlans = false;
+          continue;
+        }
         const kind = classifyFailure(error);
         const isAnswer = kind === "refused" && (error as { code?: string }).code?.startsWith("23") === true;
         if (isAnswer) throw error;
@@ -141,12 +163,15 @@ export class PostgresDatabase {
     }
   }
 
-  async #send(text: string, parameters: readonly unknown[]): Promise<Row[]> {
+  async #send(
+    statement: { readonly text: string; readonly name?: string },
+    parameters: readonly unknown[],
+  ): Promise<Row[]> {
     const client = await this.#pool.connect();
     const { statementTimeoutMs } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     try {
-      const answer = client.query<unknown[]>({ text, values: parameters as unknown[], rowMode: "array" });
+      const answer = client.query<unknown[]>({ ...statement, values: parameters as unknown[], rowMode: "array" });
       const late = new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new StatementTimeout(statementTimeoutMs)), statementTimeoutMs);
       });
@@ -176,13 +201,14 @@ export class PostgresDatabase {
     });
   }
 
-  #toText(sql: string): string {
-    let text = this.#texts.get(sql);
-    if (text === undefined) {
-      text = sql.replaceAll("{s}", this.target.schema);
-      this.#texts.set(sql, text);
+  #toStatement(sql: string): Statement {
+    let statement = this.#texts.get(sql);
+    if (statement === undefined) {
+      const text = sql.replaceAll("{s}", this.target.schema);
+      statement = { text, digest: createHash("sha256").update(text).digest("hex").slice(0, 24) };
+      this.#texts.set(sql, statement);
     }
-    return text;
+    return statement;
   }
 }
 

@@ -36,6 +36,7 @@ export class PostgresWriter implements SessionWriter {
   #state: RunState;
   #givenOut: number;
   #end: FencedError | StoreError | undefined;
+  #isClosed = false;
   #closing: Promise<void> | undefined;
 
   constructor(channel: AppendChannel, opened: OpenedWriter, hooks: PostgresWriterHooks) {
@@ -61,7 +62,7 @@ export class PostgresWriter implements SessionWriter {
 
   append(bodies: readonly AppendBody[], { runId, onAccepted }: AppendOptions = {}): Promise<StoredEvent[]> {
     return new Promise((resolve, reject) => {
-      if (this.#end !== undefined) throw this.#end;
+      this.#refuseEnded();
       const at = Date.now();
       const before = this.#state;
       const { events, lines, state, digests } = encodeEvents(bodies, {
@@ -107,7 +108,7 @@ export class PostgresWriter implements SessionWriter {
    */
   begin(begins: SessionBeginning, at: number): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
-      if (this.#end !== undefined) throw this.#end;
+      this.#refuseEnded();
       this.#channel.append(this.queue, {
         ...this.#nothing(at),
         begins,
@@ -125,6 +126,11 @@ export class PostgresWriter implements SessionWriter {
     return { firstSeq: this.#givenOut + 1, lines: [], at, digests: [] };
   }
 
+  #refuseEnded(): void {
+    if (this.#end !== undefined) throw this.#end;
+    if (this.#isClosed) throw writerClosed(this.sessionId);
+  }
+
   /** What was asked for is durable, or refused. @returns why it was refused */
   #conclude(outcome: AppendOutcome): FencedError | undefined {
     if (outcome === "done") return undefined;
@@ -139,7 +145,7 @@ export class PostgresWriter implements SessionWriter {
 
   /** Ends the writer for a reason that whoever produces events should hear of; later appends are refused with `refusal`. */
   stop(reason: FencedError | StoreError, refusal = reason): void {
-    if (this.#end !== undefined) return;
+    if (this.#end !== undefined || this.#isClosed) return;
     this.#end = refusal;
     this.#hooks.onEnd(this);
     this.#lost.abort(reason);
@@ -153,7 +159,7 @@ export class PostgresWriter implements SessionWriter {
   /** The lease is given up by the statement that stores the last events. */
   async #close(): Promise<void> {
     if (this.#end !== undefined) return;
-    this.#end = writerClosed(this.sessionId);
+    this.#isClosed = true;
     await new Promise<void>((resolve) => {
       const settle = (): void => resolve();
       // Where it cannot be given up, it will be over when its time is, or when this process is gone.

@@ -68,10 +68,12 @@ export class TailReader {
 
   async #send(requests: readonly Request[]): Promise<void> {
     try {
-      const rows = (await this.#database.query("read", READ_ON, [
-        requests.map(({ id }) => id),
-        toArray(requests.map(({ after }) => after)),
-      ])) as [number, number, number, string | null][];
+      const rows = (await this.#database.query(
+        "read",
+        READ_ON,
+        [requests.map(({ id }) => id), toArray(requests.map(({ after }) => after))],
+        { keepAs: "tail" },
+      )) as [number, number, number, string | null][];
       const found = new Map<number, { readonly lastSeq: number; readonly forkSeq: number; readonly texts: string[] }>();
       for (const [n, lastSeq, forkSeq, lines] of rows) {
         const entry = found.get(n) ?? { lastSeq, forkSeq, texts: [] };

@@ -38,7 +38,7 @@ export class TcpProxy {
     let isAppend = false;
     client.on("data", (bytes) => {
       if (this.isStalled) return;
-      isAppend = bytes.includes("WITH input AS");
+      isAppend = bytes.includes("WITH input AS") || bytes.includes("skein_append_");
       if (isAppend && this.requestsToLose > 0) {
         this.requestsToLose -= 1;
         this.#cut(pair);
