@@ -142,13 +142,13 @@ export class PostgresDatabase {
     const deadline = performance.now() + this.#options.retryMs;
     for (let tries = 0; ; tries++) {
       if (this.#closing !== undefined) throw storeClosed();
+      const { text, digest } = statement;
+      const { keepAs } = options;
+      const name = keepAs === undefined || !this.#keepsPlans ? undefined : `skein_${keepAs}_${digest}`;
       try {
-        const { text, digest } = statement;
-        const { keepAs } = options;
-        const name = keepAs === undefined || !this.#keepsPlans ? {} : { name: `skein_${keepAs}_${digest}` };
-        return await this.#send({ text, ...name }, parameters);
+        return await this.#send({ text, ...(name === undefined ? {} : { name }) }, parameters);
       } catch (error) {
-        if (this.#keepsPlans && PLAN_LOST.has((error as { code?: string }).code ?? "")) {
+        if (name !== undefined && PLAN_LOST.has((error as { code?: string }).code ?? "")) {
           this.#keepsPlans = false;
           continue;
         }
