@@ -1,4 +1,5 @@
 import type { FencedError } from "../../errors.ts";
+import { beginOf, offerBegin } from "../../store/begin-session.ts";
 import type { SessionStore, SessionWriter } from "../../store/session-store.ts";
 
 /**
@@ -8,6 +9,8 @@ import type { SessionStore, SessionWriter } from "../../store/session-store.ts";
 export class StoreFence {
   readonly store: SessionStore;
   readonly #cut = new AbortController();
+  /** The writer behind each that was handed out: sessions begin under it. */
+  readonly #behind = new WeakMap<SessionWriter, SessionWriter>();
 
   constructor(store: SessionStore) {
     const { signal } = this.#cut;
@@ -18,7 +21,7 @@ export class StoreFence {
       list: (filter) => store.list(filter),
       openWriter: async (sessionId, options) => {
         signal.throwIfAborted();
-        return fenceWriter(await store.openWriter(sessionId, options), signal);
+        return this.#fenceWriter(await store.openWriter(sessionId, options));
       },
       read: (sessionId, options) => store.read(sessionId, options),
       tail: (sessionId, options) => store.tail(sessionId, options),
@@ -33,22 +36,33 @@ export class StoreFence {
       close: async () => {},
       [Symbol.asyncDispose]: async () => {},
     };
+    const begin = beginOf(store);
+    if (begin === undefined) return;
+    offerBegin(this.store, async (about, first) => {
+      signal.throwIfAborted();
+      const under = first.under === undefined ? undefined : this.#behind.get(first.under);
+      const begun = await begin(about, { ...first, ...(under === undefined ? {} : { under }) });
+      return { ...begun, writer: this.#fenceWriter(begun.writer) };
+    });
   }
 
   cut(reason: FencedError): void {
     this.#cut.abort(reason);
   }
-}
 
-function fenceWriter(writer: SessionWriter, cut: AbortSignal): SessionWriter {
-  const lost = writer.lost === undefined ? cut : AbortSignal.any([writer.lost, cut]);
-  return {
-    sessionId: writer.sessionId,
-    epoch: writer.epoch,
-    lost,
-    append: (bodies, options) =>
-      cut.aborted ? Promise.reject(cut.reason as FencedError) : writer.append(bodies, options),
-    close: () => writer.close(),
-    [Symbol.asyncDispose]: () => writer.close(),
-  };
+  #fenceWriter(writer: SessionWriter): SessionWriter {
+    const cut = this.#cut.signal;
+    const lost = writer.lost === undefined ? cut : AbortSignal.any([writer.lost, cut]);
+    const fenced: SessionWriter = {
+      sessionId: writer.sessionId,
+      epoch: writer.epoch,
+      lost,
+      append: (bodies, options) =>
+        cut.aborted ? Promise.reject(cut.reason as FencedError) : writer.append(bodies, options),
+      close: () => writer.close(),
+      [Symbol.asyncDispose]: () => writer.close(),
+    };
+    this.#behind.set(fenced, writer);
+    return fenced;
+  }
 }
