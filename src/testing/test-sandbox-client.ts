@@ -120,9 +120,8 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         withBox({ labels: { case: "detached" } }, async (box) => {
           // A provider need not have it.
           if (box.detach === undefined) return;
-          const turn = box
-            .streamPrompt("chunks 20\ngate go\nchunks 20\nwrite done yes", { turnId: "left" })
-            [Symbol.asyncIterator]();
+          const prompt = "chunks 20\ngate go\nchunks 20\nwrite done yes";
+          const turn = box.streamPrompt(prompt, { turnId: "left" })[Symbol.asyncIterator]();
           const before = await take(turn, 5);
           box.detach();
           // What had been read already may still come; the rest does not.
