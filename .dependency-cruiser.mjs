@@ -38,6 +38,7 @@ const PACKAGE_HOMES = {
   "@hono/node-server": "src/server/",
   "@agentclientprotocol/sdk": "src/agent/acp/",
   "@dbos-inc/dbos-sdk": "src/runtime/fleet/dbos/",
+  "@opentelemetry/api": "src/telemetry/",
   acorn: "src/agent/repair/",
   "acorn-walk": "src/agent/repair/",
   ai: "src/(loop/validators|backend/ai-sdk)/",
@@ -95,6 +96,12 @@ export default {
       PORT,
       "^src/(stream|lineage)/",
       "^src/store/memory/",
+    ]),
+    // Spans are made from what is stored, so that a session of last month gives those of a live one; what ran it is of no account.
+    layer("telemetry-knows-events", "telemetry/ imports leaves, events and ports.", "^src/telemetry/", [
+      LEAF,
+      EVENT,
+      PORT,
     ]),
     // The runtime puts the embedded pieces together, so it alone below the command line knows adapters, and only by their doors.
     layer(

@@ -97,6 +97,7 @@ export const ERROR_CODES = {
   agent_refused: entry("backend", "The agent refused to go on."),
   agent_cannot_load: entry("backend", "The agent cannot load an earlier conversation."),
   agent_install_failed: entry("backend", "An agent could not be fetched from npm.", true),
+  telemetry_failed: entry("backend", "Spans could not be handed to a collector."),
   model_failed: entry("backend", "The last call of a model in the turn failed."),
   budget_exhausted: entry("backend", "The budget for calls of models is used up."),
   // ── boxes ──

@@ -58,6 +58,10 @@ describe("export and import", () => {
     expect(again.exitCode).not.toBe(0);
     expect(again.stderr).toMatch(/task_nightly.* exists already/);
     expect((await skein(cwd, ["import", "run.ndjson", "--as", "copy"])).stdout).toBe("copy: 3 events\n");
+    const { resourceSpans } = JSON.parse((await skein(cwd, ["export", "copy", "--otlp"])).stdout) as {
+      resourceSpans: [{ scopeSpans: [{ spans: { name: string }[] }] }];
+    };
+    expect(resourceSpans[0].scopeSpans[0].spans.map(({ name }) => name)).toContain("run");
     const over = await skein(cwd, ["export", "copy", "run.ndjson"]);
     expect(over.stderr).toMatch(/run\.ndjson exists already/);
     expect((await readdir(cwd)).sort()).toEqual([".skein", "run.ndjson"]);

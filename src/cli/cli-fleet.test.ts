@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, expect, it, vi } from "vitest";
@@ -74,4 +77,63 @@ it("refuses a module without jobs, and an input that is not JSON", async () => {
   expect((await skein(cwd, ["worker", "jobs.mjs", ...data])).stderr).toContain("has no jobs");
   expect((await skein(cwd, ["worker", "nothing.mjs", ...data])).stderr).toContain("could not be loaded");
   expect((await skein(cwd, ["fleet", "add", "greet", "{", ...data])).stderr).toContain("is JSON");
+});
+
+const LEAKY_JOBS = `${JOBS.replace(
+  "export default {",
+  `export default {
+  async leak({ job }) {
+    throw new Error("could not reach " + process.env.SKEIN_DATA + " with " + process.env.MODEL_API_KEY + " or planted-header-key of postgres://other:planted-other@db/x " + job.input);
+  },`,
+)}`;
+
+it("says what happens in one JSON object a line without a secret, and sends the spans of what has ended to a collector", async () => {
+  const bodies: string[] = [];
+  let onSpans: () => void = () => {};
+  const sent = new Promise<void>((resolve) => (onSpans = resolve));
+  const collector = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8").on("data", (piece: string) => (body += piece));
+    request.on("end", () => {
+      bodies.push(body);
+      response.end("{}");
+      onSpans();
+    });
+  }).listen(0, "127.0.0.1");
+  await once(collector, "listening");
+  const cwd = await makeFolder({ "jobs.mjs": LEAKY_JOBS });
+  const database = `${url}?schema=fleet_log_${process.pid}`;
+  const env = {
+    SKEIN_DATA: database,
+    MODEL_API_KEY: "planted-model-key",
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+    OTEL_EXPORTER_OTLP_HEADERS: "api-key=planted-header-key",
+  };
+  await skein(cwd, ["fleet", "add", "greet", '"world"', "--id", "job_well"], env);
+  await skein(cwd, ["fleet", "add", "leak", '"now"', "--id", "job_leak"], env);
+  const worker = startSkein(cwd, ["worker", "jobs.mjs", "--log", "json"], env);
+  await worker.waitFor(/"job.ended".*job_well/);
+  await worker.waitFor(/"job.ended".*job_leak/);
+  await sent;
+  worker.kill("SIGTERM");
+  expect(await worker.ended).toBe(0);
+  collector.closeAllConnections();
+  collector.close();
+
+  const lines = worker.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  for (const line of lines)
+    expect(line).toMatchObject({ time: expect.any(String), level: expect.any(String), event: expect.any(String) });
+  const find = (event: string, jobId?: string): Record<string, unknown> | undefined =>
+    lines.find((line) => line["event"] === event && (jobId === undefined || line["jobId"] === jobId));
+  expect(find("worker.started")).toMatchObject({ jobs: ["leak", "greet"] });
+  expect(find("job.started", "job_well")).toMatchObject({ level: "info", sessionId: "job_well", job: "greet" });
+  expect(find("job.ended", "job_well")).toMatchObject({ outcome: "completed", durationMs: expect.any(Number) });
+  expect(find("job.ended", "job_leak")).toMatchObject({ level: "error", outcome: "failed" });
+  expect(find("worker.drained")).toBeDefined();
+  const said = worker.lines.join("\n");
+  expect(said).toContain("could not reach");
+  expect(said).not.toContain("planted");
+  expect(said).not.toContain(new URL(url).password || "no password");
+  expect(bodies.join("")).toContain('"invoke_agent"');
+  expect(bodies.join("")).not.toContain("hello world");
 });

@@ -50,10 +50,14 @@ export interface RunningSkein {
 }
 
 /** Starts `skein` and leaves it running. */
-export function startSkein(cwd: string, args: readonly string[]): RunningSkein {
+export function startSkein(
+  cwd: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningSkein {
   const child = startProcess([process.execPath, MAIN, ...args], {
     cwd,
-    env: environment({}),
+    env: environment(env),
     stdio: ["ignore", "pipe", "pipe"],
     detached: false,
   });

@@ -19,6 +19,7 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
     "src/loop/x.ts",
     'import type { Y } from "../backend/box/y.ts"; export type X = Y;',
   ],
+  ["telemetry-knows-events", "src/telemetry/x.ts", 'import "../stream/y.ts";'],
   ["runtime-knows-doors", "src/runtime/x.ts", 'import "../backend/box/y.ts";'],
   ["root-is-light", "src/index.ts", 'import "./backend/box/y.ts";'],
   ["adapters-know-ports", "src/backend/box/x.ts", 'import "../../stream/y.ts";'],

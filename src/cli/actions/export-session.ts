@@ -4,6 +4,11 @@ import { resolve } from "node:path";
 import { ValidationError } from "../../errors.ts";
 import { findSession } from "../../runtime/find-session.ts";
 import { exportSession } from "../../store/session-file.ts";
+import type { SessionStore } from "../../store/session-store.ts";
+import { toOtlp } from "../../telemetry/otlp-json.ts";
+import { readResource } from "../../telemetry/otlp-settings.ts";
+import { readSpans } from "../../telemetry/read-spans.ts";
+import type { SpanRecord } from "../../telemetry/span-record.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { openData } from "../open-data.ts";
 import { formatCount } from "../../view/format-figures.ts";
@@ -11,16 +16,24 @@ import { formatCount } from "../../view/format-figures.ts";
 /** Lines are written together, so many characters at once. */
 const WRITE_CHARACTERS = 256 * 1024;
 
+export interface ExportOptions extends CommonOptions {
+  readonly otlp?: boolean;
+  readonly content?: boolean;
+}
+
 export async function writeSessionFile(
   line: CommandLine,
   wanted: string,
   file: string | undefined,
-  options: CommonOptions,
+  options: ExportOptions,
 ): Promise<void> {
   const { terminal } = line;
   await using runtime = await openData(line, options, { need: "read" });
   const session = await findSession(runtime.store, wanted);
-  const text = joinLines(exportSession(runtime.store, session.id));
+  const isOtlp = options.otlp === true;
+  const text = joinLines(
+    isOtlp ? exportSpans(line, runtime.store, session.id, options) : exportSession(runtime.store, session.id),
+  );
   if (file === undefined) {
     for await (const piece of text) if (!terminal.stdout.write(piece)) await once(terminal.stdout, "drain");
     return;
@@ -29,7 +42,19 @@ export async function writeSessionFile(
   if (await exists(path))
     throw new ValidationError("invalid_option", `${path} exists already; name another file, or remove it.`);
   await writeWhole(path, text);
-  terminal.print(`${session.id}: ${formatCount(session.lastSeq, "event")} in ${path}`);
+  terminal.print(`${session.id}: ${isOtlp ? "spans" : formatCount(session.lastSeq, "event")} in ${path}`);
+}
+
+/** One document: what is posted to a collector is one request. */
+async function* exportSpans(
+  { env }: CommandLine,
+  store: SessionStore,
+  sessionId: string,
+  { content = false }: ExportOptions,
+): AsyncGenerator<string> {
+  const spans: SpanRecord[] = [];
+  for await (const span of readSpans(store, sessionId, { content })) spans.push(span);
+  yield JSON.stringify(toOtlp(spans, readResource(env)));
 }
 
 async function* joinLines(lines: AsyncIterable<string>): AsyncGenerator<string> {

@@ -3,22 +3,28 @@ import { answerQuestion } from "../../runtime/answer-question.ts";
 import { TOKENS_FOLDER } from "../../runtime/data-directory.ts";
 import { AccessTokens, createApp, KeptAccessTokens, openServer } from "../../server/index.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { hasData, openData } from "../open-data.ts";
-import { toPlainLine } from "../../view/plain-text.ts";
+import { hasData, openData, toDataPlace } from "../open-data.ts";
 import { EXIT } from "../exit-codes.ts";
 import { readTasks } from "../read-tasks.ts";
+import type { LogFormat } from "../service-log.ts";
+import { createServiceLog, toErrorFields } from "../service-log.ts";
 
 export interface ServeOptions extends CommonOptions {
   readonly port?: number;
   readonly host?: string;
   readonly allowOrigin?: readonly string[];
   readonly tasks?: string;
+  readonly log: LogFormat;
 }
 
 /** Serves until the first Ctrl-C, which ends the streams and no run. */
 export async function serveData(line: CommandLine, options: ServeOptions): Promise<void> {
   const { terminal, interrupt, env } = line;
   const { SKEIN_TOKEN } = env;
+  const log = createServiceLog(line, {
+    format: options.log,
+    secrets: [toDataPlace(line, options).database, SKEIN_TOKEN].filter((secret) => secret !== undefined),
+  });
   const hasSecret = SKEIN_TOKEN !== undefined && SKEIN_TOKEN !== "";
   // A secret that cannot be one is refused before anything is made.
   if (hasSecret) new AccessTokens().issue({ scope: "write", token: SKEIN_TOKEN });
@@ -42,7 +48,7 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
       ...(options.allowOrigin === undefined ? {} : { origins: options.allowOrigin }),
     },
     onError: (error) =>
-      terminal.warn(terminal.errorStyle.yellow(toPlainLine(error instanceof Error ? error.message : String(error)))),
+      log.say("error", "request.failed", error instanceof Error ? error.message : String(error), toErrorFields(error)),
   });
   await using server = await openServer({
     app,
@@ -50,7 +56,15 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     ...(options.port === undefined ? {} : { port: options.port }),
   });
   const { url, host, port } = server;
-  if (options.json === true) terminal.printJson({ url, host, port, directory: runtime.place }, "line");
+  if (options.log === "json")
+    log.say("info", "server.started", `serves the sessions of ${runtime.place} at ${url}`, {
+      url,
+      host,
+      port,
+      place: runtime.place,
+      isProtected: tokens !== undefined,
+    });
+  else if (options.json === true) terminal.printJson({ url, host, port, directory: runtime.place }, "line");
   else
     terminal.print(
       `${terminal.style.bold(url)}  ${terminal.style.dim(`the sessions of ${runtime.place}`)}`,
@@ -64,14 +78,18 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     if (interrupt.signal.aborted) resolve();
     interrupt.signal.addEventListener("abort", () => resolve(), { once: true });
   });
+  if (options.log === "json") log.say("info", "server.draining", "ends its streams");
   await server.close();
   // Streams are over, runs are not: what was begun here is brought to its end.
   if (app.running() > 0) {
-    terminal.warn(terminal.errorStyle.dim(`waits for ${app.running()} run(s) that this process executes…`));
+    const waits = `waits for ${app.running()} run(s) that this process executes…`;
+    if (options.log === "json") log.say("info", "server.waiting", waits, { runs: app.running() });
+    else terminal.warn(terminal.errorStyle.dim(waits));
     // A run that waits for something may have nothing open that would keep the process there.
     const stay = setInterval(() => {}, 60_000);
     await app.settled();
     clearInterval(stay);
   }
+  if (options.log === "json") log.say("info", "server.drained", "ended in order");
   line.exit(EXIT.done);
 }

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { Option } from "commander";
 import type { ServeOptions } from "../actions/serve-data.ts";
 import { addCommonOptions, type CommandLine } from "../common-options.ts";
 import { parseWhole } from "../parse-option.ts";
+import { LOG_FORMATS } from "../service-log.ts";
 
 export function addServeCommand(program: Command, line: CommandLine): void {
   const command = program
@@ -15,6 +17,11 @@ export function addServeCommand(program: Command, line: CommandLine): void {
       "a module whose `tasks` and `loops` may be started here; runs are executed by this process",
     )
     .option("--json", "one line with the address, then nothing")
+    .addOption(
+      new Option("--log <format>", "what it says: for people, or one JSON object a line")
+        .choices(LOG_FORMATS)
+        .default("text"),
+    )
     .action(async (options: ServeOptions) => (await import("../actions/serve-data.ts")).serveData(line, options));
   addCommonOptions(command, [
     "skein serve",

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import { Option } from "commander";
 import type { WorkerCommandOptions } from "../actions/run-worker.ts";
 import { addCommonOptions, type CommandLine } from "../common-options.ts";
 import { parseDuration, parseWhole } from "../parse-option.ts";
+import { LOG_FORMATS } from "../service-log.ts";
 
 export function addWorkerCommand(program: Command, line: CommandLine): void {
   const command = program
@@ -15,6 +17,11 @@ export function addWorkerCommand(program: Command, line: CommandLine): void {
     .option("--drain <time>", "how long the end waits for what runs", parseDuration, 60_000)
     .option("--port <n>", "serve /healthz, /readyz and /metrics there", parseWhole(0, "A port"))
     .option("--host <address>", "on this address (default: 127.0.0.1)")
+    .addOption(
+      new Option("--log <format>", "what it says: for people, or one JSON object a line")
+        .choices(LOG_FORMATS)
+        .default("text"),
+    )
     .action(async (module: string, options: WorkerCommandOptions) =>
       (await import("../actions/run-worker.ts")).runWorkerCommand(line, module, options),
     );

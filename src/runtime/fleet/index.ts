@@ -18,7 +18,7 @@ export type {
 } from "./run-queue.ts";
 export { runWorker } from "./worker.ts";
 /** @experimental */
-export type { JobContext, JobDefinition, WorkerEnd, WorkerOptions } from "./worker.ts";
+export type { JobContext, JobDefinition, WorkerEnd, WorkerNote, WorkerOptions } from "./worker.ts";
 /** @experimental */
 export { WorkerFigures } from "./worker-figures.ts";
 /** @experimental */

@@ -6,6 +6,7 @@ import type { SandboxClient } from "../../sandbox/sandbox.ts";
 import type { Session, SessionStore } from "../../store/session-store.ts";
 import type { Job, QueueLimits, RunQueue, Taking } from "./run-queue.ts";
 import { StoreFence } from "./store-fence.ts";
+import type { JobOutcome } from "./worker-figures.ts";
 import { WorkerFigures } from "./worker-figures.ts";
 
 /** What a job is run with. */
@@ -24,6 +25,24 @@ export interface JobContext {
 
 /** Runs one kind of job to its end: calls `runLoop` or `streamTask` with what its context holds. */
 export type JobDefinition = (context: JobContext) => Promise<unknown>;
+
+/** What a worker has to tell whoever keeps its log. */
+export type WorkerNote =
+  | {
+      readonly note: "worker.ready" | "worker.draining";
+      readonly workerId: string;
+      readonly running: readonly string[];
+    }
+  | { readonly note: "jobs.taken_over"; readonly workerId: string; readonly count: number }
+  | { readonly note: "job.started"; readonly workerId: string; readonly job: Job }
+  | {
+      readonly note: "job.ended";
+      readonly workerId: string;
+      readonly job: Job;
+      readonly outcome: JobOutcome;
+      readonly durationMs: number;
+      readonly error?: unknown;
+    };
 
 /** What a worker is made of. */
 export interface WorkerOptions {
@@ -47,6 +66,8 @@ export interface WorkerOptions {
   /** Ends the worker in order: it takes nothing new, and waits for what runs. */
   readonly signal?: AbortSignal;
   readonly figures?: WorkerFigures;
+  /** Hears what the worker does, as it happens. It must not throw. */
+  onNote?(note: WorkerNote): void;
 }
 
 /** How a worker ended. */
@@ -76,7 +97,7 @@ export function createWorkerId(): string {
 export async function runWorker(options: WorkerOptions): Promise<WorkerEnd> {
   const { queue, limits = {}, drainMs = 60_000, signal, workerId = createWorkerId() } = options;
   const figures = options.figures ?? new WorkerFigures();
-  const work = new JobRunner(options, figures);
+  const work = new JobRunner(options, figures, workerId);
   let onLost: (why: string) => void = () => {};
   const lost = new Promise<string>((resolve) => (onLost = resolve));
   work.onStoreFailed = onLost;
@@ -86,16 +107,23 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerEnd> {
     ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
     run: (job, stop) => work.run(job, stop),
     onLost,
-    onTakenOver: (count) => (figures.takenOver += count),
+    onTakenOver: (count) => {
+      figures.takenOver += count;
+      options.onNote?.({ note: "jobs.taken_over", workerId, count });
+    },
   });
   figures.isReady = true;
+  options.onNote?.({ note: "worker.ready", workerId, running: [] });
   const told = new Promise<undefined>((resolve) => {
     if (signal?.aborted === true) resolve(undefined);
     signal?.addEventListener("abort", () => resolve(undefined), { once: true });
   });
   const why = await Promise.race([lost, told]);
   figures.isReady = false;
-  if (why === undefined) return { reason: "drained", left: await taking.drain(drainMs) };
+  if (why === undefined) {
+    options.onNote?.({ note: "worker.draining", workerId, running: work.running });
+    return { reason: "drained", left: await taking.drain(drainMs) };
+  }
   // What runs here was aborted: its boxes go, its sessions stay as they are.
   await Promise.race([work.settled(), delay(drainMs, undefined, { ref: false })]);
   return { reason: "lost", why, left: work.running };
@@ -104,13 +132,15 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerEnd> {
 class JobRunner {
   readonly #options: WorkerOptions;
   readonly #figures: WorkerFigures;
+  readonly #workerId: string;
   readonly #running = new Map<string, Promise<void>>();
   #sandbox: Promise<SandboxClient> | undefined;
   onStoreFailed: (why: string) => void = () => {};
 
-  constructor(options: WorkerOptions, figures: WorkerFigures) {
+  constructor(options: WorkerOptions, figures: WorkerFigures, workerId: string) {
     this.#options = options;
     this.#figures = figures;
+    this.#workerId = workerId;
   }
 
   get running(): string[] {
@@ -135,16 +165,24 @@ class JobRunner {
 
   async #run(job: Job, signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
+    this.#options.onNote?.({ note: "job.started", workerId: this.#workerId, job });
     try {
       await this.#runOrWait(job, signal);
-      this.#figures.add(job.name, "completed", performance.now() - startedAt);
+      this.#ended(job, "completed", startedAt);
     } catch (error) {
-      this.#figures.add(job.name, signal.aborted ? "aborted" : "failed", performance.now() - startedAt);
+      this.#ended(job, signal.aborted ? "aborted" : "failed", startedAt, error);
       // A store that failed refuses everything: this worker can do nothing more.
       if (SkeinError.is(error) && (error.code === "store_closed" || error.code === "store_failed"))
         this.onStoreFailed(error.message);
       throw error;
     }
+  }
+
+  #ended(job: Job, outcome: JobOutcome, startedAt: number, error?: unknown): void {
+    const durationMs = performance.now() - startedAt;
+    this.#figures.add(job.name, outcome, durationMs);
+    const why = error === undefined ? {} : { error };
+    this.#options.onNote?.({ note: "job.ended", workerId: this.#workerId, job, outcome, durationMs, ...why });
   }
 
   async #runOrWait(job: Job, signal: AbortSignal): Promise<void> {
