@@ -79,13 +79,12 @@ it("refuses a module without jobs, and an input that is not JSON", async () => {
   expect((await skein(cwd, ["fleet", "add", "greet", "{", ...data])).stderr).toContain("is JSON");
 });
 
-const LEAKY_JOBS = `${JOBS.replace(
-  "export default {",
-  `export default {
+const LEAK = `
   async leak({ job }) {
-    throw new Error("could not reach " + process.env.SKEIN_DATA + " with " + process.env.MODEL_API_KEY + " or planted-header-key of postgres://other:planted-other@db/x " + job.input);
-  },`,
-)}`;
+    const { SKEIN_DATA, MODEL_API_KEY } = process.env;
+    throw new Error(["could not reach", SKEIN_DATA, MODEL_API_KEY, "planted-header-key postgres://a:planted@db/x", job.input].join(" "));
+  },`;
+const LEAKY_JOBS = JOBS.replace("export default {", () => `export default {${LEAK}`);
 
 it("says what happens in one JSON object a line without a secret, and sends the spans of what has ended to a collector", async () => {
   const bodies: string[] = [];
