@@ -3,8 +3,8 @@ import { ownIdentity } from "../../internal/process-identity.ts";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
 import type { LocalBox } from "./local-box.ts";
-import type { BoxRecord, CheckpointRecord } from "../provider/index.ts";
-import { checkpointsFolder, copyTree, removeTree, writeRecord } from "../provider/index.ts";
+import type { BoxRecord, CheckpointRecord, FileTrees } from "../provider/index.ts";
+import { checkpointsFolder, removeTree, writeRecord } from "../provider/index.ts";
 import { toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
 
 /**
@@ -16,6 +16,7 @@ export async function createCheckpoint(
   box: LocalBox,
   record: BoxRecord,
   tags: readonly string[],
+  trees: FileTrees,
 ): Promise<string> {
   const id = createId("checkpoint");
   const paths = toCheckpointPaths(directory, id);
@@ -36,8 +37,8 @@ export async function createCheckpoint(
     await mkdir(paths.root, { mode: 0o700 });
     await writeRecord(paths.record, checkpoint);
     await box.whileQuiet(async () => {
-      await copyTree(source.workspace, paths.workspace);
-      await copyTree(source.home, paths.home);
+      await trees.clone(source.workspace, paths.workspace);
+      await trees.clone(source.home, paths.home);
     });
     await writeRecord(paths.record, { ...checkpoint, state: "ready" });
     return id;

@@ -20,10 +20,9 @@ import { LocalBox } from "./local-box.ts";
 import { endBox, isRunning, removeBox } from "./remove-box.ts";
 import { startBox } from "./start-box.ts";
 import { sweepBoxes } from "./sweep-boxes.ts";
-import type { BoxSpec, NewBox } from "../provider/index.ts";
+import type { BoxSpec, FileTrees, NewBox, TreeCopy } from "../provider/index.ts";
 import {
   BoxKeeper,
-  copyTree,
   listReadyCheckpoints,
   placeFiles,
   proveFileFork,
@@ -35,6 +34,12 @@ import {
 } from "../provider/index.ts";
 import type { BoxPaths } from "./box-paths.ts";
 import { toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
+
+const FILES: Readonly<Record<TreeCopy, string>> = {
+  snapshot: "snapshots of btrfs",
+  reflink: "copied on write (reflink)",
+  copy: "copied",
+};
 
 /**
  * What boxes of this machine are.
@@ -54,6 +59,8 @@ export interface LocalSandboxCapabilities {
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
   /** How `diskMb` is kept. `measured`: the box's files are counted while it runs, and it is ended when they are too much. */
   readonly diskLimit: "measured";
+  /** How a fork gets its files. `snapshot`: of btrfs, whatever their size. `reflink`: copied on write. `copy`: in full. */
+  readonly files: TreeCopy;
 }
 
 export interface LocalSandboxState {
@@ -61,6 +68,7 @@ export interface LocalSandboxState {
   readonly containment: Containment;
   readonly accounts: string;
   readonly limitsAvailable: boolean;
+  readonly trees: FileTrees;
   readonly maxBoxes?: number;
   readonly cgroups?: CgroupKind;
   /** The folder that agents were installed into. */
@@ -94,6 +102,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         "diskMb",
       ],
       diskLimit: "measured",
+      files: state.trees.how,
     };
     const owner: LocalBoxOwner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
@@ -152,7 +161,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         createProbe: (spec, options) => this.#createFresh(spec, options, async () => {}),
         deleteCheckpoint: (id) => this.deleteCheckpoint(id),
       },
-      "Workspace and home are copied; processes start again, and the agent loads the conversation in the copy.",
+      `Workspace and home are ${FILES[this.#state.trees.how]}; processes start again, and the agent loads the conversation in the copy.`,
     );
     return this.#forkStatus;
   }
@@ -161,7 +170,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     checkpointId: string,
     options: ForkBoxOptions & { readonly signal?: AbortSignal } = {},
   ): Promise<LocalBox> {
-    const { directory } = this.#state;
+    const { directory, trees } = this.#state;
     const checkpoint = await readReadyCheckpoint(directory, checkpointId);
     const source = toCheckpointPaths(directory, checkpointId);
     const signal = options.signal === undefined ? {} : { signal: options.signal };
@@ -170,8 +179,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         checkpoint.spec,
         { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId },
         async (paths) => {
-          await copyTree(source.workspace, paths.workspace, signal);
-          await copyTree(source.home, paths.home, signal);
+          await trees.clone(source.workspace, paths.workspace, signal);
+          await trees.clone(source.home, paths.home, signal);
         },
         checkpointId,
       );
@@ -213,8 +222,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
 
   #createFresh(spec: BoxSpec, options: NewBox, fill: (paths: BoxPaths) => Promise<void>): Promise<LocalBox> {
     return this.#createFrom(spec, options, async (paths) => {
-      await mkdir(paths.workspace);
-      await mkdir(paths.home);
+      await this.#state.trees.create(paths.workspace);
+      await this.#state.trees.create(paths.home);
       await fill(paths);
     });
   }
@@ -260,7 +269,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         'A local box has no memory checkpoints; take one of its files (mode: "files").',
       );
     const record = await this.#keeper.recordOf(box.id);
-    const checkpointId = await createCheckpoint(directory, box, record, options.tags ?? []);
+    const checkpointId = await createCheckpoint(directory, box, record, options.tags ?? [], this.#state.trees);
     if (options.leaveRunning === false) await endBox(box.id, record, toBoxPaths(directory, box.id));
     return { checkpointId, mode: "files" };
   }

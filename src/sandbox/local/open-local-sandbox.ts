@@ -6,7 +6,7 @@ import type { ContainmentWish } from "./containment.ts";
 import { decideContainment, writeAccounts } from "./containment.ts";
 import { LocalSandboxClient } from "./local-sandbox-client.ts";
 import { canLimit } from "./resource-limits.ts";
-import { boxesFolder } from "../provider/index.ts";
+import { boxesFolder, FileTrees } from "../provider/index.ts";
 
 /** @stable */
 export interface LocalSandboxOptions {
@@ -39,10 +39,11 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
   const directory = resolve(options.directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await mkdir(boxesFolder(directory), { recursive: true });
-  const [containment, limitsAvailable, accounts] = await Promise.all([
+  const [containment, limitsAvailable, accounts, trees] = await Promise.all([
     decideContainment(options.containment ?? "auto", directory),
     canLimit(),
     writeAccounts(directory),
+    FileTrees.open(directory),
   ]);
   const cgroups = process.platform === "linux" ? findCgroups() : undefined;
   const client = new LocalSandboxClient({
@@ -50,6 +51,7 @@ export async function openLocalSandbox(options: LocalSandboxOptions): Promise<Lo
     containment,
     accounts,
     limitsAvailable,
+    trees,
     ...(cgroups === undefined ? {} : { cgroups }),
     ...(options.maxBoxes === undefined ? {} : { maxBoxes: options.maxBoxes }),
     ...(options.agents === undefined ? {} : { agents: resolve(options.agents) }),

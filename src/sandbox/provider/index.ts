@@ -21,6 +21,8 @@ export type { BoxOrigin } from "./box-keeper.ts";
 export { toBoxSpec } from "./box-spec.ts";
 export type { GatewayOption } from "./gateway-doors.ts";
 export { proveFileFork } from "./prove-file-fork.ts";
+export { FileTrees } from "./file-trees.ts";
+export type { TreeCopy } from "./file-trees.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";
