@@ -35,6 +35,11 @@ export class WorkerFigures {
     ];
     for (const [key, { count, seconds }] of this.#ended)
       lines.push(`skein_worker_job_seconds_count{${key}} ${count}`, `skein_worker_job_seconds_sum{${key}} ${seconds}`);
+    lines.push(
+      "# HELP skein_queue_up 1 where the queue's database answered when this was asked for.",
+      "# TYPE skein_queue_up gauge",
+      `skein_queue_up ${fleet === undefined ? 0 : 1}`,
+    );
     if (fleet !== undefined) lines.push(...renderFleet(fleet.jobs, fleet.workers));
     return `${lines.join("\n")}\n`;
   }
