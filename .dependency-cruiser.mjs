@@ -46,6 +46,7 @@ const PACKAGE_HOMES = {
   "cli-table3": "src/cli/",
   commander: "src/cli/",
   diff: "src/sandbox/boxd/",
+  dockerode: "src/sandbox/docker/",
   execa: "src/internal/",
   "fast-check": "src/testing/",
   hono: "src/server/",

@@ -104,6 +104,7 @@ export const ERROR_CODES = {
   box_create_failed: entry("sandbox", "A box could not be made."),
   box_image_unknown: entry("sandbox", "There is no image of this name on the machine."),
   box_quota: entry("sandbox", "The provider makes no more boxes for now.", true),
+  sandbox_away: entry("sandbox", "The engine that keeps the boxes does not answer.", true),
   box_gone: entry("sandbox", "The box is gone."),
   box_busy: entry("sandbox", "The box is in the middle of a turn."),
   box_protocol: entry("sandbox", "The box answered with something that is not its protocol."),

@@ -1,16 +1,6 @@
 import { join } from "node:path";
 import { BOX_RECORD, CHECKPOINT_RECORD, toBoxFolder, toCheckpointFolder } from "../provider/index.ts";
 
-/** The same in every box, so that what an agent wrote down about itself is true in a fork. */
-export const INSIDE = {
-  workspace: "/workspace",
-  home: "/home/agent",
-  run: "/run/box",
-  config: "/etc/skein",
-  runtime: "/opt/skein",
-  agent: "/opt/agent",
-} as const;
-
 export interface ContainerPaths {
   readonly root: string;
   readonly record: string;
@@ -65,16 +55,3 @@ export function toCheckpointPaths(directory: string, id: string): CheckpointPath
 export function toOwnPart(id: string): string {
   return id.slice(id.indexOf("_") + 1);
 }
-
-export function toContainerName(id: string): string {
-  return `skein-${id}`;
-}
-
-export function toHostname(id: string): string {
-  return id.replace("_", "-");
-}
-
-/** Names the box on its container. */
-export const BOX_LABEL = "skein.box";
-/** Names the data directory on the container, so that one without a record is found again. */
-export const DIRECTORY_LABEL = "skein.directory";

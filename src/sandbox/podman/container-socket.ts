@@ -5,7 +5,7 @@ import { SandboxError } from "../../errors.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive } from "../../internal/process-identity.ts";
 import { SOCKET_NAME } from "../boxd/index.ts";
-import { INSIDE } from "./container-paths.ts";
+import { INSIDE } from "../provider/index.ts";
 
 /** A descriptor that only names something: nothing is opened by it, so a pipe or a device does no harm. */
 const O_PATH = 0o10000000;

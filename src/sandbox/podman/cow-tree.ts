@@ -1,8 +1,7 @@
 import { lstat, mkdir, statfs } from "node:fs/promises";
 import { SandboxError } from "../../errors.ts";
-import { removeTree } from "../provider/index.ts";
+import { describeFailure, removeTree } from "../provider/index.ts";
 import type { PodmanCommand } from "./podman-command.ts";
-import { describeFailure } from "./podman-command.ts";
 
 const BTRFS_MAGIC = 0x9123683e;
 /** The inode of the root of every subvolume. */

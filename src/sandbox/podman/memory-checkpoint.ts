@@ -1,6 +1,6 @@
 import { SandboxError } from "../../errors.ts";
+import { toContainerName } from "../provider/index.ts";
 import type { CheckpointPaths, ContainerPaths } from "./container-paths.ts";
-import { toContainerName } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
 import { explainCriuFailure } from "./criu-log.ts";
 import type { PodmanCommand } from "./podman-command.ts";

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { SandboxError } from "../../errors.ts";
 import type { ProcessResult } from "../../internal/spawn-process.ts";
 import { runProcess } from "../../internal/spawn-process.ts";
+import { describeFailure } from "../provider/index.ts";
 
 /** Where `scripts/install-podman.sh` puts a CRIU that is newer than the distribution's. */
 const CRIU_FOLDER = "/usr/local/lib/skein-criu/bin";
 /** Where an administrator's programs are; they are often missing from a service's PATH. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const COMMAND_MS = 120_000;
-const TAIL = 400;
 
 export interface PodmanOptions {
   /** Default `podman`. */
@@ -47,11 +47,6 @@ export class PodmanCommand {
       .find((path) => existsSync(path));
   }
 
-  /** Where the system has a program of its own; what somebody put before it on the PATH lies in his home. */
-  findOfSystem(name: string): string | undefined {
-    return SYSTEM_FOLDERS.map((folder) => join(folder, name)).find((path) => existsSync(path));
-  }
-
   /** A failing command is a result. */
   try(args: readonly string[], options: PodmanRunOptions = {}): Promise<ProcessResult> {
     return this.host([this.#program, ...this.#base, ...args], options);
@@ -82,18 +77,4 @@ export class PodmanCommand {
       retryable: result.timedOut,
     });
   }
-}
-
-/** What a command that failed said last, in one line. */
-export function describeFailure(result: ProcessResult): string {
-  if (result.notFound) return "there is no such program on the PATH.";
-  if (result.timedOut) return "it took too long and was ended.";
-  const said = result.stderr
-    .trim()
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .at(-1);
-  return said === undefined
-    ? `it ended with ${result.exitCode ?? result.signal ?? "nothing"}.`
-    : said.replace(/^Error: /, "").slice(-TAIL);
 }

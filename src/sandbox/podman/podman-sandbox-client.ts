@@ -8,12 +8,15 @@ import {
   BoxKeeper,
   boxesFolder,
   checkpointsFolder,
+  defaultImage,
   listIds,
   listReadyCheckpoints,
   placeFiles,
+  prepareRuntime,
   readBoxRecord,
   readCheckpointRecord,
   readReadyCheckpoint,
+  removeOldRuntimes,
   removeTree,
   sweepRecords,
   toBoxSpec,
@@ -31,8 +34,7 @@ import type {
   Labels,
   SandboxClient,
 } from "../sandbox.ts";
-import { buildBoxImage, defaultImage } from "./box-image.ts";
-import { prepareRuntime, removeOldRuntimes } from "./box-runtime-folder.ts";
+import { buildBoxImage } from "./box-image.ts";
 import { createCheckpoint, removeCheckpoint } from "./checkpoints.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import { toCheckpointPaths, toContainerPaths } from "./container-paths.ts";

@@ -5,12 +5,10 @@ import { SandboxError } from "../../errors.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
 import type { BoxRecord } from "../provider/index.ts";
-import { removeTree, toBoxFolder } from "../provider/index.ts";
+import { BOX_LABEL, DIRECTORY_LABEL, toContainerName, describeFailure, removeTree, toBoxFolder } from "../provider/index.ts";
 import type { ContainerPaths } from "./container-paths.ts";
-import { BOX_LABEL, DIRECTORY_LABEL, toContainerName } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
 import type { PodmanCommand } from "./podman-command.ts";
-import { describeFailure } from "./podman-command.ts";
 
 /**
  * Ends a box's container, also one that somebody was about to make when he was killed, and looks again whether it is gone.

@@ -2,11 +2,11 @@ import { mkdir } from "node:fs/promises";
 import { SandboxError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
+import { toContainerName, toHostname, describeFailure } from "../provider/index.ts";
 import type { CheckpointPaths, ContainerPaths } from "./container-paths.ts";
-import { toContainerName, toHostname, toOwnPart } from "./container-paths.ts";
+import { toOwnPart } from "./container-paths.ts";
 import { explainCriuFailure } from "./criu-log.ts";
 import type { PodmanCommand } from "./podman-command.ts";
-import { describeFailure } from "./podman-command.ts";
 import { rewriteArchive } from "./rewrite-archive.ts";
 import { readFirstProcess, writeCriuOptions } from "./start-container.ts";
 

@@ -5,20 +5,26 @@ import { SandboxError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
-import type { BoxdClient, BoxdConfig } from "../boxd/index.ts";
-import { BOX_ID_VARIABLE, CONFIG_NAME, findBoxRuntime, packageVersion } from "../boxd/index.ts";
+import type { BoxdClient } from "../boxd/index.ts";
+import { CONFIG_NAME } from "../boxd/index.ts";
 import type { BoxRecord } from "../provider/index.ts";
+import { describeFailure,
+  BOX_LABEL,
+  DIRECTORY_LABEL,
+  INSIDE,
+  runtimesFolder,
+  TMP_BYTES,
+  toContainerConfig,
+  toContainerEnvironment,
+  toContainerName,
+  toHostname,
+  toStartCommand,
+} from "../provider/index.ts";
 import type { BoxLimits } from "../sandbox.ts";
-import { runtimesFolder } from "./box-runtime-folder.ts";
 import type { ContainerPaths } from "./container-paths.ts";
-import { BOX_LABEL, DIRECTORY_LABEL, INSIDE, toContainerName, toHostname } from "./container-paths.ts";
 import type { PodmanCommand } from "./podman-command.ts";
-import { describeFailure } from "./podman-command.ts";
 
 const START_MS = 60_000;
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** Memory of the box that is not a process: counted to its limit, and part of a checkpoint. */
-const TMP_BYTES = 1024 * 1024 * 1024;
 
 export interface StartContainerOptions {
   readonly directory: string;
@@ -128,14 +134,11 @@ export async function waitForBoxd(
 }
 
 async function toRunArguments({ directory, record, runtime, image, paths }: StartContainerOptions): Promise<string[]> {
-  const { boxdMain } = findBoxRuntime();
   const { spec, id } = record;
   const mount = (source: string, target: string, mode: "rw" | "ro"): string[] => [
     "--mount",
     `type=bind,source=${source},target=${target}${mode === "ro" ? ",ro" : ""}`,
   ];
-  // A shell is the first process: it buries what other processes leave behind, and ends with boxd.
-  const start = `mkdir -p ${INSIDE.run} && umask 022 && node --require ${toPreload(boxdMain)} ${boxdMain} ${INSIDE.config}/${CONFIG_NAME} & wait $!`;
   return [
     "run",
     "--detach",
@@ -167,17 +170,12 @@ async function toRunArguments({ directory, record, runtime, image, paths }: Star
     `--workdir=${INSIDE.workspace}`,
     "--user=0:0",
     "--env-host=false",
-    ...Object.entries(createEnvironment(record)).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+    ...Object.entries(toContainerEnvironment(record)).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
     "--entrypoint=/bin/sh",
     image,
     "-c",
-    start,
+    toStartCommand(),
   ];
-}
-
-/** What Node processes of the box load first, so that forks do not share their randomness. */
-function toPreload(boxdMain: string): string {
-  return boxdMain.replace(/boxd-main\.js$/, "fork-randomness.cjs");
 }
 
 /** The limits of this process are the highest that can be given on without a right that containers' hosts often lack. */
@@ -203,42 +201,9 @@ async function toLimits({ cpu, memoryMb, pids, diskMb }: BoxLimits): Promise<str
   ];
 }
 
-/** Nothing of the host's environment but what names the language and the time zone. */
-function createEnvironment(record: BoxRecord): Record<string, string> {
-  const { LANG, TZ } = process.env;
-  return {
-    PATH,
-    HOME: INSIDE.home,
-    LANG: LANG ?? "C.UTF-8",
-    ...(TZ === undefined ? {} : { TZ }),
-    [BOX_ID_VARIABLE]: record.id,
-  };
-}
-
 async function writeConfig(record: BoxRecord, paths: ContainerPaths): Promise<void> {
-  const { profile, claimMs, agentStart, env, gateway, agentFolder } = record.spec;
-  const preload = `--require=${toPreload(findBoxRuntime().boxdMain)}`;
-  const config: BoxdConfig = {
-    boxId: record.id,
-    version: packageVersion(),
-    contained: true,
-    workspace: INSIDE.workspace,
-    home: INSIDE.home,
-    run: INSIDE.run,
-    claimMs,
-    profile,
-    env: {
-      ...createEnvironment(record),
-      ...env,
-      NODE_OPTIONS: env["NODE_OPTIONS"] === undefined ? preload : `${preload} ${env["NODE_OPTIONS"]}`,
-      [BOX_ID_VARIABLE]: record.id,
-    },
-    agentStart,
-    ...(gateway === undefined ? {} : { gateway }),
-    ...(agentFolder === undefined ? {} : { agentFolder: INSIDE.agent }),
-  };
   await mkdir(paths.config, { recursive: true });
   await mkdir(paths.scratch, { recursive: true });
-  await writeFile(join(paths.config, CONFIG_NAME), JSON.stringify(config), { mode: 0o600 });
+  await writeFile(join(paths.config, CONFIG_NAME), JSON.stringify(toContainerConfig(record)), { mode: 0o600 });
   await chmod(paths.config, 0o755);
 }

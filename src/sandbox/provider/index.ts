@@ -23,6 +23,20 @@ export type { GatewayOption } from "./gateway-doors.ts";
 export { proveFileFork } from "./prove-file-fork.ts";
 export { FileTrees } from "./file-trees.ts";
 export type { TreeCopy } from "./file-trees.ts";
+export {
+  BOX_LABEL,
+  DIRECTORY_LABEL,
+  INSIDE,
+  TMP_BYTES,
+  toContainerConfig,
+  toContainerEnvironment,
+  toContainerName,
+  toHostname,
+  toStartCommand,
+} from "./container-config.ts";
+export { prepareRuntime, removeOldRuntimes, runtimesFolder } from "./box-runtime-folder.ts";
+export { describeFailure } from "./describe-failure.ts";
+export { defaultImage, packBoxImage } from "./pack-box-image.ts";
 export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";

@@ -4,8 +4,8 @@ import { dirname, join, relative } from "node:path";
 import { createId } from "../../internal/ids.ts";
 import { findBoxRuntime } from "../boxd/index.ts";
 import type { BoxRuntime } from "../boxd/index.ts";
-import { copyTree } from "../provider/index.ts";
-import { INSIDE } from "./container-paths.ts";
+import { INSIDE } from "./container-config.ts";
+import { copyTree } from "./copy-tree.ts";
 
 export function runtimesFolder(directory: string): string {
   return join(directory, "runtime");

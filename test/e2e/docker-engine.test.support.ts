@@ -1,0 +1,80 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "node:net";
+
+/** An engine that speaks Docker's API: Podman's service. */
+export interface TestEngine extends AsyncDisposable {
+  /** As `openDockerSandbox` takes it. */
+  readonly host: string;
+  /** Ends it as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again at the same address. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts Podman's service on a socket of its own, or on a port of the loopback, as an engine of another machine would be reached. */
+export async function startEngine(kind: "unix" | "tcp"): Promise<TestEngine> {
+  const folder = await mkdtemp(join(tmpdir(), "skein-engine-"));
+  const socketPath = join(folder, "engine.sock");
+  const port = kind === "tcp" ? await findFreePort() : 0;
+  const host = kind === "tcp" ? `tcp://127.0.0.1:${port}` : `unix://${socketPath}`;
+  let service: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    await rm(socketPath, { force: true });
+    service = spawn(
+      "podman",
+      ["--cgroup-manager=cgroupfs", "--runtime=runc", "system", "service", "--time=0", host],
+      { stdio: "ignore" },
+    );
+    let failure: string | undefined;
+    service.once("error", (error) => (failure = error.message));
+    service.once("exit", (code) => (failure ??= `it ended with ${code}`));
+    while (!(await answers(kind === "tcp" ? { port, host: "127.0.0.1" } : { path: socketPath }))) {
+      if (failure !== undefined) throw new Error(`the engine did not start: ${failure}`);
+      await delay(50);
+    }
+  };
+  const kill = async (): Promise<void> => {
+    const running = service;
+    service = undefined;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const exited = once(running, "exit");
+    running.kill("SIGKILL");
+    await exited;
+  };
+  const stop = async (): Promise<void> => {
+    await kill();
+    await rm(folder, { recursive: true, force: true });
+  };
+  await start();
+  return { host, kill, start, stop, [Symbol.asyncDispose]: stop };
+}
+
+async function answers(address: { port: number; host: string } | { path: string }): Promise<boolean> {
+  const socket = connect(address as { path: string });
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
