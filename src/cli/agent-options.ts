@@ -61,7 +61,7 @@ export function addAgentOptions(command: Command): Command {
     )
     .option(
       "--sandbox <sandbox>",
-      "local: processes of this machine; podman: containers, whose memory can be forked (needs root)",
+      "local: processes of this machine; podman: containers, whose memory can be forked (needs root); docker: containers of a Docker engine (DOCKER_HOST)",
       parseWord(SANDBOX_NAMES),
       "local",
     );

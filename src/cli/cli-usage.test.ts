@@ -214,6 +214,7 @@ describe("doctor", () => {
         "containment",
         "podman",
         "criu",
+        "docker",
         "agent opencode",
         "agent claude",
         "agent codex",

@@ -5,6 +5,7 @@ import { SkeinError } from "../errors.ts";
 import { listAgents } from "../runtime/install-agent.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
+import { openDockerSandbox } from "../sandbox/docker/index.ts";
 import { openPodmanSandbox } from "../sandbox/podman/index.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { toPlainLine } from "../view/plain-text.ts";
@@ -23,13 +24,14 @@ export interface Finding {
 export async function examineMachine(agentsFolder: string): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
   try {
-    const [store, boxes, containers, agents] = await Promise.all([
+    const [store, boxes, containers, docker, agents] = await Promise.all([
       examineStore(folder),
       examineBoxes(folder),
       examineContainers(folder),
+      examineDocker(folder),
       examineAgents(agentsFolder),
     ]);
-    return [examineNode(), store, ...boxes, ...containers, ...agents];
+    return [examineNode(), store, ...boxes, ...containers, docker, ...agents];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -133,6 +135,29 @@ async function examineContainers(folder: string): Promise<Finding[]> {
       { name: "podman", state: "missing", detail: detail ?? messageOf(error), remedy: CONTAINER_REMEDY },
       unused("not tried: it needs Podman"),
     ];
+  }
+}
+
+/** Asks the engine who it is, and forks a box where it has the image; it makes none. */
+async function examineDocker(folder: string): Promise<Finding> {
+  const name = "docker";
+  try {
+    await using client = await openDockerSandbox({ directory: join(folder, "docker") });
+    const { engine } = client.capabilities;
+    if (!(await client.hasImage()))
+      return {
+        name,
+        state: "missing",
+        detail: `${engine} answers; boxes were not tried: their image is not made yet`,
+        remedy: "skein image build --sandbox docker",
+      };
+    const { available, reason } = await client.forkStatus();
+    return available
+      ? { name, state: "ok", detail: `${engine}: a box was forked with its files and read back (--sandbox docker)` }
+      : { name, state: "missing", detail: `${engine}: ${toPlainLine(reason ?? "no reason given")}` };
+  } catch (error) {
+    const why = /here: (.*?) See docs/.exec(messageOf(error))?.[1];
+    return { name, state: "missing", detail: why ?? messageOf(error), remedy: "see docs/guides/docker.md" };
   }
 }
 

@@ -11,6 +11,9 @@ export const BOXES_FOLDER = "boxes";
 /** Where the boxes that are containers live. */
 export const CONTAINERS_FOLDER = "containers";
 
+/** Where the records of boxes lie that a Docker engine keeps. */
+export const DOCKER_FOLDER = "docker";
+
 /** Where `skein agents install` puts agents, inside a data directory. */
 export const AGENTS_FOLDER = "agents";
 
@@ -45,10 +48,8 @@ export async function inspectDataDirectory(directory: string): Promise<DataDirec
   }
   if (names.includes(DATABASE_FILE)) return "ours";
   // A process that died while it made the directory left at most these; agents may be installed before there is a session.
-  if (
-    names.every((name) => [IGNORE_FILE, BOXES_FOLDER, CONTAINERS_FOLDER, AGENTS_FOLDER, TOKENS_FOLDER].includes(name))
-  )
-    return "empty";
+  const known = [IGNORE_FILE, BOXES_FOLDER, CONTAINERS_FOLDER, DOCKER_FOLDER, AGENTS_FOLDER, TOKENS_FOLDER];
+  if (names.every((name) => known.includes(name))) return "empty";
   throw new StoreError(
     "store_foreign",
     `The directory ${directory} holds other things and no ${DATABASE_FILE}, so it is not a data directory of Skein; nothing was written. Name another one.`,

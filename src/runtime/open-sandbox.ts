@@ -4,12 +4,12 @@ import { ValidationError } from "../errors.ts";
 import type { BoxGateway } from "../sandbox/box-gateway.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
 import type { Box, BoxInfo, Labels, SandboxClient } from "../sandbox/sandbox.ts";
-import { BOXES_FOLDER, CONTAINERS_FOLDER } from "./data-directory.ts";
+import { BOXES_FOLDER, CONTAINERS_FOLDER, DOCKER_FOLDER } from "./data-directory.ts";
 
-/** What a box is made of: `local`, a process tree of this machine, contained where it can be; `podman`, a container. */
-export type SandboxName = "local" | "podman";
+/** What a box is made of: `local`, a process tree of this machine, contained where it can be; `podman`, a container; `docker`, a container of a Docker engine, here or elsewhere. */
+export type SandboxName = "local" | "podman" | "docker";
 
-export const SANDBOX_NAMES = ["local", "podman"] as const satisfies readonly SandboxName[];
+export const SANDBOX_NAMES = ["local", "podman", "docker"] as const satisfies readonly SandboxName[];
 
 /** A sandbox of a data directory. */
 export interface RuntimeSandbox extends SandboxClient, AsyncDisposable {
@@ -28,7 +28,11 @@ export interface OpenSandboxOptions {
   readonly gateway?: BoxGateway;
 }
 
-const FOLDERS: Readonly<Record<SandboxName, string>> = { local: BOXES_FOLDER, podman: CONTAINERS_FOLDER };
+const FOLDERS: Readonly<Record<SandboxName, string>> = {
+  local: BOXES_FOLDER,
+  podman: CONTAINERS_FOLDER,
+  docker: DOCKER_FOLDER,
+};
 
 /**
  * Opens a sandbox of a data directory.
@@ -49,6 +53,10 @@ export async function openSandboxIn(
       "Containers are always contained; leave containment out, or use local boxes.",
     );
   // Whoever makes no containers does not wait for what makes them.
+  if (name === "docker") {
+    const { openDockerSandbox } = await import("../sandbox/docker/index.ts");
+    return openDockerSandbox({ directory: folder, ...common });
+  }
   const { openPodmanSandbox } = await import("../sandbox/podman/index.ts");
   return openPodmanSandbox({ directory: folder, ...common });
 }

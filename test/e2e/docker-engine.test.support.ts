@@ -29,11 +29,9 @@ export async function startEngine(kind: "unix" | "tcp"): Promise<TestEngine> {
   let service: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     await rm(socketPath, { force: true });
-    service = spawn(
-      "podman",
-      ["--cgroup-manager=cgroupfs", "--runtime=runc", "system", "service", "--time=0", host],
-      { stdio: "ignore" },
-    );
+    service = spawn("podman", ["--cgroup-manager=cgroupfs", "--runtime=runc", "system", "service", "--time=0", host], {
+      stdio: "ignore",
+    });
     let failure: string | undefined;
     service.once("error", (error) => (failure = error.message));
     service.once("exit", (code) => (failure ??= `it ended with ${code}`));

@@ -9,7 +9,7 @@ export function addBoxesCommand(program: Command, line: CommandLine): void {
   const ls = boxes
     .command("ls")
     .description("List the boxes that are on record.")
-    .option("--sandbox <sandbox>", "only those of local or podman", parseWord(SANDBOX_NAMES))
+    .option("--sandbox <sandbox>", "only those of local, podman or docker", parseWord(SANDBOX_NAMES))
     .option("--json", "one JSON array")
     .action(async (options: ListBoxesOptions) => (await import("../actions/boxes.ts")).listBoxes(line, options));
   addCommonOptions(ls, ["skein boxes ls", "skein boxes ls --sandbox podman --json"]);

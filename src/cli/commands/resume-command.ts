@@ -18,7 +18,7 @@ export function addResumeCommand(program: Command, line: CommandLine): void {
       parseWord(["fail", "fresh"] as const),
       "fail",
     )
-    .option("--sandbox <sandbox>", "local or podman (default: the loop's own)", parseWord(SANDBOX_NAMES))
+    .option("--sandbox <sandbox>", "local, podman or docker (default: the loop's own)", parseWord(SANDBOX_NAMES))
     .option("--json", "the stored events of the loop and its attempts, one a line");
   addEnvOption(command);
   addCommonOptions(command, ["skein resume last", "skein resume loop_4k2 --on-lost-box fresh"]).action(

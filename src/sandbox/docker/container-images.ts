@@ -51,7 +51,10 @@ export async function prepareRuntimeImage(options: RuntimeImageOptions): Promise
       `The image ${image} declares ${covered} a volume, which a fork would not have; use an image without it.`,
     );
   const agent = agentFolder === undefined ? "" : await digest(agentFolder);
-  const key = createHash("sha256").update(JSON.stringify([label, base.id, runtime, agent])).digest("hex").slice(0, 20);
+  const key = createHash("sha256")
+    .update(JSON.stringify([label, base.id, runtime, agent]))
+    .digest("hex")
+    .slice(0, 20);
   const name = `localhost/skein-runtime:${key}`;
   if ((await engine.inspectImage(name)) !== undefined) return name;
   const helper = createId("make");
@@ -140,7 +143,10 @@ export function unknownImage(image: string, engine: DockerEngine): SandboxError 
 async function digest(folder: string): Promise<string> {
   const hash = createHash("sha256");
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  for (const path of entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).sort()) {
+  for (const path of entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()) {
     const { size, mtimeMs } = await stat(path);
     hash.update(`${path} ${size} ${mtimeMs}\n`);
   }

@@ -123,7 +123,7 @@ export class DockerEngine {
     return {
       id: found.Id,
       layers: found.RootFS?.Layers?.length ?? 0,
-      volumes: Object.keys((found.Config?.Volumes as object | null | undefined) ?? {}),
+      volumes: Object.keys(found.Config?.Volumes ?? {}),
     };
   }
 

@@ -252,8 +252,7 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     const image = await this.#runtimeImage(spec.image, spec, runtime);
     return this.#keeper.make(spec, options, {
       runtime,
-      start: (record, box) =>
-        startContainer({ ...this.#state, record, box, image, fill, signal: options.signal }),
+      start: (record, box) => startContainer({ ...this.#state, record, box, image, fill, signal: options.signal }),
     });
   }
 

@@ -120,8 +120,8 @@ export class RelayChannel implements RelayedLine {
 function watch(session: ClientHttp2Session): void {
   let answeredAt = performance.now();
   const timer = setInterval(() => {
-    if (performance.now() - answeredAt > RELAY_SILENCE_MS) return void session.destroy();
-    if (!session.destroyed) session.ping((error) => error === null && (answeredAt = performance.now()));
+    if (performance.now() - answeredAt > RELAY_SILENCE_MS) session.destroy();
+    else if (!session.destroyed) session.ping((error) => error === null && (answeredAt = performance.now()));
   }, RELAY_PING_MS).unref();
   session.once("close", () => clearInterval(timer));
 }

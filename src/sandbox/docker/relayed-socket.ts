@@ -44,23 +44,23 @@ export class RelayedSocket extends Duplex {
   /** As a socket's: `timeout` is emitted where nothing was heard or said for so long; 0 for never. */
   setTimeout(milliseconds: number, listener?: () => void): this {
     clearTimeout(this.#silence);
-    this.#silence =
-      milliseconds > 0 ? setTimeout(() => void this.emit("timeout"), milliseconds).unref() : undefined;
+    this.#silence = milliseconds > 0 ? setTimeout(() => void this.emit("timeout"), milliseconds).unref() : undefined;
     if (listener !== undefined) this.once("timeout", listener);
     return this;
   }
 
   override _construct(done: (error?: Error | null) => void): void {
     // Not before the constructor of this class is done.
-    queueMicrotask(() => {
-      this.#line.open().then(
-        (stream) => {
-          this.#attach(stream);
-          done();
-        },
-        (error: Error) => done(error),
-      );
-    });
+    queueMicrotask(() => void this.#open(done));
+  }
+
+  async #open(done: (error?: Error | null) => void): Promise<void> {
+    try {
+      this.#attach(await this.#line.open());
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
   }
 
   #attach(stream: Duplex): void {

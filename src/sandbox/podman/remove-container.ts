@@ -5,7 +5,14 @@ import { SandboxError } from "../../errors.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { identifyProcess, isAlive, killAndWait } from "../../internal/process-identity.ts";
 import type { BoxRecord } from "../provider/index.ts";
-import { BOX_LABEL, DIRECTORY_LABEL, toContainerName, describeFailure, removeTree, toBoxFolder } from "../provider/index.ts";
+import {
+  BOX_LABEL,
+  DIRECTORY_LABEL,
+  toContainerName,
+  describeFailure,
+  removeTree,
+  toBoxFolder,
+} from "../provider/index.ts";
 import type { ContainerPaths } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
 import type { PodmanCommand } from "./podman-command.ts";

@@ -8,7 +8,8 @@ import { identifyProcess, isAlive } from "../../internal/process-identity.ts";
 import type { BoxdClient } from "../boxd/index.ts";
 import { CONFIG_NAME } from "../boxd/index.ts";
 import type { BoxRecord } from "../provider/index.ts";
-import { describeFailure,
+import {
+  describeFailure,
   BOX_LABEL,
   DIRECTORY_LABEL,
   INSIDE,
