@@ -1,13 +1,13 @@
 import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect } from "node:net";
 
 /** An engine that speaks Docker's API: Podman's service. */
 export interface TestEngine extends AsyncDisposable {
@@ -75,4 +75,13 @@ async function findFreePort(): Promise<number> {
   server.close();
   await once(server, "close");
   return port;
+}
+
+/** Removes the images that the engine keeps for a directory whose boxes and checkpoints are gone. */
+export function removeImagesOf(directory: string): void {
+  const label = readFileSync(join(directory, "engine-label"), "utf8");
+  const filter = `--filter=label=skein.directory=${label}`;
+  const listed = execFileSync("podman", ["images", "--all", "--quiet", filter], { encoding: "utf8" });
+  for (const id of new Set(listed.split("\n").filter((line) => line !== "")))
+    execFileSync("podman", ["rmi", id], { stdio: "ignore" });
 }

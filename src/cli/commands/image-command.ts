@@ -18,5 +18,9 @@ export function addImageCommand(program: Command, line: CommandLine): void {
     );
   addCommonOptions(build, ["skein image build", "skein image build --name localhost/mine:1"]);
   // Its options are those of its command: one that both had would be taken by the wrong one.
-  addExamples(image, ["skein image build", "skein image build --name localhost/mine:1"]);
+  addExamples(image, [
+    "skein image build",
+    "skein image build --sandbox docker",
+    "skein image build --name localhost/mine:1",
+  ]);
 }

@@ -91,7 +91,6 @@ export class DockerEngine {
   /** Makes an image of a container's file system as it is. */
   async commit(name: string, image: string, labels: Readonly<Record<string, string>>): Promise<void> {
     const colon = image.lastIndexOf(":");
-    const changes = Object.entries(labels).map(([key, value]) => `LABEL ${key}=${JSON.stringify(value)}`);
     await this.#call(
       `asked to commit ${name}`,
       this.#docker.getContainer(name).commit({
@@ -99,7 +98,7 @@ export class DockerEngine {
         tag: image.slice(colon + 1),
         // Whoever wants it at rest brings it to rest: an engine without the right control groups cannot.
         pause: false,
-        changes: changes.join("\n"),
+        ...toChanges(labels),
       }),
       TRANSFER_MS,
     );
@@ -177,15 +176,10 @@ export class DockerEngine {
     image: string,
     labels: Readonly<Record<string, string>>,
   ): Promise<void> {
-    const colon = image.lastIndexOf(":");
-    const changes = Object.entries(labels).map(([key, value]) => `LABEL ${key}=${JSON.stringify(value)}`);
     const progress = await this.#call(
       `sent the image ${image}`,
-      this.#docker.importImage(archive, {
-        repo: image.slice(0, colon),
-        tag: image.slice(colon + 1),
-        ...(changes.length === 0 ? {} : { changes: changes.join("\n") }),
-      }),
+      // The name with its tag: an engine may look at no other parameter here.
+      this.#docker.importImage(archive, { repo: image, ...toChanges(labels) }),
       TRANSFER_MS,
     );
     // The answer ends when the image is there; a failure in the middle is a line of it.
@@ -235,6 +229,12 @@ export class DockerEngine {
 function statusOf(error: unknown): number | undefined {
   const { statusCode } = (error ?? {}) as { statusCode?: unknown };
   return typeof statusCode === "number" ? statusCode : undefined;
+}
+
+/** One instruction for each; the types know one alone. */
+function toChanges(labels: Readonly<Record<string, string>>): { readonly changes?: string } {
+  const changes = Object.entries(labels).map(([key, value]) => `LABEL ${key}=${JSON.stringify(value)}`);
+  return changes.length === 0 ? {} : { changes: changes as unknown as string };
 }
 
 /** The engine's own words. */
