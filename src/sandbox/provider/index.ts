@@ -19,7 +19,6 @@ export { listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list
 export { BoxKeeper } from "./box-keeper.ts";
 export type { BoxOrigin } from "./box-keeper.ts";
 export { toBoxSpec } from "./box-spec.ts";
-export type { GatewayOption } from "./gateway-doors.ts";
 export { proveFileFork } from "./prove-file-fork.ts";
 export { FileTrees } from "./file-trees.ts";
 export type { TreeCopy } from "./file-trees.ts";
