@@ -41,7 +41,8 @@ export async function request(path: string, init: RequestInit & { readonly accep
   const { accept = "application/json", ...rest } = init;
   let response: Response;
   try {
-    response = await fetch(path, { ...rest, headers: headers(accept), credentials: "same-origin" });
+    const sent = rest.body === undefined ? {} : { "content-type": "application/json" };
+    response = await fetch(path, { ...rest, headers: { ...headers(accept), ...sent }, credentials: "same-origin" });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
     throw new ServerProblem(0, "unreachable", "The server does not answer.");
@@ -57,6 +58,12 @@ export async function request(path: string, init: RequestInit & { readonly accep
 
 export async function getJson<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
   const response = await request(path, signal === undefined ? {} : { signal });
+  return (await response.json()) as Answer;
+}
+
+/** Asks for something to be done. @throws ServerProblem */
+export async function postJson<Answer>(path: string, body: unknown): Promise<Answer> {
+  const response = await request(path, { method: "POST", body: JSON.stringify(body) });
   return (await response.json()) as Answer;
 }
 

@@ -3,6 +3,7 @@ import type { Session } from "../../store/session-store.ts";
 import { formatAgo, formatCount } from "../../view/format-figures.ts";
 import { useObservable } from "../data/observable.ts";
 import { directory } from "../data/session-directory.ts";
+import { StartButton } from "../actions/start-button.tsx";
 import { EmptyState } from "../shell/empty-state.tsx";
 import { useKeys } from "../shell/keys.ts";
 import { goTo, toHash } from "../shell/route.ts";
@@ -145,6 +146,7 @@ export function SessionList({ selectedId, isPage }: SessionListProps) {
       )}
       <footer class="list-foot quiet figure">
         {formatCount(sessions.length, "session")}
+        <StartButton />
         {directory.hasMore ? (
           <button type="button" class="more" onClick={() => void directory.loadMore()}>
             load older

@@ -6,6 +6,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     [
       ["?", "these keys"],
       ["s", "search the sessions"],
+      ["n", "start a run, where the server offers one"],
       ["/", "search what is shown"],
       ["u", "up: from an iteration to its loop"],
       ["d", "dark, light, as the system (not where two branches are compared)"],
@@ -30,7 +31,8 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["$", "usage"],
       ["0–9", "in a lineage: open that iteration"],
       ["c", "compare the two that are marked"],
-      ["a", "abort the run, after a question"],
+      ["a R F", "abort the run, resume it, fork the session, each after a question"],
+      ["1–9", "where the run asks: go to that answer; Enter gives it"],
     ],
   ],
   [

@@ -14,6 +14,8 @@ function isTyping(target: EventTarget | null): boolean {
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (isTyping(event.target) && event.key !== "Escape") return;
+  // A question that is asked has the keys.
+  if (document.querySelector("dialog[open]") !== null) return;
   const isControl =
     event.target instanceof HTMLElement && event.target.closest("button, a, summary, input[type=checkbox]") !== null;
   // A button that has the focus is what Enter and the space bar are for.

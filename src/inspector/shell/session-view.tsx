@@ -6,8 +6,10 @@ import { describeTask } from "../../view/describe-task.ts";
 import { findFailure } from "../../view/event-blocks.ts";
 import { formatAgo, formatCount, formatDuration, formatUsage } from "../../view/format-figures.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
+import { QuestionBanner } from "../actions/question-banner.tsx";
+import { SessionActions } from "../actions/session-actions.tsx";
 import { useObservable } from "../data/observable.ts";
-import { getJson, request, ServerProblem } from "../data/server.ts";
+import { getJson } from "../data/server.ts";
 import { directory } from "../data/session-directory.ts";
 import type { SessionLog } from "../data/session-log.ts";
 import { useSessionLog } from "../data/use-session-log.ts";
@@ -58,7 +60,8 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
     );
   return (
     <div class="session">
-      <SessionHead session={session} log={log} status={status} />
+      <SessionHead session={session} log={log} status={status} position={position} />
+      <QuestionBanner log={log} />
       <FailureBanner log={log} session={session} status={status} />
       <nav class="tabs" aria-label="Views">
         {tabs.map((name) => (
@@ -97,7 +100,7 @@ interface HeadProps {
   readonly status: string;
 }
 
-function SessionHead({ session, log, status }: HeadProps) {
+function SessionHead({ session, log, status, position }: HeadProps & { readonly position: number | undefined }) {
   const now = useClock(status === "running");
   const parent = session?.parentId === undefined ? undefined : directory.get(session.parentId);
   useEffect(() => {
@@ -132,7 +135,7 @@ function SessionHead({ session, log, status }: HeadProps) {
       <div class="title-line">
         <h1 title={title}>{title || log.sessionId}</h1>
         <StatusLabel status={status} />
-        {status === "running" && session?.parentId === undefined ? <AbortButton sessionId={log.sessionId} /> : null}
+        <SessionActions session={session} log={log} status={status} position={position} />
       </div>
       <p class="facts quiet figure">
         <code>{log.sessionId}</code>
@@ -194,46 +197,5 @@ function FailureBanner({ log, session, status }: HeadProps) {
         {`show event ${event.seq.toLocaleString("en-US")}`}
       </a>
     </section>
-  );
-}
-
-function AbortButton({ sessionId }: { readonly sessionId: string }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [problem, setProblem] = useState("");
-  const abort = async (): Promise<void> => {
-    try {
-      await request(`/api/sessions/${encodeURIComponent(sessionId)}/abort`, { method: "POST" });
-      dialog.current?.close();
-    } catch (error) {
-      setProblem(error instanceof ServerProblem ? error.message : String(error));
-    }
-  };
-  const open = (): void => {
-    setProblem("");
-    dialog.current?.showModal();
-  };
-  useKeys({ a: open });
-  return (
-    <>
-      <button type="button" class="danger" onClick={open}>
-        Abort
-      </button>
-      <dialog ref={dialog} class="dialog" aria-label="Abort">
-        <p>Abort this run? What it produced until now is kept; the run ends as aborted.</p>
-        {problem === "" ? null : (
-          <p class="bad" role="alert">
-            {problem}
-          </p>
-        )}
-        <p class="dialog-buttons">
-          <button type="button" onClick={() => dialog.current?.close()}>
-            Let it run
-          </button>
-          <button type="button" class="danger" onClick={() => void abort()}>
-            Abort it
-          </button>
-        </p>
-      </dialog>
-    </>
   );
 }
