@@ -8,10 +8,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { runTask } from "skein";
 import { createIterableBackend } from "skein/backend/iterable";
+import { createApp } from "skein/server";
 import { openSqliteStore } from "skein/store/sqlite";
 
 const EVENTS = 100;
 const EVERY_MS = 100;
+const LONG = 100_000;
 
 const quantile = (values, part) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * part)];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -73,5 +75,41 @@ async function measure(readers) {
   }
 }
 
+/** What a session adds up to: asked for the first time, asked again, and asked again when an event came. */
+async function measureFolds() {
+  const folder = await mkdtemp(join(tmpdir(), "skein-bench-"));
+  const store = await openSqliteStore(join(folder, "skein.db"));
+  const app = createApp({ store });
+  try {
+    await store.create({ id: "long", kind: "task" });
+    const writer = await store.openWriter("long");
+    await writer.append([{ type: "run.started", kind: "task", task: "long" }]);
+    const deltas = Array.from({ length: 1000 }, (_, at) => ({ type: "text.delta", text: `word ${at} of some length` }));
+    for (let at = 0; at < LONG; at += deltas.length) await writer.append(deltas);
+    const ask = async (path) => {
+      const began = performance.now();
+      await (await app.request(`http://localhost${path}`)).text();
+      return performance.now() - began;
+    };
+    const first = await ask("/api/sessions/long");
+    const again = [];
+    const grown = [];
+    for (let turn = 0; turn < 20; turn++) {
+      again.push(await ask("/api/sessions/long"), await ask("/api/sessions/long/lineage"));
+      await writer.append(deltas.slice(0, 1));
+      grown.push(await ask("/api/sessions/long"));
+    }
+    await writer.close();
+    console.log(
+      `a session of ${LONG.toLocaleString("en-US")} events with its runs, or its lineage: ${first.toFixed(0)} ms the first time, ${quantile(again, 0.5).toFixed(1)} ms again, ${quantile(grown, 0.5).toFixed(1)} ms when an event came (medians)`,
+    );
+  } finally {
+    await app.close();
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+await measureFolds();
 await measure(100);
 await measure(1000);

@@ -13,7 +13,12 @@ export function fingerprintLoop<Task, Output, Decision>(
   const parts = {
     driver: options.driver.name ?? "",
     // A price may change between two runs of one loop.
-    specs: specs.map(({ name, profile: { prices: _prices, ...profile }, box }) => ({ name, profile, image: box?.image, network: box?.network })),
+    specs: specs.map(({ name, profile: { prices: _prices, ...profile }, box }) => ({
+      name,
+      profile,
+      image: box?.image,
+      network: box?.network,
+    })),
     validator: options.validator === undefined ? null : (options.validator.name ?? ""),
   };
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);

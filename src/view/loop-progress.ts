@@ -69,6 +69,8 @@ export class LoopProgress {
   readonly boxes = new Set<string>();
   readonly #iterations = new Map<number, IterationProgress>();
   /** Which iteration a child session belongs to. */
+  /** What an iteration did when it asked, by the question. */
+  readonly #beforeQuestion = new Map<string, string>();
   readonly #children = new Map<string, number>();
   readonly #sessionId: string;
   #winner: number | undefined;
@@ -260,6 +262,14 @@ export class LoopProgress {
       }
       case "plan.updated":
         iteration.activity = renderPlanStep(event.entries) || iteration.activity;
+        break;
+      case "permission.requested":
+        this.#beforeQuestion.set(event.requestId, iteration.activity);
+        iteration.activity = `asks: ${toPlainLine(event.title)}`;
+        break;
+      case "permission.answered":
+        iteration.activity = this.#beforeQuestion.get(event.requestId) ?? "";
+        this.#beforeQuestion.delete(event.requestId);
         break;
       case "usage.reported":
         iteration.usage = addUsage(iteration.usage, event);

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ServerProblem } from "../data/server.ts";
 import { useKeys } from "../shell/keys.ts";
 
@@ -28,8 +28,11 @@ export function ActionButton(props: ActionButtonProps) {
   const open = (): void => {
     setProblem("");
     setOpen(true);
-    dialog.current?.showModal();
   };
+  // Once its fields are there: the first of them gets the focus.
+  useEffect(() => {
+    if (isOpen) dialog.current?.showModal();
+  }, [isOpen]);
   useKeys({ [keyName]: open });
   const submit = async (form: HTMLFormElement): Promise<void> => {
     setBusy(true);
@@ -49,28 +52,30 @@ export function ActionButton(props: ActionButtonProps) {
         {word}
       </button>
       <dialog ref={dialog} class="dialog" aria-label={word} onClose={() => setOpen(false)}>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            void submit(event.currentTarget);
-          }}
-        >
-          <p>{question}</p>
-          {isOpen ? children : null}
-          {problem === "" ? null : (
-            <p class="bad" role="alert">
-              {problem}
+        {isOpen ? (
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              void submit(event.currentTarget);
+            }}
+          >
+            <p>{question}</p>
+            {children}
+            {problem === "" ? null : (
+              <p class="bad" role="alert">
+                {problem}
+              </p>
+            )}
+            <p class="dialog-buttons">
+              <button type="button" onClick={() => dialog.current?.close()}>
+                {no}
+              </button>
+              <button type="submit" class={danger ? "danger" : "main-button"} disabled={isBusy}>
+                {yes}
+              </button>
             </p>
-          )}
-          <p class="dialog-buttons">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              {no}
-            </button>
-            <button type="submit" class={danger ? "danger" : "main-button"} disabled={isBusy}>
-              {yes}
-            </button>
-          </p>
-        </form>
+          </form>
+        ) : null}
       </dialog>
     </>
   );

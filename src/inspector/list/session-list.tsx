@@ -145,7 +145,7 @@ export function SessionList({ selectedId, isPage }: SessionListProps) {
         />
       )}
       <footer class="list-foot quiet figure">
-        {formatCount(sessions.length, "session")}
+        <span>{formatCount(sessions.length, "session")}</span>
         <StartButton />
         {directory.hasMore ? (
           <button type="button" class="more" onClick={() => void directory.loadMore()}>

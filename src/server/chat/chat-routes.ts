@@ -107,7 +107,7 @@ async function streamRun(
     const projection = new UiMessageProjection();
     for await (const batch of logs.follow(sessionId, run.startedSeq - 1, over)) {
       let text = "";
-      for (const { event } of batch) {
+      for (const { event } of batch.events) {
         if (event.runId !== runId) continue;
         text += projection.push(event).map(toChunkFrame).join("");
         if (event.type !== "final") continue;

@@ -32,7 +32,7 @@ export function toEventFrame(event: {
  * @param open begins the frames; its signal fires when the reader left or the server shuts down
  */
 export function eventStreamResponse(
-  open: (signal: AbortSignal) => AsyncIterator<string, void>,
+  open: (signal: AbortSignal) => AsyncIterator<string | Uint8Array, void>,
   options: EventStreamOptions,
 ): Response {
   const over = new AbortController();
@@ -63,7 +63,7 @@ export function eventStreamResponse(
           if (done === true) {
             end();
             controller.close();
-          } else controller.enqueue(encoder.encode(value));
+          } else controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
         } catch (error) {
           end();
           controller.error(error);

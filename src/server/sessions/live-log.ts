@@ -1,10 +1,36 @@
 import type { StoredEvent } from "../../event/event.ts";
 import type { SessionStore } from "../../store/session-store.ts";
+import { toEventFrame } from "../http/event-stream.ts";
+
+const encoder = new TextEncoder();
 
 /** An event with its bytes, encoded once for all its readers. */
 export interface LoggedEvent {
   readonly event: StoredEvent;
   readonly json: string;
+}
+
+/** What a reader is given at once. Readers that are equally far are given the same, so that what is made of it is made once. */
+export interface LoggedBatch {
+  readonly events: readonly LoggedEvent[];
+  /** The events as Server-Sent Events, encoded. */
+  frames(): Uint8Array;
+}
+
+class SharedBatch implements LoggedBatch {
+  readonly events: readonly LoggedEvent[];
+  #frames: Uint8Array | undefined;
+
+  constructor(events: readonly LoggedEvent[]) {
+    this.events = events;
+  }
+
+  frames(): Uint8Array {
+    this.#frames ??= encoder.encode(
+      this.events.map(({ event, json }) => toEventFrame({ id: event.seq, data: json })).join(""),
+    );
+    return this.#frames;
+  }
 }
 
 /** The newest events of a session are kept for readers that are up to date; the others read the store. */
@@ -27,6 +53,8 @@ class LiveLog {
   /** What was kept begins after this position; undefined until the tail has its place. */
   #base: number | undefined;
   #head = 0;
+  /** What was given last, for the next reader that is as far as the one before. */
+  #given: { readonly after: number; readonly head: number; readonly batch: LoggedBatch } | undefined;
   #waiting = new Set<() => void>();
   #outcome: { readonly error?: unknown } | undefined;
   readers = 0;
@@ -87,25 +115,30 @@ class LiveLog {
   }
 
   /** The events after `after`, at least one; undefined when the log has ended, or the signal fired. */
-  async next(after: number, signal: AbortSignal): Promise<readonly LoggedEvent[] | undefined> {
+  async next(after: number, signal: AbortSignal): Promise<LoggedBatch | undefined> {
     while (!signal.aborted) {
       if (this.#outcome?.error !== undefined) throw this.#outcome.error;
       if (this.#base !== undefined && after >= this.#base) {
-        if (after < this.#head) {
-          const from = after - this.#base;
-          return this.#kept.slice(from, from + BATCH_EVENTS);
-        }
+        if (after < this.#head) return this.#fromMemory(after, this.#base);
         if (this.#outcome !== undefined) return undefined;
       } else if (this.#base !== undefined) {
         const batch: LoggedEvent[] = [];
         for await (const event of this.#store.read(this.#sessionId, { after, limit: BATCH_EVENTS }))
           batch.push({ event, json: JSON.stringify(event) });
-        if (batch.length > 0) return batch;
+        if (batch.length > 0) return new SharedBatch(batch);
         if (this.#outcome !== undefined) return undefined;
       }
       await this.#changed(signal);
     }
     return undefined;
+  }
+
+  #fromMemory(after: number, base: number): LoggedBatch {
+    const given = this.#given;
+    if (given !== undefined && given.after === after && given.head === this.#head) return given.batch;
+    const batch = new SharedBatch(this.#kept.slice(after - base, after - base + BATCH_EVENTS));
+    this.#given = { after, head: this.#head, batch };
+    return batch;
   }
 
   #changed(signal: AbortSignal): Promise<void> {
@@ -135,7 +168,7 @@ export class LiveLogs {
    *
    * @throws ValidationError `session_unknown` when the session is deleted meanwhile; StoreError
    */
-  async *follow(sessionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly LoggedEvent[], void> {
+  async *follow(sessionId: string, after: number, signal: AbortSignal): AsyncGenerator<LoggedBatch, void> {
     const log = this.#logs.get(sessionId) ?? new LiveLog(this.#store, sessionId);
     this.#logs.set(sessionId, log);
     log.readers += 1;
@@ -143,7 +176,7 @@ export class LiveLogs {
       for (let at = after; ;) {
         const batch = await log.next(at, signal);
         if (batch === undefined) return;
-        at = (batch.at(-1) as LoggedEvent).event.seq;
+        at = (batch.events.at(-1) as LoggedEvent).event.seq;
         yield batch;
       }
     } finally {

@@ -69,8 +69,7 @@ export function addSessionRoutes(app: Hono<RequestEnv>, parts: ServerParts): voi
     const header = context.req.header("last-event-id");
     const after = parseWholeQuery("Last-Event-ID", header) ?? parseWholeQuery("after", context.req.query("after")) ?? 0;
     return openEvents(context, parts, async function* live(signal) {
-      for await (const batch of logs.follow(session.id, after, signal))
-        yield batch.map(({ event, json }) => toEventFrame({ id: event.seq, data: json })).join("");
+      for await (const batch of logs.follow(session.id, after, signal)) yield batch.frames();
     });
   });
 
@@ -106,7 +105,7 @@ export function addSessionRoutes(app: Hono<RequestEnv>, parts: ServerParts): voi
 export function openEvents(
   context: Context<RequestEnv>,
   { limits, closing, heartbeatMs }: ServerParts,
-  open: (signal: AbortSignal) => AsyncIterator<string, void>,
+  open: (signal: AbortSignal) => AsyncIterator<string | Uint8Array, void>,
 ): Response {
   const onEnd = limits.openStream();
   const { signal } = context.get("caller");
