@@ -78,6 +78,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
 
     async function visit(hash: string): Promise<{ page: Page; incidents: string[] }> {
       const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+      page.setDefaultTimeout(120_000);
       const incidents = watchPage(page, server.url);
       await page.goto(`${server.url}/${hash}`);
       return { page, incidents };

@@ -54,6 +54,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
     ): Promise<{ page: Page; incidents: string[] }> {
       const { width = 1280, scheme = "light" } = options;
       const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme: scheme });
+      page.setDefaultTimeout(120_000);
       const incidents = watchPage(page, server.url);
       await page.goto(`${server.url}/${hash}`);
       return { page, incidents };
