@@ -21,6 +21,8 @@ export interface StartOptions {
   readonly index?: number;
   /** Milliseconds that may still be waited where the provider's quota is used up. Default: until the signal fires. */
   readonly remainingMs?: () => number;
+  /** Recorded with the box: why it is a fresh one, where another was to be expected. */
+  readonly reason?: string;
 }
 
 export interface ForkOptions {

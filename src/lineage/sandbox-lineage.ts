@@ -78,11 +78,17 @@ class OwningLineage implements SandboxLineage {
   }
 
   async start(options: CreateBoxOptions, start: StartOptions = {}): Promise<Place> {
-    const { conversation = true, index } = start;
+    const { conversation = true, index, reason } = start;
     const box = await this.#create(options, start);
     const conversationId = conversation ? createId("conv") : undefined;
     const place = this.#own({ box, mode: "fresh", ...(conversationId === undefined ? {} : { conversationId }) }, index);
-    this.#record({ type: "box.created", boxId: box.id, ...indexOf(place), ...conversationOf(place.branch) });
+    this.#record({
+      type: "box.created",
+      boxId: box.id,
+      ...indexOf(place),
+      ...conversationOf(place.branch),
+      ...(reason === undefined ? {} : { reason }),
+    });
     return place;
   }
 

@@ -32,6 +32,8 @@ export class LoopMemory<Task, Output> {
   readonly #boxes = new Map<string, Box>();
   /** The latest place of each box that was taken over. */
   readonly #places = new Map<string, Place>();
+  /** The checkpoints that this client has; undefined where it cannot tell. */
+  #checkpointsHere: ReadonlySet<string> | undefined;
   #usage: Usage = {};
 
   private constructor(record: LoopRecord, store: SessionStore, output: OutputAdapter<Output>, borrowedSeq: number) {
@@ -84,8 +86,11 @@ export class LoopMemory<Task, Output> {
     );
   }
 
-  /** Finds the boxes of earlier runs again, and deletes those that nothing needs: unknown to the log, or made for an iteration that never began. */
+  /** Finds the boxes and checkpoints of earlier runs again, and deletes the boxes that nothing needs: unknown to the log, or made for an iteration that never began. */
   async attachBoxes(client: SandboxClient, sessionId: string, maxConcurrency: number): Promise<void> {
+    // What the log names may be on another machine, where the loop was before.
+    if (client.listCheckpoints !== undefined && this.#record.checkpoints.size > 0)
+      this.#checkpointsHere = new Set((await client.listCheckpoints()).map(({ id }) => id));
     if (client.attach === undefined || this.#record.lastRunId === undefined) return;
     const needed = new Set([...this.#record.iterations.values()].map(({ started }) => started.boxId));
     const known = [...this.#record.boxes.values()]
@@ -112,6 +117,11 @@ export class LoopMemory<Task, Output> {
       for await (const event of this.#store.read(sessionId))
         if (event.type === "usage.reported") this.#usage = addUsage(this.#usage, event);
     }
+  }
+
+  /** The checkpoint at whose iteration's end the log says that one was taken, wherever it is. */
+  checkpointOf(index: number): string | undefined {
+    return this.#record.checkpoints.get(index)?.checkpointId;
   }
 
   plan(round: number): Plan<Task> | undefined {
@@ -202,7 +212,8 @@ export class LoopMemory<Task, Output> {
         : lineage.adoptTurn(before, index);
     this.#places.set(boxId, place);
     const checkpoint = this.#record.checkpoints.get(index);
-    if (checkpoint !== undefined) lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
+    if (checkpoint !== undefined && this.#checkpointsHere?.has(checkpoint.checkpointId) !== false)
+      lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
     return place;
   }
 }

@@ -300,7 +300,7 @@ export class LoopRun<Task, Output, Decision> {
 
   async #runTask(
     lineage: SandboxLineage,
-    { parentIndex, place, how }: PlannedBox,
+    { parentIndex, place, how, reason }: PlannedBox,
     task: Task,
     index: number,
     round: number,
@@ -333,7 +333,8 @@ export class LoopRun<Task, Output, Decision> {
         const name = `${this.#sessionId}.${index}`;
         return lineage.fork(place, { fresh, onlyMemory, name, labels, signal, index, remainingMs });
       }
-      return lineage.start(fresh, { conversation: shares, signal, index, remainingMs });
+      const why = reason === undefined ? {} : { reason };
+      return lineage.start(fresh, { conversation: shares, signal, index, remainingMs, ...why });
     };
     const outcome = await runIteration<Task, Output>(
       {

@@ -18,6 +18,8 @@ export interface PlannedBox {
   readonly parentIndex?: number;
   readonly place?: Place;
   readonly how?: "continue" | "fork";
+  /** Why the box is a fresh one, where a parent's was lost. */
+  readonly reason?: string;
 }
 
 export interface PlanBoxesContext extends BoxRules {
@@ -59,10 +61,15 @@ export function planBoxes(plan: RoundPlan<unknown>, context: PlanBoxesContext): 
   });
 }
 
-function withoutBox(parent: number, { freshWhenLost }: BoxRules): PlannedBox {
-  if (freshWhenLost) return {};
+function withoutBox(parent: number, { freshWhenLost, memory }: PlanBoxesContext): PlannedBox {
+  const checkpointId = memory.checkpointOf(parent);
+  const why =
+    checkpointId === undefined
+      ? `the box of iteration ${parent} is gone and has no checkpoint`
+      : `the box of iteration ${parent} is gone, and its checkpoint ${checkpointId} is not on this machine`;
+  if (freshWhenLost) return { reason: `begun afresh: ${why}` };
   throw new ValidationError(
     "conversation_gone",
-    `The box of iteration ${parent}, from which the loop should go on, is gone and has no checkpoint; resume with onLostBox "fresh" to go on in a fresh box.`,
+    `The loop cannot go on from where it was: ${why}. Resume it on the machine that has them, or with onLostBox "fresh" to go on in a fresh box.`,
   );
 }

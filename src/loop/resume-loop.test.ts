@@ -201,6 +201,49 @@ describe("a resumed loop", () => {
     expect(await runLoop({ ...options, resume: true, onLostBox: "fresh" })).toMatchObject({ status: "completed" });
   });
 
+  it("K10: on another machine, which has neither box nor checkpoint, a continued iteration is refused or begins afresh, and the log says why", async () => {
+    const scenario = {
+      client: { attachable: true, modes: ["files"] },
+      driver: refine({ patience: 3 }) as Options["driver"],
+      lineage: { sessionContinuity: true, checkpoints: "every-round" },
+    } as (typeof scenarios)[string];
+    const { store, client } = await crash(scenario, 14);
+    const log = await collect(store.read("l"));
+    const checkpoint = log.findLast((event) => event.type === "checkpoint.created");
+    expect(checkpoint).toBeDefined();
+    // The boxes of the first machine go on living there; nobody here can reach them.
+    expect(client.alive.size).toBeGreaterThan(0);
+    const elsewhere = createScriptedSandbox({ agent, ...scenario.client, idPrefix: "elsewhere" });
+    const options = { ...optionsOf(scenario, elsewhere, store), resume: true };
+    await expect(runLoop(options)).rejects.toMatchObject({
+      code: "conversation_gone",
+      message: expect.stringContaining("is not on this machine") as string,
+    });
+    expect(elsewhere.calls.map(({ method }) => method)).not.toContain("create");
+    expect(await runLoop({ ...options, onLostBox: "fresh" })).toMatchObject({ status: "completed" });
+    expect(elsewhere.calls.map(({ method }) => method)).not.toContain("restore");
+    const made = (await collect(store.read("l"))).filter((event) => event.type === "box.created");
+    expect(made.flatMap(({ reason }) => reason ?? [])).toEqual([
+      expect.stringMatching(
+        /^begun afresh: the box of iteration \d is gone, and its checkpoint \S+ is not on this machine$/,
+      ),
+    ]);
+  });
+
+  it("K10: on its own machine the same loop goes on from its checkpoint where the box is gone", async () => {
+    const scenario = {
+      client: { attachable: true, modes: ["files"] },
+      driver: refine({ patience: 3 }) as Options["driver"],
+      lineage: { sessionContinuity: true, checkpoints: "every-round" },
+    } as (typeof scenarios)[string];
+    const { store, client } = await crash(scenario, 14);
+    for (const id of [...client.alive]) await (await client.attach?.(id))?.delete();
+    expect(await runLoop({ ...optionsOf(scenario, client, store), resume: true })).toMatchObject({
+      status: "completed",
+    });
+    expect(client.calls.map(({ method }) => method)).toContain("restore");
+  });
+
   it("K10: a loop whose driver, specs or validator changed is refused unless the caller allows it", async () => {
     const { store, client } = await crash(
       scenarios["independent samples, boxes lost"] as (typeof scenarios)[string],
