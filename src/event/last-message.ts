@@ -11,8 +11,10 @@ export interface LastMessage {
 export function cutFront(text: string, maxBytes: number): string {
   // A UTF-16 unit is at most three bytes.
   if (text.length * 3 <= maxBytes) return text;
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= maxBytes) return text;
+  // … and at least one, so that what stands before the last `maxBytes` of them is never in the result.
+  const end = text.length > maxBytes ? text.slice(-maxBytes) : text;
+  const bytes = new TextEncoder().encode(end);
+  if (bytes.length <= maxBytes) return end;
   let start = bytes.length - maxBytes;
   while (start < bytes.length && ((bytes[start] as number) & 0xc0) === 0x80) start++;
   return new TextDecoder().decode(bytes.subarray(start));
@@ -22,26 +24,30 @@ export function cutFront(text: string, maxBytes: number): string {
  * Gathers the text since the last tool call in bounded memory, however long the agent talks.
  */
 export class LastMessageBuffer {
-  #text = "";
+  /** What stood before `#recent`, long enough that nothing before it can be in the result; empty where there was no need to cut. */
+  #earlier = "";
+  #recent = "";
   #truncated = false;
 
   append(text: string): void {
-    this.#text += text;
-    // A UTF-16 unit is at least one byte, so everything before the last MAX units can never be in the result.
-    if (this.#text.length > 4 * MAX_FINAL_TEXT_BYTES) {
-      this.#text = this.#text.slice(-MAX_FINAL_TEXT_BYTES);
-      this.#truncated = true;
-    }
+    this.#recent += text;
+    // A UTF-16 unit is at least one byte of the result.
+    if (this.#recent.length <= MAX_FINAL_TEXT_BYTES) return;
+    if (this.#earlier !== "") this.#truncated = true;
+    this.#earlier = this.#recent;
+    this.#recent = "";
   }
 
   clear(): void {
-    this.#text = "";
+    this.#earlier = "";
+    this.#recent = "";
     this.#truncated = false;
   }
 
   value(): LastMessage {
-    const text = cutFront(this.#text, MAX_FINAL_TEXT_BYTES);
+    const all = this.#earlier + this.#recent;
+    const text = cutFront(all, MAX_FINAL_TEXT_BYTES);
     if (text === "") return {};
-    return this.#truncated || text.length < this.#text.length ? { text, textTruncated: true } : { text };
+    return this.#truncated || text.length < all.length ? { text, textTruncated: true } : { text };
   }
 }

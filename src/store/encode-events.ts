@@ -47,6 +47,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
   let digests = NO_DIGESTS;
   let { lastSeq: seq, state } = position;
   let newRunId = position.runId;
+  const deltas = new DeltaLines(sessionId, at);
   if (newRunId !== undefined) checkName("runId", newRunId);
   for (const body of bodies) {
     seq += 1;
@@ -57,7 +58,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
         turn === undefined
           ? { seq, at, sessionId, runId, type, text }
           : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
-      const line = JSON.stringify(event);
+      const line = text.length > SHORT_TEXT ? JSON.stringify(event) : deltas.write(seq, runId, type, event.turn, text);
       refuseTooLarge(line, type);
       events.push(event);
       lines.push(line);
@@ -87,6 +88,47 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
     lines.push(line);
   }
   return { events, lines, state, digests };
+}
+
+/** A longer text is written like any other event: a line that is made of parts is copied once more where it is cut. */
+const SHORT_TEXT = 64 * 1024;
+
+/** Any character that does not stand for itself in a JSON string, or might not: half of a pair does not. */
+const NEEDS_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
+
+/**
+ * The lines of deltas, as `JSON.stringify` writes them. What stands before the text is the same for nearly all events of an append,
+ * and a text that needs no escape is not copied: it is once, into its segment.
+ */
+class DeltaLines {
+  readonly #sessionId: string;
+  readonly #at: number;
+  #runId = "";
+  readonly #heads = { "text.delta": "", "reasoning.delta": "" };
+
+  constructor(sessionId: string, at: number) {
+    this.#sessionId = sessionId;
+    this.#at = at;
+  }
+
+  write(seq: number, runId: string, type: PlainDelta["type"], turn: TurnMark | undefined, text: string): string {
+    if (this.#runId !== runId) this.#begin(runId);
+    const head = turn === undefined ? this.#heads[type] : this.#head(runId, type, turn);
+    return NEEDS_ESCAPE.test(text)
+      ? `{"seq":${seq}${head}${JSON.stringify(text).slice(1)}}`
+      : `{"seq":${seq}${head}${text}"}`;
+  }
+
+  #begin(runId: string): void {
+    this.#runId = runId;
+    this.#heads["text.delta"] = this.#head(runId, "text.delta");
+    this.#heads["reasoning.delta"] = this.#head(runId, "reasoning.delta");
+  }
+
+  #head(runId: string, type: PlainDelta["type"], turn?: TurnMark): string {
+    const mark = turn === undefined ? "" : `,"turn":${JSON.stringify(turn)}`;
+    return `,"at":${this.#at},"sessionId":${JSON.stringify(this.#sessionId)},"runId":${JSON.stringify(runId)}${mark},"type":"${type}","text":"`;
+  }
 }
 
 type PlainDelta = Extract<AppendBody, { readonly type: "text.delta" | "reasoning.delta" }>;

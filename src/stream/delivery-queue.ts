@@ -39,17 +39,19 @@ export class DeliveryQueue {
 
   take(): Promise<IteratorResult<StoredEvent, undefined>> {
     const event = this.#events[this.#head];
-    if (event !== undefined) {
-      this.#head++;
-      if (this.#head === this.#events.length) {
-        this.#events = [];
-        this.#head = 0;
-      }
-      this.#onTaken(1);
-      const result = { value: event, done: false } as const;
-      const turn = shareTurn();
-      return turn === undefined ? Promise.resolve(result) : turn.then(() => result);
+    if (event === undefined) return this.#wait();
+    this.#head++;
+    if (this.#head === this.#events.length) {
+      this.#events = [];
+      this.#head = 0;
     }
+    this.#onTaken(1);
+    const turn = shareTurn();
+    // Without a closure: a stream passes here with each event.
+    return turn === undefined ? Promise.resolve({ value: event, done: false }) : giveAfter(turn, event);
+  }
+
+  #wait(): Promise<IteratorResult<StoredEvent, undefined>> {
     return new Promise((resolve, reject) => {
       const taker = { resolve, reject };
       if (this.#end === undefined) this.#takers.push(taker);
@@ -67,4 +69,8 @@ export class DeliveryQueue {
       taker.resolve({ value: undefined, done: true });
     }
   }
+}
+
+function giveAfter(turn: Promise<void>, event: StoredEvent): Promise<IteratorResult<StoredEvent, undefined>> {
+  return turn.then(() => ({ value: event, done: false }));
 }

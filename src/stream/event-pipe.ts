@@ -1,11 +1,18 @@
 import { SkeinError } from "../errors.ts";
 import type { BoxEvent, StoredEvent } from "../event/event.ts";
 import { killPoint } from "../internal/kill-point.ts";
-import { shareTurn } from "../internal/share-turn.ts";
+import { endOfTurn, shareTurn } from "../internal/share-turn.ts";
 import type { SessionWriter } from "../store/session-store.ts";
+import { FlowShare } from "./flow-share.ts";
 
 /** The largest batch that is appended at once, in events. */
 const MAX_BATCH = 512;
+
+/** So many are handed on also while others are on their way: the writer should never have to wait for the next batch. */
+const SEND_AT = 256;
+
+/** Batches on their way: one whose flush is awaited, one that is written, one that waits for both. */
+const MAX_SENT = 3;
 
 /** An append that was handed to the writer. */
 interface Sent {
@@ -13,9 +20,6 @@ interface Sent {
   readonly isAccepted: boolean;
   readonly stored: Promise<StoredEvent[]>;
 }
-
-/** Events between the backend and the consumer, stored or not, before the backend has to wait. */
-export const HIGH_WATER = 1536;
 
 /**
  * Carries bodies into the log and, once they are stored, on to whoever reads: stored, then seen (L1).
@@ -33,7 +37,8 @@ export class EventPipe {
   #sent: Sent[] = [];
   #flushing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #undelivered = 0;
+  /** Events between the backend and the consumer, stored or not. */
+  readonly #share = new FlowShare();
   #roomWaiters: (() => void)[] = [];
 
   constructor(
@@ -55,14 +60,15 @@ export class EventPipe {
 
   push(bodies: readonly BoxEvent[]): void {
     if (this.#failure !== undefined || bodies.length === 0) return;
-    this.#pending.push(...bodies);
-    this.#undelivered += bodies.length;
+    for (const body of bodies) this.#pending.push(body);
+    this.#share.add(bodies.length);
+    if (this.#pending.length >= SEND_AT && this.#sent.length < MAX_SENT && this.#isAccepted) this.#send();
     this.#flushing ??= this.#flush();
   }
 
   /** Hands on what was stored before the pipe was made. */
   begin(events: readonly StoredEvent[]): void {
-    this.#undelivered += events.length;
+    this.#share.add(events.length);
     this.#deliver(events);
   }
 
@@ -76,19 +82,19 @@ export class EventPipe {
 
   /** The consumer took so many events: a backend that waits for room may go on. */
   delivered(count: number): void {
-    this.#undelivered -= count;
-    if (this.#undelivered < HIGH_WATER) this.#wake();
+    this.#share.remove(count);
+    if (this.#roomWaiters.length > 0 && this.#share.hasRoom) this.#wake();
   }
 
   /** Nobody reads any more: the consumer's pace no longer holds the backend back. */
   stopDelivering(): void {
-    this.#undelivered = Number.NEGATIVE_INFINITY;
+    this.#share.open();
     this.#wake();
   }
 
   /** Resolves when there is room for more; undefined when there is now. */
   room(): Promise<void> | undefined {
-    if (this.#undelivered < HIGH_WATER || this.#failure !== undefined) return undefined;
+    if (!this.#share.isFull || this.#failure !== undefined) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -103,16 +109,23 @@ export class EventPipe {
    * it is stored in this order, before whatever is asked of the writer next, or the writer is at its end. Otherwise `drain` tells.
    */
   submit(): boolean {
-    while (this.#failure === undefined && this.#sent.every(({ isAccepted }) => isAccepted)) {
+    while (this.#failure === undefined && this.#isAccepted) {
       if (this.#pending.length === 0) return true;
       this.#send();
     }
     return false;
   }
 
+  /** True where the writer has taken all that was sent: what is sent next stands right behind it. */
+  get #isAccepted(): boolean {
+    return this.#sent.every(({ isAccepted }) => isAccepted);
+  }
+
   async #flush(): Promise<void> {
     // One turn of the microtask queue, so that what is pushed together is stored together.
     await Promise.resolve();
+    // Where the consumer has others to take first, nothing is lost by waiting until this turn is over: larger batches are larger segments.
+    if (this.#pending.length < SEND_AT && this.#share.held > this.#pending.length) await endOfTurn();
     while (this.#failure === undefined) {
       const [sent] = this.#sent;
       if (sent !== undefined) {
@@ -172,6 +185,7 @@ export class EventPipe {
     this.#failure = { error };
     this.#pending = [];
     this.#sent = [];
+    this.#share.open();
     this.#wake();
     this.#onFailure(error);
   }

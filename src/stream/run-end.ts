@@ -30,20 +30,20 @@ export class RunEnd {
     this.#wake?.();
   }
 
+  /** Calls back with the end, at once where it has come. One wait at a time: the last one that was asked for. */
+  onEnd(wake: () => void): void {
+    if (this.#outcome === undefined) this.#wake = wake;
+    else wake();
+  }
+
   /**
-   * Waits for `work` or for the end, whichever comes first; undefined means the end. One wait at a time: a promise of the end that
-   * every step raced against would hold on to each of a million steps. A stream passes here with each event: one promise, no more.
-   *
-   * @param onLate hears of a failure of `work` that comes after the end
+   * Waits for `work` or for the end, whichever comes first; undefined means the end, and a failure that comes later is nobody's.
+   * A promise of the end that every wait raced against would hold on to each of them, so there is one callback instead.
    */
-  orEnd<T>(work: PromiseLike<T>, onLate: (error: unknown) => void = () => {}): Promise<T | undefined> {
+  orEnd<T>(work: PromiseLike<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      if (this.#outcome === undefined) this.#wake = () => resolve(undefined);
-      else resolve(undefined);
-      work.then(resolve, (error: unknown) => {
-        if (this.#outcome === undefined) reject(error);
-        else onLate(error);
-      });
+      this.onEnd(() => resolve(undefined));
+      work.then(resolve, reject);
     });
   }
 }

@@ -65,7 +65,12 @@ class TaskStream implements AsyncIterableIterator<StoredEvent> {
   next(): Promise<IteratorResult<StoredEvent, undefined>> {
     if (this.#left) return Promise.resolve({ value: undefined, done: true });
     if (this.#run !== undefined) killPoint("after-delivery");
-    this.#done ??= this.#execute().then(
+    this.#done ??= this.#begin();
+    return this.#queue.take();
+  }
+
+  #begin(): Promise<void> {
+    const done = this.#execute().then(
       () => this.#queue.end({}),
       (error: unknown) => {
         this.#queue.end({ error });
@@ -73,8 +78,8 @@ class TaskStream implements AsyncIterableIterator<StoredEvent> {
       },
     );
     // The queue tells the consumer; `return` awaits the promise itself.
-    this.#done.catch(() => {});
-    return this.#queue.take();
+    done.catch(() => {});
+    return done;
   }
 
   async return(): Promise<IteratorResult<StoredEvent, undefined>> {

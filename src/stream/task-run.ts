@@ -8,9 +8,9 @@ import type { Redaction } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { onAbort, toAbortError } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
-import { shareTurn } from "../internal/share-turn.ts";
 import type { FirstAppend } from "../store/begin-session.ts";
 import type { Session, SessionStore, SessionWriter } from "../store/session-store.ts";
+import { BackendPull } from "./backend-pull.ts";
 import { beginRedaction } from "./begin-redaction.ts";
 import { EventPipe } from "./event-pipe.ts";
 import type { OpenSession } from "./open-session.ts";
@@ -102,6 +102,8 @@ export class TaskRun {
       await this.#run(open);
     } finally {
       stopListening();
+      // What was delivered and not taken holds no other stream back.
+      this.#pipe?.stopDelivering();
       // A lease that cannot be given up runs out by itself.
       await open.writer.close().catch(() => {});
     }
@@ -226,20 +228,15 @@ export class TaskRun {
   }
 
   async #pull(pipe: EventPipe): Promise<void> {
-    const iterator = this.#iterator;
-    while (iterator !== undefined && this.#end.outcome === undefined) {
-      const room = pipe.room();
-      if (room !== undefined) await this.#end.orEnd(room);
-      const turn = shareTurn();
-      if (turn !== undefined) await this.#end.orEnd(turn);
-      const step = await this.#end.orEnd(toPromise(iterator.next()), this.#onLate);
-      if (step === undefined || this.#end.outcome !== undefined) return;
-      if (step.done === true) {
-        this.#isExhausted = true;
-        return;
-      }
-      this.#write(pipe, this.#parse(step.value));
-    }
+    if (this.#iterator === undefined || this.#end.outcome !== undefined) return;
+    const pull = new BackendPull({
+      iterator: this.#iterator,
+      end: this.#end,
+      room: () => pipe.room(),
+      take: (value) => this.#write(pipe, this.#parse(value)),
+      onLate: this.#onLate,
+    });
+    if (await pull.run()) this.#isExhausted = true;
   }
 
   #parse(value: unknown): BoxEvent {
@@ -350,11 +347,6 @@ export class TaskRun {
       return { status: "failed", reason: error.code, error };
     }
   }
-}
-
-/** What a hand-written iterator returns without a promise is taken too. */
-function toPromise<T>(step: Promise<T> | T): Promise<T> {
-  return step instanceof Promise ? step : Promise.resolve(step);
 }
 
 // eslint-disable-next-line require-yield -- a history without events

@@ -45,7 +45,10 @@ export class DeltaTail {
     if (this.#swallowing) return this.#swallow(delta);
     const tail =
       this.#text === "" ? this.#matcher.tailStart(delta.text) : this.#matcher.tailStart(this.#text + delta.text);
-    if (this.#text === "" && tail === delta.text.length) return [{ ...delta, text: this.#matcher.replace(delta.text) }];
+    if (this.#text === "" && tail === delta.text.length) {
+      const text = this.#matcher.replace(delta.text);
+      return [text === delta.text ? delta : { ...delta, text }];
+    }
     this.#type = delta.type;
     this.#text += delta.text;
     this.#parts.push({ turn: delta.turn, offset: 0, length: delta.text.length });

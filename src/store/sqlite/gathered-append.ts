@@ -39,7 +39,8 @@ export class GatheredAppend {
   #characters = 0;
   /** All that came in. */
   characters = 0;
-  readonly #segments: SegmentText[] = [];
+  #segments: SegmentText[] = [];
+  #isGiven = false;
   readonly #digests: string[] = [];
   readonly #waiting: Waiting[] = [];
 
@@ -80,15 +81,20 @@ export class GatheredAppend {
     return this.#waiting.length;
   }
 
+  /** Gives its text away, so that it goes as soon as the command was sent: can be called once. */
   toCommand(): AppendCommand {
+    if (this.#isGiven) throw new Error("an append was asked twice for what it gathered");
+    this.#isGiven = true;
     this.#closeSegment();
+    const segments = this.#segments;
+    this.#segments = [];
     return {
       kind: "append",
       key: this.key,
       epoch: this.epoch,
       firstSeq: this.#firstSeq,
       lastSeq: this.#nextSeq - 1,
-      segments: this.#segments,
+      segments,
       ...(this.#state === undefined ? {} : { state: this.#state }),
       at: this.#at,
       digests: this.#digests,

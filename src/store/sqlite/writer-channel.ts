@@ -188,26 +188,24 @@ export class WriterChannel {
   #sendGathered(): void {
     while (this.#gathered.length > 0 && this.#inFlight.size < MAX_IN_FLIGHT && this.#failure === undefined) {
       const entries = this.#takeGathered();
-      if (this.#commitHere(entries)) continue;
-      const id = this.#nextId++;
-      this.#inFlight.set(id, entries);
-      this.#keepAlive(true);
+      const characters = entries.reduce(
+        (sum, { command }) => sum + (command instanceof GatheredAppend ? command.characters : 0),
+        0,
+      );
       const commands = entries.map(({ command }) =>
         command instanceof GatheredAppend ? command.toCommand() : command,
       );
+      if (this.#commitHere(entries, commands, characters)) continue;
+      const id = this.#nextId++;
+      this.#inFlight.set(id, entries);
+      this.#keepAlive(true);
       this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
     }
   }
 
   /** Executes small work at once where it need not wait for the disk, nor for what is on its way to the thread. */
-  #commitHere(entries: readonly Entry[]): boolean {
-    if (this.#direct === undefined || this.#inFlight.size > 0) return false;
-    const characters = entries.reduce(
-      (sum, { command }) => sum + (command instanceof GatheredAppend ? command.characters : 0),
-      0,
-    );
-    if (characters > DIRECT_CHARACTERS) return false;
-    const commands = entries.map(({ command }) => (command instanceof GatheredAppend ? command.toCommand() : command));
+  #commitHere(entries: readonly Entry[], commands: readonly SqliteCommand[], characters: number): boolean {
+    if (this.#direct === undefined || this.#inFlight.size > 0 || characters > DIRECT_CHARACTERS) return false;
     try {
       const results = this.#direct.commit(commands);
       if (results === undefined) return false;
