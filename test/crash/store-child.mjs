@@ -9,7 +9,15 @@ import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
 import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
 
 const [mode, path, options = "{}"] = process.argv.slice(2);
-const { sessions = 4, open = 0, leaseMs, size = 200, sessionId = "held", prefix = "s" } = JSON.parse(options);
+const {
+  sessions = 4,
+  open = 0,
+  durability,
+  leaseMs,
+  size = 200,
+  sessionId = "held",
+  prefix = "s",
+} = JSON.parse(options);
 
 /** Writes to a pipe that may be full for a moment. */
 function say(text) {
@@ -131,4 +139,4 @@ async function migrate() {
 
 const openStore = path.startsWith("postgres:") ? openPostgresStore : openSqliteStore;
 if (mode === "migrate") await migrate();
-else await modes[mode](await openStore(path, leaseMs === undefined ? {} : { leaseMs }));
+else await modes[mode](await openStore(path, { ...(durability && { durability }), ...(leaseMs && { leaseMs }) }));
