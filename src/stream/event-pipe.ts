@@ -125,7 +125,8 @@ export class EventPipe {
     // One turn of the microtask queue, so that what is pushed together is stored together.
     await Promise.resolve();
     // Where the consumer has others to take first, nothing is lost by waiting until this turn is over: larger batches are larger segments.
-    if (this.#pending.length < SEND_AT && this.#share.held > this.#pending.length) await endOfTurn();
+    if (this.#sent.length === 0 && this.#pending.length < SEND_AT && this.#share.held > this.#pending.length)
+      await endOfTurn();
     while (this.#failure === undefined) {
       const [sent] = this.#sent;
       if (sent !== undefined) {

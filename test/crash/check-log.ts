@@ -17,6 +17,17 @@ export function checkIntegrity(path: string): unknown[] {
   }
 }
 
+/** How many rows a table has, whatever a store shows of them. */
+export function countRows(path: string, table: string): number {
+  const database = new binding(path);
+  try {
+    const [[count]] = database.prepare(`SELECT count(*) FROM ${table}`).raw().all([]) as [[number]];
+    return count;
+  } finally {
+    database.close();
+  }
+}
+
 interface Printed {
   readonly seq: number;
   readonly sessionId: string;

@@ -4,6 +4,7 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { streamTask } from "../../dist/index.js";
 import { openPostgresStore } from "../../dist/store/postgres/index.js";
+import { createBlobRef } from "../../dist/store/blob-digest.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
 import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
@@ -105,6 +106,38 @@ const modes = {
   },
   async append(store) {
     await Promise.all(Array.from({ length: sessions }, (_, index) => appendForever(store, `${prefix}-${index}`)));
+  },
+  /** Brings a session in, an event for each `next` on stdin, a large one among them, and a blob at the end. */
+  async import(store) {
+    const about = { id: sessionId, kind: "task", createdAt: 1 };
+    const blob = Buffer.from("a blob of an import");
+    const digest = createBlobRef(blob).digest;
+    async function* records() {
+      const at = { at: 1, sessionId, runId: "run" };
+      const events = [
+        { seq: 1, ...at, type: "run.started", kind: "task", task: "x" },
+        { seq: 2, ...at, type: "text.delta", text: "é".repeat(2_500_000) },
+        { seq: 3, ...at, type: "custom", name: "blob", data: { digest } },
+        { seq: 4, ...at, ...final },
+      ];
+      yield { event: events[0], line: JSON.stringify(events[0]) };
+      let next = 1;
+      for await (const line of createInterface({ input: process.stdin })) {
+        if (line !== "next") break;
+        const event = events[next++];
+        if (event === undefined) yield { blob, digest };
+        else yield { event, line: JSON.stringify(event) };
+        say(`took ${next}`);
+      }
+      process.stdin.destroy();
+    }
+    say("begun 1");
+    const session = await store.importSession(about, records()).then(
+      ({ lastSeq }) => `imported ${lastSeq}`,
+      (error) => `refused ${error.code} ${error.message}`,
+    );
+    say(session);
+    await store.close();
   },
   async recover(store) {
     say(JSON.stringify(await store.recover()));

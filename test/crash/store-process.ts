@@ -16,7 +16,7 @@ export class StoreProcess {
 
   /** @param environment what is added to this process's own, such as a kill point */
   constructor(
-    mode: "append" | "recover" | "hold" | "stream" | "migrate" | "prune",
+    mode: "append" | "recover" | "import" | "hold" | "stream" | "migrate" | "prune",
     path: string,
     options: object = {},
     environment: object = {},

@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { createBlobRef } from "../../dist/store/blob-digest.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 import type { StoredEvent } from "../../dist/event/event.js";
+import { countRows } from "./check-log.ts";
 import { StoreProcess } from "./store-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "skein-processes-"));
@@ -81,6 +83,51 @@ describe("two processes", () => {
     await dead.kill();
     expect(await store.recover()).toMatchObject([{ sessionId: "held", reason: "owner_dead" }]);
     await store.close();
+  });
+
+  it("L8: an import goes on, and loses no blob, while another process deletes and sweeps", async () => {
+    const path = newPath();
+    const importing = new StoreProcess("import", path);
+    importing.tell("next");
+    expect(await importing.hears("took 2")).toBeDefined();
+    const store = await openSqliteStore(path);
+    await store.create({ id: "gone", kind: "task" });
+    await store.delete("gone");
+    for (const taken of [3, 4, 5]) {
+      importing.tell("next");
+      expect(await importing.hears(`took ${taken}`)).toBeDefined();
+      expect((await store.prune({ kind: "none" })).sessions).toEqual([]);
+    }
+    importing.tell("end");
+    expect(await importing.hears("imported")).toBe("imported 4");
+    await importing.ended();
+    const events = await readAll(store.read("held"));
+    expect(events.map(({ type }) => type)).toEqual(["run.started", "text.delta", "custom", "final"]);
+    expect((events[1] as { text: string }).text).toBe("é".repeat(2_500_000));
+    const blob = createBlobRef(Buffer.from("a blob of an import"));
+    expect(Buffer.from(await store.getBlob(blob)).toString()).toBe("a blob of an import");
+    await store.delete("held");
+    await expect(store.getBlob(blob)).rejects.toMatchObject({ code: "store_failed" });
+    await store.close();
+    expect(countRows(path, "import_claims")).toBe(0);
+  });
+
+  it("what a killed import leaves is swept by the next process that sweeps", async () => {
+    const path = newPath();
+    const importing = new StoreProcess("import", path);
+    for (const taken of [2, 3, 4, 5]) {
+      importing.tell("next");
+      expect(await importing.hears(`took ${taken}`)).toBeDefined();
+    }
+    expect(countRows(path, "segment_parts")).toBeGreaterThan(0);
+    expect(countRows(path, "import_claims")).toBe(1);
+    await importing.kill();
+    const store = await openSqliteStore(path);
+    await store.prune({ kind: "none" });
+    expect(await store.list()).toEqual([]);
+    await store.close();
+    for (const table of ["segments", "segment_parts", "blob_references", "deleted_sessions", "import_claims"])
+      expect(countRows(path, table), table).toBe(0);
   });
 
   it("L7: a store that stays open looks by itself, about once a lease", async () => {

@@ -79,8 +79,9 @@ export class CommandExecutor {
       case "delete":
         return executeDelete(this.#database, this.#find(command.id), Date.now());
       case "sweep":
-        return executeSweep(this.#database, Date.now(), this.#imports.keys);
+        return executeSweep(this.#database, Date.now());
       case "put-blob":
+        if (command.importKey !== undefined) this.#imports.addBlob(command.importKey, command.digest);
         return executePutBlob(this.#database, command.digest, command.bytes, Date.now());
       case "begin-import":
         return this.#imports.begin();

@@ -1,15 +1,34 @@
+import { isProvablyDead } from "../../internal/process-identity.ts";
+import { encodeOwner, parseOwner } from "../owner-identity.ts";
 import type { SegmentWriter } from "./segment-writer.ts";
 import { toStateColumns } from "./segment-writer.ts";
 import type { Database } from "./sqlite-binding.ts";
 import { readNumber } from "./sqlite-binding.ts";
 import type { CommandResult, EndImportCommand, ImportPartCommand, SegmentText } from "./sqlite-command.ts";
 
+/**
+ * How long a log that comes in is left alone after its last step, where nobody can tell whether its process lives.
+ * One that is known to be dead has no claim.
+ */
+const CLAIM_MS = 10 * 60_000;
+
+/** The keys among them that another process, or this one, is still filling. */
+export function readLiveClaims(database: Database, now: number): ReadonlySet<number> {
+  const claims = database
+    .prepare("SELECT key, owner_process FROM import_claims WHERE claimed_until >= ?")
+    .raw()
+    .all([now]) as [number, string | null][];
+  const isLive = (owner: string | null): boolean => {
+    const identity = parseOwner(owner);
+    return identity === undefined || !isProvablyDead(identity);
+  };
+  return new Set(claims.filter(([, owner]) => isLive(owner)).map(([key]) => key));
+}
+
 /** The steps in which a session comes in that another store held. */
 export class ImportCommands {
   readonly #database: Database;
   readonly #segments: SegmentWriter;
-  /** Keys of logs that come in now: this process's sweeps leave them alone. */
-  readonly keys = new Set<number>();
 
   constructor(database: Database, segments: SegmentWriter) {
     this.#database = database;
@@ -23,16 +42,26 @@ export class ImportCommands {
     const [[key]] = this.#database.prepare(insert).raw().all([]) as [[number]];
     this.#database.prepare("DELETE FROM sessions WHERE key = ?").run([key]);
     this.#database.prepare("INSERT INTO deleted_sessions (key) VALUES (?)").run([key]);
-    this.keys.add(key);
+    this.#database
+      .prepare("INSERT INTO import_claims (key, owner_process, claimed_until) VALUES (?, ?, ?)")
+      .run([key, encodeOwner(), Date.now() + CLAIM_MS]);
     return { is: "importing", key };
   }
 
   addSegments(key: number, segments: readonly SegmentText[]): CommandResult {
+    this.#renew(key);
     for (const segment of segments) this.#segments.insert(key, segment);
     return { is: "done" };
   }
 
+  /** From here on the blob is the log's, and goes with it should it never become a session. */
+  addBlob(key: number, digest: string): void {
+    this.#renew(key);
+    this.#database.prepare("INSERT OR IGNORE INTO blob_references (digest, session) VALUES (?, ?)").run([digest, key]);
+  }
+
   addPart({ key, seq, part, text }: ImportPartCommand): CommandResult {
+    this.#renew(key);
     this.#database
       .prepare("INSERT INTO segment_parts (segment, part, text) VALUES ((? << 32) | ?, ?, ?)")
       .run([key, seq, part, text]);
@@ -77,12 +106,18 @@ export class ImportCommands {
         ...toStateColumns(state),
       ]);
     for (const digest of digests) this.#segments.refer(key, digest);
-    this.keys.delete(key);
+    return this.abandon(key);
+  }
+
+  /** Gives the claim up: what is no session by now goes with the next sweep. */
+  abandon(key: number): CommandResult {
+    this.#database.prepare("DELETE FROM import_claims WHERE key = ?").run([key]);
     return { is: "done" };
   }
 
-  abandon(key: number): CommandResult {
-    this.keys.delete(key);
-    return { is: "done" };
+  #renew(key: number): void {
+    this.#database
+      .prepare("UPDATE import_claims SET claimed_until = ? WHERE key = ?")
+      .run([Date.now() + CLAIM_MS, key]);
   }
 }

@@ -27,7 +27,7 @@ export async function importLog(
   try {
     for await (const record of records) {
       if ("blob" in record) {
-        await channel.send({ kind: "put-blob", digest: record.digest, bytes: record.blob });
+        await channel.send({ kind: "put-blob", digest: record.digest, bytes: record.blob, importKey: begun.key });
       } else {
         log.add(record.event, record.line);
         if (record.event.seq > shared) await staging.add(record.event.seq, record.line);
@@ -59,7 +59,7 @@ export async function importLog(
 function disturbed(id: string): StoreError {
   return new StoreError(
     "store_failed",
-    `Another process cleared away what was stored of ${JSON.stringify(id)} so far; nothing was stored. Import it again.`,
+    `What was stored of ${JSON.stringify(id)} so far was cleared away, because nothing had come in for too long; nothing was stored. Import it again.`,
     { retryable: true },
   );
 }

@@ -17,13 +17,21 @@ export type SqliteCommand =
   | ForkCommand
   | { readonly kind: "delete"; readonly id: string }
   | { readonly kind: "sweep" }
-  | { readonly kind: "put-blob"; readonly digest: string; readonly bytes: Uint8Array }
+  | PutBlobCommand
   | { readonly kind: "begin-import" }
   | { readonly kind: "import-segments"; readonly key: number; readonly segments: readonly SegmentText[] }
   | ImportPartCommand
   | EndImportCommand
   | { readonly kind: "abandon-import"; readonly key: number }
   | { readonly kind: "byte-stream"; readonly request: ByteStreamRequest };
+
+export interface PutBlobCommand {
+  readonly kind: "put-blob";
+  readonly digest: string;
+  readonly bytes: Uint8Array;
+  /** The key of the log that it came in with, which keeps it from then on. */
+  readonly importKey?: number;
+}
 
 export interface AppendCommand {
   readonly kind: "append";

@@ -74,6 +74,24 @@ CREATE TABLE blob_references (
 CREATE INDEX blob_references_by_session ON blob_references(session);
 `;
 
+/**
+ * Logs that come in from other stores, and the process that brings each: their keys are marked as deleted until they are sessions, and a sweep
+ * of another process must know which of them are alive. Nothing that is stored depends on it, so it is no part of a format: a file that
+ * lacks it gets it when it is opened for writing.
+ */
+const CLAIMS = `
+CREATE TABLE IF NOT EXISTS import_claims (
+  key INTEGER PRIMARY KEY,
+  owner_process TEXT,
+  claimed_until INTEGER NOT NULL
+) STRICT;
+`;
+
+/** Makes what is not part of a format where it is not there yet. */
+export function addClaims(database: Database): void {
+  database.exec(CLAIMS);
+}
+
 /** What lies at a path. */
 export type FileKind = "missing" | "empty" | "ours";
 

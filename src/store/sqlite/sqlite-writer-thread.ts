@@ -7,7 +7,14 @@ import { WRITE_TIMEOUT_MS, loadBinding, readNumber, toSqliteFailure } from "./sq
 import type { Database } from "./sqlite-binding.ts";
 import { isOpening } from "./sqlite-command.ts";
 import type { FromThread, SqliteCommand, ThreadOptions, ToThread } from "./sqlite-command.ts";
-import { APPLICATION_ID, FORMAT_VERSION, checkFormat, createFormat, refuseDamaged } from "./sqlite-format.ts";
+import {
+  APPLICATION_ID,
+  FORMAT_VERSION,
+  addClaims,
+  checkFormat,
+  createFormat,
+  refuseDamaged,
+} from "./sqlite-format.ts";
 import { migrateFormat } from "./sqlite-migration.ts";
 
 /**
@@ -34,6 +41,7 @@ async function openDatabase(): Promise<Database> {
   database.prepare("PRAGMA journal_mode = WAL").all([]);
   database.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
   migrateFormat(database, path, FORMAT_VERSION);
+  addClaims(database);
   return database;
 }
 

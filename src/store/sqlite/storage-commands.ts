@@ -1,4 +1,5 @@
 import { killPoint } from "../../internal/kill-point.ts";
+import { readLiveClaims } from "./import-commands.ts";
 import { judgeOwner } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 import type { Database } from "./sqlite-binding.ts";
@@ -26,12 +27,9 @@ export function executeDelete(database: Database, row: SessionRow | undefined, n
   return { is: "done" };
 }
 
-/**
- * One step of clearing away; `isComplete` when there is nothing left to do.
- *
- * @param spared keys whose logs are coming in
- */
-export function executeSweep(database: Database, now: number, spared: ReadonlySet<number>): CommandResult {
+/** One step of clearing away; `isComplete` when there is nothing left to do. Logs that are coming in, whoever brings them, stay. */
+export function executeSweep(database: Database, now: number): CommandResult {
+  const spared = readLiveClaims(database, now);
   const marked = database
     .prepare("SELECT key FROM deleted_sessions LIMIT ?")
     .raw()
@@ -53,6 +51,7 @@ export function executeSweep(database: Database, now: number, spared: ReadonlySe
     if (changes < SWEEP_SEGMENTS && parts < SWEEP_PARTS) {
       sweepReferences(database, key, now);
       database.prepare("DELETE FROM deleted_sessions WHERE key = ?").run([key]);
+      database.prepare("DELETE FROM import_claims WHERE key = ?").run([key]);
     }
     return { is: "swept", isComplete: false };
   }
