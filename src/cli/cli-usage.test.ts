@@ -260,6 +260,23 @@ describe("checkpoints", () => {
 });
 
 describe("boxes", () => {
+  it("says that nothing ran in a dead one any more, and removes what was left of it", async () => {
+    const cwd = await makeFolder();
+    await using runtime = await openRuntime({ directory: join(cwd, ".skein"), create: true });
+    const client = await runtime.openSandbox();
+    const { id } = await client.create({ profile: { name: "scripted", agent: "scripted" } });
+    const path = join(cwd, ".skein", "boxes", "boxes", id, "box.json");
+    const record = JSON.parse(await readFile(path, "utf8")) as { process: { pid: number } };
+    process.kill(record.process.pid, "SIGKILL");
+    await vi.waitFor(async () => expect(await client.list()).toMatchObject([{ id, state: "dead" }]));
+    const { exitCode, stdout } = await skein(cwd, ["boxes", "rm", id]);
+    expect({ exitCode, stdout }).toEqual({
+      exitCode: 0,
+      stdout: `Nothing ran in ${id} any more; what was left of it is removed.\n`,
+    });
+    expect(await client.list()).toEqual([]);
+  });
+
   it("refuses to delete one that there is not, and deletes nothing then", async () => {
     const cwd = await makeFolder();
     const { exitCode, stderr } = await skein(cwd, ["boxes", "rm", "box_nothing"]);

@@ -32,6 +32,8 @@ export interface RunProcessOptions {
   readonly maxOutputBytes?: number;
   readonly signal?: AbortSignal;
   readonly input?: string | Uint8Array;
+  /** Only the command itself is ever killed, and what it started goes on when it is: for what breaks things where it is ended in the middle. Default false. */
+  readonly sparesChildren?: boolean;
 }
 
 /** How long the outputs of a command that has ended are still read. */
@@ -70,7 +72,9 @@ export async function runProcess(command: readonly string[], options: RunProcess
   let timedOut = false;
   let aborted = false;
   const kill = (): void => {
-    if (child.pid !== undefined) killGroup(child.pid);
+    if (child.pid === undefined) return;
+    if (options.sparesChildren === true) child.kill("SIGKILL");
+    else killGroup(child.pid);
   };
   const off = onAbort(options.signal, () => {
     aborted = true;

@@ -17,6 +17,8 @@ export interface RuntimeSandbox extends SandboxClient, AsyncDisposable {
   attach(boxId: string): Promise<Box | null>;
   list(labels?: Labels): Promise<BoxInfo[]>;
   sweep(): Promise<readonly string[]>;
+  /** Removes what is left of a box that cannot be attached to. */
+  discard(boxId: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,6 +13,23 @@ import { listContainers, openPlace, whyNoPodman } from "./podman-here.test.suppo
 const reason = whyNoPodman();
 /** Kills at each step; `SKEIN_KILLS` for more. */
 const KILLS = Number(process.env["SKEIN_KILLS"] ?? "2");
+
+const PROFILE = { name: "scripted", agent: "scripted" };
+
+/** Podman, of which one call ends by a shot: STEP names the command, and after how many seconds. */
+const KILLED_PODMAN = `#!/bin/sh
+if [ -e STEP ]; then
+  read -r step delay < STEP
+  case " $* " in *" $step "*)
+    podman "$@" & pid=$!
+    sleep "$delay"
+    kill -KILL $pid 2>/dev/null
+    wait $pid
+    exit $?;;
+  esac
+fi
+exec podman "$@"
+`;
 
 describe.skipIf(reason !== undefined)(
   `boxes of processes that are killed${reason === undefined ? "" : ` (${reason})`}`,
@@ -58,12 +75,78 @@ describe.skipIf(reason !== undefined)(
           expect(listContainers(place.path)).toEqual([]);
           expect(await readdir(join(place.path, "boxes"))).toEqual([]);
           expect(await readdir(join(place.path, "checkpoints"))).toEqual([]);
-          expect(execFileSync("btrfs", ["subvolume", "list", place.path], { encoding: "utf8" })).toBe("");
+          // The kernel removes a subvolume some time after its folder.
+          await vi.waitFor(
+            () => expect(execFileSync("btrfs", ["subvolume", "list", place.path], { encoding: "utf8" })).toBe(""),
+            { timeout: 60_000, interval: 250 },
+          );
           expect(await listMounts(place.path)).toHaveLength(1);
           expect(await findNamed(place.path)).toEqual([]);
         }
       },
     );
+
+    it(
+      "B3: the parent goes on and nothing else is left where Podman itself is killed",
+      { timeout: 600_000 },
+      async () => {
+        const step = join(place.path, "..", "step");
+        const podman = join(place.path, "..", "podman");
+        await writeFile(podman, KILLED_PODMAN.replaceAll("STEP", step), { mode: 0o755 });
+        const own = await openPodmanSandbox({ directory: place.path, podman });
+        const parent = await own.create({ profile: PROFILE });
+        const { checkpointId } = await parent.checkpoint({ mode: "memory" });
+        const steps = {
+          run: () => own.create({ profile: PROFILE }),
+          checkpoint: () => parent.checkpoint({ mode: "memory" }),
+          restore: () => parent.fork(checkpointId),
+        };
+        for (const [name, take] of Object.entries(steps))
+          for (let kill = 0; kill < KILLS; kill++) {
+            await writeFile(step, `${name} ${(Math.random() * 0.8).toFixed(2)}\n`);
+            // One that was done before the shot is as good as one that was not.
+            const made = await take().catch((error: unknown) => {
+              expect(error).toMatchObject({
+                code: expect.stringMatching(/^(box_create|checkpoint|fork)_failed$/) as string,
+              });
+            });
+            await rm(step);
+            if (made !== undefined && "delete" in made) await made.delete();
+            else if (made !== undefined) await own.deleteCheckpoint(made.checkpointId);
+            expect(await parent.exec(["echo", "here"])).toMatchObject({ stdout: "here\n" });
+            expect(listContainers(place.path)).toEqual([parent.id]);
+            expect((await own.listCheckpoints()).map(({ id }) => id)).toEqual([checkpointId]);
+          }
+        await parent.delete();
+        await own.deleteCheckpoint(checkpointId);
+        await own.sweep();
+        expect(listContainers(place.path)).toEqual([]);
+        await vi.waitFor(async () => expect(await findNamed(place.path)).toEqual([]), {
+          timeout: 60_000,
+          interval: 250,
+        });
+      },
+    );
+
+    it("B3: sweeps what a reboot left, and wakes a checkpoint that it left", async () => {
+      const box = await client.create({ profile: PROFILE, claimMs: 600_000 });
+      const { checkpointId } = await box.checkpoint({ mode: "memory" });
+      box.release();
+      execFileSync("podman", ["rm", "--force", "--time=0", `skein-${box.id}`], { stdio: "ignore" });
+      const path = join(place.path, "boxes", box.id, "box.json");
+      const record = JSON.parse(await readFile(path, "utf8")) as { owner: object; process: object };
+      const boot = "00000000-0000-0000-0000-000000000000";
+      const before = { ...record, owner: { ...record.owner, boot }, process: { ...record.process, boot } };
+      await writeFile(path, JSON.stringify(before));
+      expect(await client.list()).toMatchObject([{ id: box.id, state: "dead" }]);
+      expect(await client.sweep()).toEqual([box.id]);
+      expect(await readdir(join(place.path, "boxes"))).toEqual([]);
+      const woken = await client.restore(checkpointId);
+      expect(await woken.exec(["echo", "here"])).toMatchObject({ stdout: "here\n" });
+      await woken.delete();
+      await client.deleteCheckpoint(checkpointId);
+      expect(listContainers(place.path)).toEqual([]);
+    });
 
     it("B3: removes a container of this place whose box has no folder any more", async () => {
       const box = await client.create({ profile: { name: "scripted", agent: "scripted" } });

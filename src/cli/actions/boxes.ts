@@ -53,12 +53,17 @@ export async function removeBoxes(line: CommandLine, ids: readonly string[], opt
       "invalid_option",
       `There is no box "${unknown}"; \`skein boxes ls\` lists those that there are. Nothing was deleted.`,
     );
+  const dead: string[] = [];
   await mapWithConcurrency(ids, DELETIONS, async (id) => {
     const client = known.get(id);
-    // One that is dead cannot be attached to; what is left of it goes with the sweep.
-    await (await client?.attach(id))?.delete();
+    const box = await client?.attach(id);
+    if (box) return box.delete();
+    await client?.discard(id);
+    dead.push(id);
   });
-  line.terminal.print(`Deleted ${countBoxes(ids.length)}.`);
+  const deleted = ids.length - dead.length;
+  if (deleted > 0) line.terminal.print(`Deleted ${countBoxes(deleted)}.`);
+  for (const id of dead) line.terminal.print(`Nothing ran in ${id} any more; what was left of it is removed.`);
 }
 
 export async function pruneBoxes(line: CommandLine, options: CommonOptions): Promise<void> {

@@ -36,7 +36,8 @@ export async function takeMemoryCheckpoint(options: MemoryCheckpointOptions): Pr
         `--export=${target.memory}`,
         toContainerName(id),
       ],
-      { scratch: paths.scratch },
+      // A CRIU that is ended in the middle of a dump takes the box with it; left alone it lets the box go on.
+      { scratch: paths.scratch, sparesChildren: true },
     );
     if (result.exitCode !== 0) {
       throw new SandboxError(

@@ -23,6 +23,8 @@ export interface PodmanRunOptions {
   readonly scratch?: string;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  /** What Podman started is not ended with it. */
+  readonly sparesChildren?: boolean;
 }
 
 /** Runs Podman's command line, with the flags and the PATH that checkpoints need. */
@@ -53,7 +55,10 @@ export class PodmanCommand {
   }
 
   /** Any program of this machine, with the same environment: no more of the host's than it needs. */
-  host(command: readonly string[], { scratch, signal, timeoutMs }: PodmanRunOptions = {}): Promise<ProcessResult> {
+  host(
+    command: readonly string[],
+    { scratch, signal, timeoutMs, sparesChildren }: PodmanRunOptions = {},
+  ): Promise<ProcessResult> {
     const { HOME, XDG_RUNTIME_DIR } = process.env;
     return runProcess(command, {
       env: {
@@ -65,6 +70,7 @@ export class PodmanCommand {
       },
       timeoutMs: timeoutMs ?? COMMAND_MS,
       ...(signal === undefined ? {} : { signal }),
+      ...(sparesChildren === undefined ? {} : { sparesChildren }),
     });
   }
 

@@ -214,6 +214,11 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     });
   }
 
+  /** Removes what is left of a box, also of one that is dead and cannot be attached to. @throws SandboxError `box_delete_failed` */
+  discard(boxId: string): Promise<void> {
+    return this.#keeper.discard(boxId);
+  }
+
   /** Lets go of the boxes that this client holds: they go on until their claim is over. */
   async close(): Promise<void> {
     this.#keeper.close();

@@ -23,7 +23,7 @@ import type { PodmanCommand } from "./podman-command.ts";
  */
 export async function endContainer(id: string, record: BoxRecord | undefined, podman: PodmanCommand): Promise<void> {
   // A Podman whose caller was killed goes on with what it was told to do.
-  for (const command of findPodmanCommands(id)) await killAndWait(command);
+  for (const command of findCommands("podman", id)) await killAndWait(command);
   const name = toContainerName(id);
   const removed = await podman.try(["rm", "--force", "--ignore", "--time=0", name]);
   const left = await podman.try(["ps", "--all", "--quiet", `--filter=label=${BOX_LABEL}=${id}`]);
@@ -36,10 +36,12 @@ export async function endContainer(id: string, record: BoxRecord | undefined, po
       { retryable: true },
     );
   }
+  // The monitor of a container whose Podman was killed waits for an end that nobody tells it.
+  for (const monitor of findCommands("conmon", id)) await killAndWait(monitor);
 }
 
-/** Podman commands that name the box. */
-function findPodmanCommands(id: string): ProcessIdentity[] {
+/** Commands of a program that name the box. */
+function findCommands(program: string, id: string): ProcessIdentity[] {
   const found: ProcessIdentity[] = [];
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
@@ -50,7 +52,7 @@ function findPodmanCommands(id: string): ProcessIdentity[] {
     } catch {
       continue;
     }
-    if (!/(^|\/)podman$/.test(words[0] ?? "") || !words.some((word) => word.includes(id))) continue;
+    if (words[0]?.split("/").at(-1) !== program || !words.some((word) => word.includes(id))) continue;
     const identity = identifyProcess(pid);
     if (identity !== undefined) found.push(identity);
   }
