@@ -113,7 +113,7 @@ describe("skein as an agent of an editor", { timeout: 120_000 }, () => {
       return (await skein(cwd, ["answer", sessionId, open?.requestId ?? "", "no"])).exitCode;
     };
     let elsewhere: Promise<number | undefined> | undefined;
-    await turn("permission move it", () => (elsewhere = answerElsewhere()));
+    await turn("permission move it", () => void (elsewhere = answerElsewhere()));
     expect(await elsewhere).toBe(0);
     expect(said.join("")).toContain('"optionId":"no"');
     const controller = new AbortController();

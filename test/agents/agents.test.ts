@@ -5,27 +5,51 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createModelGateway } from "skein/sandbox/gateway";
 import type { LocalBox, LocalSandboxClient } from "skein/sandbox/local";
 import { openLocalSandbox } from "skein/sandbox/local";
 import type { ScriptedModel } from "skein/testing";
 import { startScriptedModel } from "skein/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { installAgent, listAgents } from "../../dist/runtime/install-agent.js";
+import { runProcess } from "../../dist/internal/spawn-process.js";
+import { STDIO_SERVER } from "../gateway/mcp-servers.test.support.ts";
 
 const KEY = "real-key-of-the-host";
 const NAMES = (process.env["SKEIN_TEST_AGENTS"] ?? "qwen,codex,claude,opencode").split(",");
 const AGENTS =
   process.env["SKEIN_AGENTS"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "skein-test-agents");
 
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+/** They offer the tools of MCP servers to their models by name; the others have a search in between, which a script does not go through. */
+const MCP_AGENTS: readonly string[] = ["opencode", "codex"];
+
+/** The command as a user gives it; the agents are fetched into the folder that all runs of this suite share. */
+async function skein(args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, all } = await runProcess([process.execPath, MAIN, ...args], {
+    cwd: tmpdir(),
+    extendEnv: true,
+    env: { SKEIN_AGENTS: AGENTS },
+    timeoutMs: 590_000,
+  });
+  expect(exitCode, all).toBe(0);
+  return stdout;
+}
+
+const listAgents = async (): Promise<{ name: string; version: string; installed?: string }[]> =>
+  JSON.parse(await skein(["agents", "ls", "--json"])) as { name: string; version: string; installed?: string }[];
+
 type Row = Record<string, string>;
 const rows: Row[] = [];
 
 afterAll(() => {
-  const columns = ["agent", "installed", "first turn", "second turn", "fork", "cancel", "model 500"];
+  const columns = ["agent", "installed", "first turn", "MCP", "second turn", "fork", "cancel", "killed", ...FAULTS];
   const lines = rows.map((row) => `| ${columns.map((column) => row[column] ?? "failed").join(" | ")} |`);
   console.log(["", `| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...lines, ""].join("\n"));
 });
+
+/** What the model does instead of answering. */
+const FAULTS = ["400", "429", "500", "cut"] as const;
 
 describe.each(NAMES)("%s in a contained box", (name) => {
   const row: Row = { agent: name };
@@ -73,9 +97,12 @@ describe.each(NAMES)("%s in a contained box", (name) => {
 
   beforeAll(async () => {
     rows.push(row);
-    const known = (await listAgents(AGENTS)).find((agent) => agent.name === name);
+    const find = async (): ReturnType<typeof listAgents> => (await listAgents()).filter((agent) => agent.name === name);
+    const [known] = await find();
     if (known?.installed === known?.version) row["installed"] = "was there";
-    else await timed("installed", () => installAgent(AGENTS, name));
+    else await timed("installed", () => skein(["agents", "install", name]));
+    const [installed] = await find();
+    expect(installed?.installed).toBe(installed?.version);
     directory = await mkdtemp(join(tmpdir(), "skein-agents-"));
     model = await startScriptedModel({ key: KEY });
     client = await openLocalSandbox({
@@ -90,7 +117,13 @@ describe.each(NAMES)("%s in a contained box", (name) => {
       }),
     });
     box = await client.create({
-      profile: { name, agent: name, model: name === "claude" ? "scripted" : "openai/scripted" },
+      profile: {
+        name,
+        agent: name,
+        model: name === "claude" ? "scripted" : "openai/scripted",
+        mcpServers: [{ name: "greeter", command: "node", args: ["mcp.mjs"], env: { GREETING: "hey" } }],
+      },
+      files: [{ path: "mcp.mjs", data: STDIO_SERVER }],
     });
   }, 600_000);
   afterAll(async () => {
@@ -120,12 +153,20 @@ describe.each(NAMES)("%s in a contained box", (name) => {
     expect(stdout).not.toContain(KEY);
   });
 
+  it.runIf(MCP_AGENTS.includes(name))("calls a tool of an MCP server that it started in the box", async () => {
+    const first = model.requests.length;
+    const { types } = await timed("MCP", () => turn(box, "{{call: greet name=World}} {{say: greeted}}"));
+    const told = model.requests.slice(first).flatMap(({ turns }) => turns.filter(({ role }) => role === "tool"));
+    expect(told.map(({ text }) => text).join("\n")).toContain("hey World");
+    expect(types).toContain("tool.ended");
+  });
+
   it("K5: goes on with the conversation", async () => {
     expect((await timed("second turn", () => turn(box, "{{recall}}"))).text).toContain("I remember zebra");
     expect((await box.session("c1").status())?.id).toBe("c1");
   });
 
-  it("B2: knows the conversation in a fork, and works there without its parent noticing", async () => {
+  it("B2: knows the conversation in a fork, and both branches go on without noticing each other", async () => {
     const { checkpointId } = await box.checkpoint();
     const fork = await box.fork(checkpointId);
     try {
@@ -133,6 +174,10 @@ describe.each(NAMES)("%s in a contained box", (name) => {
       expect(text).toContain("I remember zebra");
       expect(Buffer.from(await fork.readFile("made.txt")).toString()).toBe("fork\n");
       expect(Buffer.from(await box.readFile("made.txt")).toString()).toBe("by-the-agent\n");
+      await turn(box, "{{remember: parent}} {{run: echo parent > made.txt}}");
+      expect((await turn(fork, "{{remember: child}} {{recall}}")).text).toContain("I remember zebra child");
+      expect((await turn(box, "{{recall}}")).text).toContain("I remember zebra parent");
+      expect(Buffer.from(await fork.readFile("made.txt")).toString()).toBe("fork\n");
     } finally {
       await fork.delete();
     }
@@ -154,25 +199,58 @@ describe.each(NAMES)("%s in a contained box", (name) => {
     expect((await turn(box, "{{say: still here}}")).text).toContain("still here");
   });
 
-  it("fails the turn when its model does, and says with what", async () => {
-    model.setFault("500");
-    const controller = new AbortController();
-    let failures = 0;
-    // Agents try again for minutes and say nothing of it; the gateway says each time, so whoever watches may give up.
-    const watch = (async () => {
-      for await (const event of box.streamPrompt("{{say: hello}}", { signal: controller.signal })) {
-        if (event.type === "custom" && event.name === "model.failed" && ++failures === 2) controller.abort();
+  it("B5: goes on in its turn after its client was lost, each event once and in order", async () => {
+    const turnId = `turn-${name}`;
+    let after = 0;
+    // The tool waits for a file that only the second client writes.
+    const prompt = "{{run: while [ ! -e go ]; do sleep 0.1; done; echo went}} {{say: came back}}";
+    const lost = box.streamPrompt(prompt, { sessionId: "c1", turnId });
+    for (let type = ""; type !== "tool.started";) {
+      const { value, done } = await lost.next();
+      expect(done, "the turn ended before its tool began").toBe(false);
+      type = value?.type ?? "";
+      after = value?.turn?.seq ?? after;
+    }
+    // As if this process had died: nothing of it is told to the box.
+    box.release();
+    const same = (await client.attach(box.id)) as LocalBox;
+    await same.writeFile("go", "");
+    let text = "";
+    const seqs: number[] = [];
+    await timed("killed", async () => {
+      for await (const event of same.resumeTurn(turnId, { after })) {
+        if (event.turn !== undefined) seqs.push(event.turn.seq);
+        if (event.type === "text.delta") text += event.text;
       }
-    })();
-    const error = await timed("model 500", () =>
-      watch.then(
-        () => undefined,
-        (reason: Error & { code?: string }) => reason,
-      ),
-    );
-    expect(error?.code === "model_failed" || error?.name === "AbortError", String(error)).toBe(true);
-    expect(failures).toBeGreaterThan(0);
-    model.setFault(undefined);
-    expect((await turn(box, "{{say: well again}}")).text).toContain("well again");
+    });
+    expect(text).toContain("came back");
+    expect(seqs).toEqual(seqs.map((_seq, index) => after + 1 + index));
+    box = same;
+    await lost.return();
   });
+
+  it.each(FAULTS)(
+    "fails the turn when its model fails (%s), says with what, and is well again with it",
+    async (fault) => {
+      model.setFault(fault);
+      const controller = new AbortController();
+      let failures = 0;
+      // Agents try again for minutes and say nothing of it; the gateway says each time, so whoever watches may give up.
+      const watch = (async () => {
+        for await (const event of box.streamPrompt("{{say: hello}}", { signal: controller.signal })) {
+          if (event.type === "custom" && event.name === "model.failed" && ++failures === 2) controller.abort();
+        }
+      })();
+      const error = await timed(fault, () =>
+        watch.then(
+          () => undefined,
+          (reason: Error & { code?: string }) => reason,
+        ),
+      );
+      expect(error?.code === "model_failed" || error?.name === "AbortError", String(error)).toBe(true);
+      expect(failures).toBeGreaterThan(0);
+      model.setFault(undefined);
+      expect((await turn(box, "{{say: well again}}")).text).toContain("well again");
+    },
+  );
 });

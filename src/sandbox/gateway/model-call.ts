@@ -73,6 +73,7 @@ async function send(sent: Sent, target: URL, request: IncomingMessage, body: Buf
   let status = 0;
   let failed = Buffer.alloc(0);
   let failure: unknown;
+  let hasBroken = false;
   try {
     await passOn({
       target,
@@ -86,6 +87,7 @@ async function send(sent: Sent, target: URL, request: IncomingMessage, body: Buf
         status = answer.statusCode ?? 0;
         if (isCall && status < 400) reader = new UsageReader(kind, answer.headers["content-type"] ?? "");
       },
+      onBreak: () => (hasBroken = true),
       onChunk: (chunk) => {
         if (reader !== undefined) reader.push(chunk);
         else if (isCall && failed.length < MAX_ERROR) failed = Buffer.concat([failed, chunk.subarray(0, MAX_ERROR)]);
@@ -118,7 +120,7 @@ async function send(sent: Sent, target: URL, request: IncomingMessage, body: Buf
   if (failure !== undefined && !response.headersSent) refuse(response, 502, "model_failed", message);
   if (why === undefined) return call.settle(undefined);
   // The box let go of the call, or its turn is over: nothing is known of how it would have ended.
-  if (call.signal.aborted) return;
+  if (call.signal.aborted && !hasBroken) return;
   call.report({
     type: "custom",
     name: "model.failed",

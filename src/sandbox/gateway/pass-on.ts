@@ -33,6 +33,8 @@ export interface PassOn {
   readonly idleMs: number;
   onAnswer?(answer: IncomingMessage): void;
   onChunk?(chunk: Buffer): void;
+  /** The answer broke off by itself, and not because whoever asked has gone. */
+  onBreak?(): void;
 }
 
 /** Sends a request and writes its answer through, chunk by chunk as it comes. Rejects where either side breaks off. */
@@ -42,6 +44,8 @@ export async function passOn(options: PassOn): Promise<void> {
   options.onAnswer?.(answer);
   answer.setTimeout(idleMs, () => answer.destroy(new Error(`nothing came for ${idleMs / 1000} seconds`)));
   const off = onAbort(signal, () => answer.destroy(toAbortError(signal)));
+  // What breaks off here takes the box's side with it, so only who was first tells them apart.
+  answer.once("error", () => void (signal.aborted || options.onBreak?.()));
   try {
     response.writeHead(answer.statusCode ?? 502, keep(answer.headers, NOT_RETURNED));
     response.flushHeaders();

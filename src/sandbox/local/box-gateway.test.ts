@@ -92,6 +92,20 @@ describe.each(["require", "none"] as const)("a box's way to models (containment:
       expect(textIn(await collect(box.streamPrompt("call {{say: hi}}")))).toBe("200 hi");
     });
 
+    it("an answer of a model that breaks off is its failure, and not the box's going away", async () => {
+      const box = await (await open(toGateway())).create({ profile });
+      model.setFault("cut");
+      const events: unknown[] = [];
+      const turn = (async () => {
+        for await (const event of box.streamPrompt("call {{say: hi}}")) events.push(event);
+      })();
+      await expect(turn).rejects.toMatchObject({
+        code: "model_failed",
+        message: expect.stringContaining("broke off") as string,
+      });
+      expect(events).toContainEqual(expect.objectContaining({ type: "custom", name: "model.failed" }));
+    });
+
     it("K11: a budget that is used up fails the turn", async () => {
       const box = await (await open(toGateway({ budget: { maxTokens: 4 } }))).create({ profile });
       await expect(collect(box.streamPrompt("call {{say: hi}}\ncall {{say: hi}}"))).rejects.toMatchObject({

@@ -52,6 +52,22 @@ describe("an agent that asks for permission", () => {
     await other.close();
   });
 
+  it("B5: goes on waiting when the client that heard the question has died, for the one who comes back", async () => {
+    const box = await create();
+    const turn = box.streamPrompt("permission delete it", { turnId: "t2" });
+    expect((await turn.next()).value).toMatchObject({ type: "permission.requested", requestId: "t2-1" });
+    // As if the process had died: nothing of it is told to the box.
+    box.release();
+    const other = await openLocalSandbox({ directory, containment: "none" });
+    const same = await other.attach(box.id);
+    await same?.answer("t2-1", { optionId: "yes", by: "me" });
+    const rest = await collect(same?.resumeTurn("t2", { after: 1 }) ?? []);
+    expect(rest[0]).toMatchObject({ type: "permission.answered", requestId: "t2-1", optionId: "yes", by: "me" });
+    expect(textIn(rest)).toContain('"optionId":"yes"');
+    await turn.return();
+    await other.close();
+  });
+
   it("takes no answer in time for no", async () => {
     const box = await create({ permissionMs: 30 });
     const events = await collect(box.streamPrompt("permission delete it"));

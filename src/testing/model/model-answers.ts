@@ -5,7 +5,7 @@ export interface PlainAnswer {
   readonly id: string;
   readonly model: string;
   readonly say?: string;
-  readonly call?: { readonly id: string; readonly name: string; readonly args: unknown };
+  readonly call?: { readonly id: string; readonly name: string; readonly namespace?: string; readonly args: unknown };
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cachedTokens: number;
@@ -141,10 +141,11 @@ const responses: AnswerShape = {
 
 function outputItem(answer: PlainAnswer): { id: string } & Record<string, unknown> {
   if (answer.call !== undefined) {
-    const { id, name } = answer.call;
+    const { id, name, namespace } = answer.call;
     return {
       id: `fc_${id}`,
       type: "function_call",
+      ...(namespace === undefined ? {} : { namespace }),
       status: "completed",
       call_id: id,
       name,

@@ -26,6 +26,8 @@ export interface ScriptedModelTurn {
 /** A tool that the agent offers. @experimental */
 export interface ScriptedTool {
   readonly name: string;
+  /** The group that it stands in, where the request has groups. */
+  readonly namespace?: string;
   /** The names of its arguments, with their types where they are told. */
   readonly parameters: Readonly<Record<string, { readonly type?: unknown }>>;
   readonly required: readonly string[];
@@ -49,12 +51,19 @@ export function parseModelRequest(api: ScriptedApi, path: string, body: unknown)
     };
   }
   const common = { api, model: String(fields["model"] ?? ""), isStream: fields["stream"] === true, body };
-  const tools = toList(fields["tools"]).map((tool) => {
+  const offered = toList(fields["tools"]).flatMap((tool) =>
+    tool["type"] === "namespace"
+      ? toList(tool["tools"]).map((inner): Fields => ({ ...inner, namespace: tool["name"] }))
+      : [tool],
+  );
+  const tools = offered.map((tool): ScriptedTool => {
+    const { namespace } = tool;
     const nested = toFields(tool["function"]);
-    return toTool(
+    const read = toTool(
       nested["name"] ?? tool["name"] ?? tool["type"],
       nested["parameters"] ?? tool["parameters"] ?? tool["input_schema"],
     );
+    return typeof namespace === "string" ? { ...read, namespace } : read;
   });
   if (api === "responses") {
     const { input } = fields;

@@ -15,13 +15,13 @@ export type ModelFault = "400" | "401" | "429" | "500" | "hang" | "cut" | "garba
  */
 export type ScriptedModelAnswer =
   | { readonly say: string }
-  | { readonly call: string; readonly args: Readonly<Record<string, unknown>> }
+  | { readonly call: string; readonly namespace?: string; readonly args: Readonly<Record<string, unknown>> }
   | { readonly fault: ModelFault };
 
 /** @experimental */
 export type ModelScript = (request: ScriptedModelRequest) => ScriptedModelAnswer;
 
-const STEP = /\{\{(say|run|fault|remember|recall)(?::\s*([^}]*))?\}\}/g;
+const STEP = /\{\{(say|run|call|fault|remember|recall)(?::\s*([^}]*))?\}\}/g;
 
 interface Step {
   readonly what: string;
@@ -34,6 +34,7 @@ interface Step {
  * | step | answer |
  * |---|---|
  * | `{{run: COMMAND}}` | calls the agent's tool for shell commands, whatever its name is |
+ * | `{{call: NAME KEY=VALUE …}}` | calls the agent's tool whose name is that, or ends with it, as names of MCP servers' tools do |
  * | `{{say: TEXT}}` | text |
  * | `{{fault: WHAT}}` | a {@link ModelFault}, each time it is asked |
  * | `{{remember: WORD}}` | nothing by itself |
@@ -51,8 +52,9 @@ export const promptScript: ModelScript = (request) => {
   if (fault !== undefined && isFault(fault.text)) return { fault: fault.text };
   if (request.tools.length === 0) return { say: "A title" };
   const done = turns.slice(at + 1).filter(({ role }) => role === "tool").length;
-  const calls = steps.filter(({ what }) => what === "run");
+  const calls = steps.filter(({ what }) => what === "run" || what === "call");
   const next = calls[done];
+  if (next?.what === "call") return toNamedCall(request.tools, next.text);
   if (next !== undefined) {
     const call = toShellCall(request.tools, next.text);
     return (
@@ -80,6 +82,18 @@ export function toShellCall(tools: readonly ScriptedTool[], command: string): Sc
     args[name] = type === "boolean" ? false : type === "number" || type === "integer" ? 60_000 : "Runs a command";
   }
   return { call: tool.name, args };
+}
+
+function toNamedCall(tools: readonly ScriptedTool[], text: string): ScriptedModelAnswer {
+  const [wanted = "", ...args] = text.split(" ");
+  const tool = tools.find(({ name }) => name === wanted) ?? tools.find(({ name }) => name.endsWith(wanted));
+  if (tool === undefined)
+    return { say: `There is no tool ${wanted} among ${tools.map(({ name }) => name).join(", ")}.` };
+  return {
+    call: tool.name,
+    ...(tool.namespace === undefined ? {} : { namespace: tool.namespace }),
+    args: Object.fromEntries(args.map((arg) => arg.split("=", 2) as [string, string])),
+  };
 }
 
 function remembered({ turns }: ScriptedModelRequest): string[] {

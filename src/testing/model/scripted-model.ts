@@ -75,7 +75,16 @@ export async function startScriptedModel(options: ScriptedModelOptions = {}): Pr
       id: `scripted-${requests.length}`,
       model: parsed.model,
       ...("say" in chosen ? { say: chosen.say } : {}),
-      ...("call" in chosen ? { call: { id: `call_${requests.length}`, name: chosen.call, args: chosen.args } } : {}),
+      ...("call" in chosen
+        ? {
+            call: {
+              id: `call_${requests.length}`,
+              name: chosen.call,
+              args: chosen.args,
+              ...(chosen.namespace === undefined ? {} : { namespace: chosen.namespace }),
+            },
+          }
+        : {}),
       ...("fault" in chosen ? { say: "This is cut in the middle" } : {}),
       inputTokens: Math.max(1, Math.ceil(parsed.turns.reduce((sum, turn) => sum + turn.text.length, 0) / 4)),
       outputTokens: "say" in chosen ? Math.max(1, Math.ceil(chosen.say.length / 4)) : 8,
