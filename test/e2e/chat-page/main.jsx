@@ -10,7 +10,7 @@ const chat = new Chat({
   messages: past.messages,
   transport,
   // The run goes on while the server cannot be reached: ask again until it can.
-  onError: (error) => error instanceof TypeError && setTimeout(() => chat.resumeStream(), 200),
+  onError: (error) => error instanceof TypeError && setTimeout(() => void chat.resumeStream(), 200),
 });
 
 function Conversation() {
