@@ -5,7 +5,7 @@ import { AccessTokens, createApp, KeptAccessTokens, openServer } from "../../ser
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { hasData, openData, toDataPlace } from "../open-data.ts";
 import { EXIT } from "../exit-codes.ts";
-import { readTasks } from "../read-tasks.ts";
+import { readTasks } from "./read-tasks.ts";
 import type { LogFormat } from "../service-log.ts";
 import { createServiceLog, toErrorFields } from "../service-log.ts";
 

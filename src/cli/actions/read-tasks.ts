@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ValidationError } from "../errors.ts";
-import type { Runtime } from "../runtime/open-runtime.ts";
-import type { AppOptions, LoopDefinition, TaskDefinition } from "../server/index.ts";
-import { toPlainLine } from "../view/plain-text.ts";
+import { ValidationError } from "../../errors.ts";
+import type { Runtime } from "../../runtime/open-runtime.ts";
+import type { AppOptions, LoopDefinition, TaskDefinition } from "../../server/index.ts";
+import { toPlainLine } from "../../view/plain-text.ts";
 
 /** What a file of `skein serve --tasks` offers. */
 export type OfferedTasks = Pick<AppOptions, "tasks" | "loops" | "chat">;
