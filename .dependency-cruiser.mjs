@@ -107,9 +107,16 @@ export default {
     // The runtime puts the embedded pieces together, so it alone below the command line knows adapters, and only by their doors.
     layer(
       "runtime-knows-doors",
-      "runtime/ imports what is left of it, and adapters by their index.ts.",
+      "runtime/ imports what is left of it, and adapters by their index.ts; a worker's lease is kept by the thread that keeps those of sessions.",
       "^src/runtime/",
-      [LEAF, EVENT, PORT, "^src/(stream|lineage|loop)/", "^src/(store|sandbox|agent|backend)/[^/]+/index[.]ts$"],
+      [
+        LEAF,
+        EVENT,
+        PORT,
+        "^src/(stream|lineage|loop)/",
+        "^src/(store|sandbox|agent|backend)/[^/]+/index[.]ts$",
+        "^src/store/postgres/lease-keeper[.]ts$",
+      ],
     ),
     // The root is the kernel and its vocabulary: importing `skein` loads no database binding, no sandbox and no agent.
     layer(
@@ -230,12 +237,12 @@ export default {
       from: { path: "^src/", pathNot: ["^src/internal/spawn-process[.]ts$", TEST] },
       to: { path: "^(node:)?child_process$", dependencyTypesNot: ["type-only"] },
     },
-    // Threads are for the database alone: everything else is I/O, which one thread serves.
+    // Threads are for the embedded database, and for leases that must not depend on the main thread: everything else is I/O, which one thread serves.
     {
-      name: "threads-only-under-sqlite",
-      comment: "node:worker_threads is imported in store/sqlite alone.",
+      name: "threads-only-under-stores",
+      comment: "node:worker_threads is imported in store/sqlite, and for the leases in store/postgres.",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/store/sqlite/", TEST] },
+      from: { path: "^src/", pathNot: ["^src/store/(sqlite|postgres)/", TEST] },
       to: { path: "^(node:)?worker_threads$" },
     },
     // A package that is used but not declared works here and fails at the user's.

@@ -34,7 +34,7 @@ const OFFENDERS: readonly (readonly [rule: string, path: string, code: string])[
   ["kernel-names-no-provider", "src/loop/names-provider.ts", 'import "../backend/podman-like/y.ts";'],
   ["one-door-to-child-process", "src/internal/spawns.ts", 'import { spawn } from "node:child_process"; spawn("x");'],
   [
-    "threads-only-under-sqlite",
+    "threads-only-under-stores",
     "src/internal/threads.ts",
     'import { Worker } from "node:worker_threads"; new Worker("x");',
   ],

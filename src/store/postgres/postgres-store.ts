@@ -353,7 +353,7 @@ export class PostgresStore implements SessionStore {
     this.#closed.abort(storeClosed());
     this.#watcher.stop();
     await Promise.all(Array.from(this.#writers, (writer) => writer.close()));
-    this.#renewal.stop();
+    await this.#renewal.stop();
     await this.#channel.close();
     if (!this.capabilities.readOnly) await this.#notifier.stop();
     await this.#database.close();

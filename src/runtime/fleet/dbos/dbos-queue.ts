@@ -3,6 +3,7 @@ import pg from "pg";
 import { AbortError, FencedError, SkeinError, StoreError, ValidationError } from "../../../errors.ts";
 import { createId } from "../../../internal/ids.ts";
 import { parsePostgresUrl } from "../../../store/postgres/index.ts";
+import type { LeaseKeeper } from "../../../store/postgres/lease-keeper.ts";
 import { DEFAULT_PRIORITY, DEFAULT_TENANT } from "../run-queue.ts";
 import type {
   Job,
@@ -185,6 +186,7 @@ class DbosTaking implements Taking {
   readonly #pool: pg.Pool;
   readonly #running = new Map<string, AbortController>();
   #timer: NodeJS.Timeout | undefined;
+  #keeper: LeaseKeeper | undefined;
   #heldUntil = 0;
   #isBeating = false;
   #isLost = false;
@@ -220,6 +222,7 @@ class DbosTaking implements Taking {
     const now = performance.now();
     await this.#leases.begin(workerId, this.#leaseMs);
     this.#heldUntil = now + this.#leaseMs;
+    this.#keeper = this.#leases.keep(workerId, this.#leaseMs);
     this.#timer = setInterval(() => void this.#beat(), Math.min(LONGEST_BEAT_MS, this.#leaseMs / 3));
     await DBOS.launch();
     await DBOS.registerQueue(QUEUE, {
@@ -265,7 +268,9 @@ class DbosTaking implements Taking {
 
   async #beat(): Promise<void> {
     if (this.#isLost || this.#isEnded) return;
-    if (performance.now() > this.#heldUntil) {
+    // A process that stood still stood still with all of its threads; one that computed has renewed its lease.
+    const isKept = this.#keeper !== undefined && this.#keeper.sinceRenewedMs < this.#leaseMs;
+    if (performance.now() > this.#heldUntil && !isKept) {
       this.#lose("it was not renewed in time: the process stood still, or the database could not be reached");
       return;
     }
@@ -295,6 +300,7 @@ class DbosTaking implements Taking {
     if (this.#isLost) return;
     this.#isLost = true;
     clearInterval(this.#timer);
+    void this.#keeper?.stop();
     for (const stop of this.#running.values()) stop.abort(new FencedError(`The worker's lease is lost: ${why}.`));
     // Takes nothing more; what it runs is waited for by nobody.
     void this.#shutdown({}).catch(() => {});
@@ -314,6 +320,7 @@ class DbosTaking implements Taking {
     if (this.#isEnded) return;
     this.#isEnded = true;
     clearInterval(this.#timer);
+    await this.#keeper?.stop();
     await this.#shutdown({}).catch(() => {});
     if (!this.#isLost) await this.#leases.end(this.#options.workerId).catch(() => {});
     await this.#leases.close();

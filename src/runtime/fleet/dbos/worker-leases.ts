@@ -1,4 +1,5 @@
 import pg from "pg";
+import { LeaseKeeper } from "../../../store/postgres/lease-keeper.ts";
 import type { WorkerStatus } from "../run-queue.ts";
 import { QUEUE } from "./dbos-module.ts";
 
@@ -49,6 +50,19 @@ export class WorkerLeases {
       `INSERT INTO ${this.#schema}.skein_workers (id, started_at, lease_until) VALUES ($1, ${NOW}, ${NOW} + $2::bigint)`,
       [workerId, leaseMs],
     );
+  }
+
+  /** Renews the lease also while the main thread computes, by a thread and a connection of its own. */
+  keep(workerId: string, leaseMs: number): LeaseKeeper {
+    const keeper = new LeaseKeeper({
+      url: this.#url,
+      sql: `UPDATE ${this.#schema}.skein_workers w SET lease_until = ${NOW} + h.lease FROM unnest($1::text[], $2::bigint[]) AS h (id, lease)
+        WHERE w.id = h.id AND w.lease_until > ${NOW} RETURNING w.id`,
+      everyMs: leaseMs / 3,
+      applicationName: "skein worker lease",
+    });
+    keeper.add(workerId, [workerId, leaseMs]);
+    return keeper;
   }
 
   /** Renews the lease, frees what dead workers held, and looks how the own jobs stand. */
