@@ -50,6 +50,7 @@ it("adds a job, runs it in a worker, shows how it went, answers its orchestrator
   let state: JobState | "gone" = "queued";
   while (state === "queued" || state === "running") state = (await readState(cwd, database, "job_one")) ?? "gone";
   expect(state).toBe("completed");
+  expect((await skein(cwd, ["fleet", ...data])).stdout).toContain("at most 4 in a worker");
   expect((await skein(cwd, ["show", "job_one", "--json", ...data])).stdout).toContain("hello world");
   expect(await (await fetch(metrics)).text()).toContain(
     'skein_worker_job_seconds_count{job="greet",outcome="completed"} 1',

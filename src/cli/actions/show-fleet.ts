@@ -1,7 +1,8 @@
 import { ValidationError } from "../../errors.ts";
 import type { JsonValue } from "../../event/event.ts";
 import { explainJob, openFleetQueue } from "../../runtime/fleet/index.ts";
-import type { RunQueue } from "../../runtime/fleet/index.ts";
+import type { JobProgress, JobStatus, QueueLimits, RunQueue } from "../../runtime/fleet/index.ts";
+import { openPostgresStore } from "../../store/postgres/index.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { toDataPlace } from "../open-data.ts";
@@ -16,35 +17,69 @@ export interface AddJobOptions extends CommonOptions {
   readonly priority?: number;
 }
 
-async function openQueue(line: CommandLine, options: CommonOptions): Promise<RunQueue> {
+function toDatabase(line: CommandLine, options: CommonOptions): string {
   const { database } = toDataPlace(line, options);
   if (database === undefined)
     throw new ValidationError(
       "invalid_option",
       "A fleet has its queue in a database: name it with --data postgres://… or SKEIN_DATA.",
     );
-  return openFleetQueue(database);
+  return database;
+}
+
+function openQueue(line: CommandLine, options: CommonOptions): Promise<RunQueue> {
+  return openFleetQueue(toDatabase(line, options));
+}
+
+/** How long ago jobs that run have last stored anything; nothing where no worker has made the tables of the log yet. */
+async function readProgress(
+  database: string,
+  jobs: readonly JobStatus[],
+  now: number,
+): Promise<ReadonlyMap<string, JobProgress>> {
+  const progress = new Map<string, JobProgress>();
+  if (jobs.length === 0) return progress;
+  await using store = await openPostgresStore(database, { readOnly: true, listen: false });
+  for (const { id } of jobs) {
+    const sessions = [await store.get(id), ...(await store.list({ parentId: id, status: "running" }))];
+    const times = sessions.flatMap((session) => session?.updatedAt ?? []);
+    if (times.length > 0) progress.set(id, { silentMs: Math.max(0, now - Math.max(...times)) });
+  }
+  return progress;
+}
+
+function describeLimits({ fleet, tenant, worker }: QueueLimits): string {
+  const said = [
+    fleet === undefined ? [] : `${fleet} in all`,
+    tenant === undefined ? [] : `${tenant} of a tenant`,
+    worker === undefined ? [] : `${worker} in a worker`,
+  ].flat();
+  return said.length === 0 ? "no limits yet: no worker has begun" : `at most ${said.join(", ")}`;
 }
 
 /** Workers, what waits, what runs, and why something does not. */
 export async function showFleet(line: CommandLine, options: FleetOptions): Promise<void> {
   const { terminal } = line;
   await using queue = await openQueue(line, options);
-  const [workers, running, queued, newest] = await Promise.all([
+  const [workers, limits, running, queued, newest] = await Promise.all([
     queue.workers(),
+    queue.limits(),
     queue.jobs({ state: "running" }),
     queue.jobs({ state: "queued" }),
     queue.jobs({ limit: options.limit }),
   ]);
   const active = [...running, ...queued];
-  const why = (job: (typeof active)[number]): string | undefined => explainJob(job, active, workers);
+  const shown = newest.filter(({ state }) => state === "running");
+  const progress = await readProgress(toDatabase(line, options), shown, line.now());
+  const why = (job: JobStatus): string | undefined => explainJob(job, active, workers, limits, progress.get(job.id));
   if (options.json === true) {
     const jobs = newest.map((job) => ({ ...job, why: why(job) }));
-    terminal.printJson({ workers, running: running.length, queued: queued.length, jobs });
+    terminal.printJson({ workers, limits, running: running.length, queued: queued.length, jobs });
     return;
   }
   const { style } = terminal;
   terminal.print(style.bold(`${workers.length} workers, ${running.length} jobs run, ${queued.length} wait`));
+  terminal.print(style.dim(describeLimits(limits)));
   for (const worker of workers) {
     const state = !worker.isAlive ? style.red("gone") : worker.isDraining ? style.yellow("ends") : style.green("takes");
     const seconds = Math.round((worker.leaseUntil - line.now()) / 1000);

@@ -1,15 +1,29 @@
 import type { JobStatus, QueueLimits, WorkerStatus } from "./run-queue.ts";
 
-/** Why a job does not go on, as far as the queue tells; undefined for one that does, or has ended. */
+/** What the log of a job's session says of how it goes. */
+export interface JobProgress {
+  /** How long ago the last event of the session, or of an iteration's, was stored; undefined: there is none yet. */
+  readonly silentMs?: number;
+}
+
+/** An agent that says nothing for so long is worth a look; a model alone seldom takes longer. */
+const LONG_SILENCE_MS = 5 * 60_000;
+
+/**
+ * Why a job does not go on, as far as the queue and the log tell; undefined for one that does, or has ended.
+ *
+ * @param progress of a job that runs
+ */
 export function explainJob(
   job: JobStatus,
   jobs: readonly JobStatus[],
   workers: readonly WorkerStatus[],
   limits: QueueLimits = {},
+  progress?: JobProgress,
 ): string | undefined {
   const alive = workers.filter(({ isAlive }) => isAlive);
   if (job.state === "running") {
-    if (alive.some(({ id }) => id === job.worker)) return undefined;
+    if (alive.some(({ id }) => id === job.worker)) return explainSilence(progress);
     return alive.length === 0
       ? `its worker ${job.worker ?? ""} is gone, and there is none to take over`
       : `its worker ${job.worker ?? ""} is gone; another one takes over when that lease is over`;
@@ -24,10 +38,17 @@ export function explainJob(
   const ofTenant = running.filter(({ tenant }) => tenant === job.tenant);
   if (limits.tenant !== undefined && ofTenant.length >= limits.tenant)
     return `${limits.tenant} of ${job.tenant} run, as many as a tenant may`;
+  if (limits.worker !== undefined && taking.every(({ jobs: held }) => held.length >= (limits.worker ?? 0)))
+    return `each worker runs ${limits.worker}, as many as it may`;
   const before = jobs.filter(
     (other) =>
       other.state === "queued" &&
       (other.priority < job.priority || (other.priority === job.priority && other.addedAt < job.addedAt)),
   );
   return before.length > 0 ? `${before.length} are before it` : "it is next";
+}
+
+function explainSilence({ silentMs }: JobProgress = {}): string | undefined {
+  if (silentMs === undefined || silentMs < LONG_SILENCE_MS) return undefined;
+  return `its worker is alive, but nothing was stored for ${Math.floor(silentMs / 60_000)} min: look where it stands with \`skein tail\`, or cancel it`;
 }

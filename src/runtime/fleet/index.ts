@@ -2,6 +2,8 @@
 export { openFleetQueue } from "./dbos/dbos-queue.ts";
 /** @experimental */
 export { explainJob } from "./explain-job.ts";
+/** @experimental */
+export type { JobProgress } from "./explain-job.ts";
 export { createLocalQueue } from "./local-queue.ts";
 /** @experimental */
 export type {

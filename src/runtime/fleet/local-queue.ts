@@ -73,6 +73,10 @@ class LocalQueue implements RunQueue {
     return [{ id, isAlive: true, isDraining: this.#isDraining, startedAt: this.#startedAt, leaseUntil, jobs }];
   }
 
+  async limits(): Promise<QueueLimits> {
+    return this.#taker === undefined ? {} : { worker: DEFAULT_WORKER_LIMIT, ...this.#taker.limits };
+  }
+
   async take(options: TakeOptions): Promise<Taking> {
     if (this.#taker !== undefined)
       throw new ValidationError("invalid_option", "This queue has a worker already; a process has one.");

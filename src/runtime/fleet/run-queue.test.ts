@@ -103,11 +103,26 @@ describe.each(Object.keys(queues))("a queue %s", (kind) => {
     for (let index = 0; index < 3; index++) await queue.add({ id: `a${index}`, name: "x", tenant: "a" });
     await queue.add({ id: "b0", name: "x", tenant: "b" });
     await take(queue, floor, { worker: 10, tenant: 1 });
+    expect(await queue.limits()).toEqual({ worker: 10, tenant: 1 });
     await floor.hasStarted(2);
     expect(floor.started.toSorted()).toEqual(["a0", "b0"]);
     floor.letGo("a0");
     await floor.hasStarted(3);
     expect(floor.started.at(-1)).toBe("a1");
+  });
+
+  it("keeps to the limit of the whole fleet", async () => {
+    const queue = await openQueue();
+    const floor = new Floor();
+    for (let index = 0; index < 3; index++) await queue.add({ id: `j${index}`, name: "x" });
+    await take(queue, floor, { worker: 10, fleet: 2 });
+    expect(await queue.limits()).toEqual({ worker: 10, fleet: 2 });
+    await floor.hasStarted(2);
+    const [first = ""] = floor.started;
+    floor.letGo(first);
+    await isState(queue, first, "completed");
+    await floor.hasStarted(3);
+    expect(floor.most).toBe(2);
   });
 
   it("never runs what was cancelled before it was taken, and stops what runs within seconds", async () => {

@@ -17,6 +17,8 @@ export interface RunQueue extends AsyncDisposable {
   /** The newest first. */
   jobs(filter?: JobFilter): Promise<JobStatus[]>;
   workers(): Promise<WorkerStatus[]>;
+  /** What the worker that began last asked for; none before the first. */
+  limits(): Promise<QueueLimits>;
   /** Begins to take jobs for one worker. A process has at most one. */
   take(options: TakeOptions): Promise<Taking>;
   close(): Promise<void>;

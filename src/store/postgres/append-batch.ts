@@ -19,6 +19,8 @@ export interface BatchResult {
   readonly outcomes: ReadonlyMap<WriterShare, AppendOutcome>;
   /** The keys of the sessions that began; those whose id was taken are not among them. */
   readonly begun: ReadonlyMap<SessionBeginning, number>;
+  /** Stored by an attempt whose answer never came, and refused when it was sent again: the writer may have been replaced since. */
+  readonly refound: ReadonlySet<WriterShare>;
 }
 
 /** Appends of several writers that become durable together. */
@@ -29,6 +31,7 @@ export class AppendBatch {
   readonly #beginnings: readonly SessionBeginning[];
   readonly #outcomes = new Map<WriterShare, AppendOutcome>();
   readonly #begun = new Map<SessionBeginning, number>();
+  readonly #refound = new Set<WriterShare>();
   /** An earlier attempt may have taken effect, or may yet: its connection broke. */
   #isOutcomeUnknown = false;
 
@@ -47,7 +50,7 @@ export class AppendBatch {
     await this.#append();
     if (this.#isOutcomeUnknown) await this.#findStored();
     await this.#findWhy();
-    return { outcomes: this.#outcomes, begun: this.#begun };
+    return { outcomes: this.#outcomes, begun: this.#begun, refound: this.#refound };
   }
 
   get #open(): readonly WriterShare[] {
@@ -81,7 +84,11 @@ export class AppendBatch {
         toArray(open.map(({ requests }) => (requests[0] as AppendRequest).firstSeq)),
       ]);
       const stored = new Set(rows.map(([key, epoch]) => `${String(key)} ${String(epoch)}`));
-      for (const share of open) if (stored.has(nameOf(share))) this.#outcomes.set(share, "done");
+      for (const share of open) {
+        if (!stored.has(nameOf(share))) continue;
+        this.#outcomes.set(share, "done");
+        this.#refound.add(share);
+      }
     }
     if (this.#begun.size === this.#beginnings.length) return;
     const begun = await this.#database.query("append", FIND_BEGUN, [

@@ -107,14 +107,17 @@ export class AppendChannel {
   async #send(shares: readonly WriterShare[]): Promise<void> {
     try {
       killPoint("before-append");
-      const { outcomes, begun } = await new AppendBatch(this.#database, this.#durability, shares).store();
+      const { outcomes, begun, refound } = await new AppendBatch(this.#database, this.#durability, shares).store();
       killPoint("after-flush");
       this.#land(shares);
       for (const share of shares) {
         const outcome = outcomes.get(share) ?? "taken_over";
         for (const request of share.requests) {
           const { begins } = request;
-          request.settle(outcome, begins === undefined ? undefined : begun.get(begins));
+          const key = begins === undefined ? undefined : begun.get(begins);
+          // Made by the attempt whose answer never came, and closed since by whoever took over: not an id that was taken.
+          const isTakenOver = begins !== undefined && key === undefined && refound.has(share);
+          request.settle(isTakenOver ? "taken_over" : outcome, key);
         }
       }
     } catch (cause) {

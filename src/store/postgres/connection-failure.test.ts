@@ -123,6 +123,27 @@ it("L8, L4: a session whose making is lost, or its answer, is there exactly once
   expect(proxy.lost).toBeGreaterThanOrEqual(8);
 });
 
+it("L5: a session that was made by a statement without an answer, and taken over since, is a fencing and no id that was taken", async () => {
+  const [store, proxy] = await openThroughProxy({ retryMs: 60_000 });
+  const begin = beginOf(store) as NonNullable<ReturnType<typeof beginOf>>;
+  const other = await open(url);
+  await store.create({ id: "parent", kind: "loop" });
+  const under = await store.openWriter("parent");
+  await under.append([RUN_STARTED]);
+  proxy.stallsAfterAnswer = true;
+  proxy.answersToLose = 1;
+  const appended = under.append([delta("a")]);
+  const begun = begin({ id: "child", kind: "task" }, { bodies: [RUN_STARTED], runId: "run_1", under });
+  // The statement has taken effect, and nothing else reaches the server until others have taken both sessions over.
+  while (!proxy.isStalled) await new Promise((resolve) => setTimeout(resolve, 5));
+  await other.openWriter("child");
+  await other.openWriter("parent");
+  proxy.isStalled = false;
+  proxy.cutAll();
+  await appended;
+  await expect(begun).rejects.toMatchObject({ code: "fenced" });
+});
+
 it("does without kept plans where a pooler leads to connections that do not know them, or know other ones", async () => {
   const openDatabase = (): PostgresDatabase => {
     const options = { maxConnections: 5, statementTimeoutMs: 10_000, retryMs: 1_000 };

@@ -12,6 +12,8 @@ export class TcpProxy {
   /** Appends that are still to be lost on their way to the server. */
   requestsToLose = 0;
   lost = 0;
+  /** After an answer that was lost nothing comes through any more. */
+  stallsAfterAnswer = false;
   /** Bytes go in, and nothing comes out. */
   isStalled = false;
 
@@ -50,6 +52,7 @@ export class TcpProxy {
       if (this.isStalled) return;
       if (isAppend && this.answersToLose > 0) {
         this.answersToLose -= 1;
+        this.isStalled = this.stallsAfterAnswer;
         this.#cut(pair);
         return;
       }

@@ -20,6 +20,8 @@ export function toQueueSchema(storeSchema: string): string {
 }
 
 export const QUEUE = "skein";
+/** A queue with partitions has one for each tenant; without a limit it is as wide as a worker can be. */
+export const UNLIMITED = 1_000_000;
 export const WORKFLOW = "skein.job";
 
 /**

@@ -11,12 +11,13 @@ import type {
   JobState,
   JobStatus,
   NewJob,
+  QueueLimits,
   RunQueue,
   TakeOptions,
   Taking,
   WorkerStatus,
 } from "../run-queue.ts";
-import { APPLICATION_VERSION, QUEUE, WORKFLOW, loadDbos, toQueueSchema } from "./dbos-module.ts";
+import { APPLICATION_VERSION, QUEUE, UNLIMITED, WORKFLOW, loadDbos, toQueueSchema } from "./dbos-module.ts";
 import { WorkerLeases } from "./worker-leases.ts";
 
 const DEFAULT_LEASE_MS = 15_000;
@@ -145,6 +146,10 @@ class DbosQueue implements RunQueue {
     return this.#leases.list();
   }
 
+  async limits(): Promise<QueueLimits> {
+    return this.#leases.limits();
+  }
+
   async take(options: TakeOptions): Promise<Taking> {
     if (this.#taking !== undefined)
       throw new ValidationError("invalid_option", "This process takes jobs already; it has one worker.");
@@ -228,8 +233,7 @@ class DbosTaking implements Taking {
     await DBOS.registerQueue(QUEUE, {
       workerConcurrency: limits.worker ?? DEFAULT_WORKER_LIMIT,
       ...(limits.fleet === undefined ? {} : { globalConcurrency: limits.fleet }),
-      // A queue with partitions has one for each tenant; without a limit it is as wide as a worker can be.
-      partitionConcurrency: limits.tenant ?? 1_000_000,
+      partitionConcurrency: limits.tenant ?? UNLIMITED,
       minPollingIntervalMs: POLL_MS,
       onConflict: "always_update",
     });

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { LeaseKeeper } from "../../../store/postgres/lease-keeper.ts";
-import type { WorkerStatus } from "../run-queue.ts";
-import { QUEUE } from "./dbos-module.ts";
+import type { QueueLimits, WorkerStatus } from "../run-queue.ts";
+import { QUEUE, UNLIMITED } from "./dbos-module.ts";
 
 const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /** A beat that takes longer is given up, and the connection with it. */
@@ -141,6 +141,19 @@ export class WorkerLeases {
       leaseUntil: Number(row.lease_until),
       jobs: row.jobs,
     }));
+  }
+
+  /** As the queue is registered. */
+  async limits(): Promise<QueueLimits> {
+    const [row] = (await this.#ask(
+      `SELECT concurrency AS fleet, worker_concurrency AS worker, partition_concurrency AS tenant FROM ${this.#schema}.queues WHERE name = $1`,
+      [QUEUE],
+    )) as { fleet: number | null; worker: number | null; tenant: number | null }[];
+    return {
+      ...(typeof row?.worker === "number" ? { worker: row.worker } : {}),
+      ...(typeof row?.fleet === "number" ? { fleet: row.fleet } : {}),
+      ...(typeof row?.tenant === "number" && row.tenant !== UNLIMITED ? { tenant: row.tenant } : {}),
+    };
   }
 
   async close(): Promise<void> {
