@@ -276,7 +276,7 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 const alone = await streamAlone(join(folder, "alone.db"), 1000);
 const window = Math.min(20_000, Math.floor(EVENTS / 4));
-const longEvents = EVENTS * 3;
+const longEvents = EVENTS * 10;
 const flat = [];
 for (let round = 0; round < ROUNDS; round++)
   flat.push(await costOverLength(join(folder, `long-${round}.db`), longEvents, window));
