@@ -61,7 +61,8 @@ it.runIf(process.platform === "linux")(
     const boxes = join(directory, "boxes");
     const client = await openLocalSandbox({ directory });
     // One that is held, in the middle of a turn, and one that nobody holds and whose claim is not over.
-    const profile = { name: "scripted", agent: "scripted" };
+    // In a long form its turn is silent for longer than an agent may be.
+    const profile = { name: "scripted", agent: "scripted", metadata: { silenceMs: 24 * 3600_000 } };
     const held = await client.create({ profile, files: [{ path: "mine.txt", data: "mine" }] });
     const turn = held.streamPrompt("say before\ngate go\nsay after", { turnId: "held" })[Symbol.asyncIterator]();
     expect((await turn.next()).value).toMatchObject({ type: "text.delta", text: "before" });
