@@ -11,7 +11,7 @@ import { SpanProjection } from "./span-projection.ts";
 import { parseTraceparent } from "./traceparent.ts";
 import { TracerSink } from "./tracer-sink.ts";
 
-/** @experimental */
+/** Where spans go, and what they say beyond what the log does. @experimental */
 export interface TelemetryOptions extends Omit<ProjectionOptions, "parent"> {
   /** Of any SDK, as in `trace.getTracer("skein")`. */
   readonly tracer: Tracer;
@@ -21,7 +21,7 @@ export interface TelemetryOptions extends Omit<ProjectionOptions, "parent"> {
   readonly parent?: SpanContext | string;
 }
 
-/** @experimental */
+/** Hears events and hands over spans. @experimental */
 export interface Telemetry {
   /** For `onEvent` of `runLoop`. Never throws: what a tracer throws is dropped. */
   observe(event: StoredEvent): void;

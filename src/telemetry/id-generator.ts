@@ -14,7 +14,7 @@ export interface TelemetryIds {
   use<T>(place: SpanPlace, start: () => T): T;
 }
 
-/** @experimental */
+/** Ids for one tracer provider and the telemetry that goes through it. @experimental */
 export function createTelemetryIds(): TelemetryIds {
   let place: SpanPlace | undefined;
   return {

@@ -107,8 +107,9 @@ it("the installed package holds what was built, the license and the README, and 
 it("every subpath of the installed package imports", async () => {
   const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as { exports: Record<string, string> };
   const subpaths = Object.keys(exports).filter((name) => !name.endsWith(".json"));
-  // The test kits need the test runner, which is the user's own.
-  for (const peer of ["vitest", "fast-check"])
+  // The test kits need the test runner, and traces the API of OpenTelemetry; both are the user's own.
+  mkdirSync(join(folder, "node_modules", "@opentelemetry"));
+  for (const peer of ["vitest", "fast-check", "@opentelemetry/api"])
     symlinkSync(resolve("node_modules", peer), join(folder, "node_modules", peer));
   for (const subpath of subpaths) {
     const code = `const all = await import("skein${subpath.slice(1)}"); if (Object.keys(all).length === 0) throw new Error("exports nothing");`;
