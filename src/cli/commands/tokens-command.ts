@@ -35,5 +35,5 @@ export function addTokensCommand(program: Command, line: CommandLine): void {
       (await import("../actions/tokens.ts")).revokeTokens(line, ids, options),
     );
   addCommonOptions(revoke, ["skein tokens revoke token_4k2m"]);
-  addExamples(tokens, ["skein tokens issue --scope write --name deploy", "skein tokens ls"]);
+  addExamples(tokens, ["skein tokens issue --scope read --name ci --expires 7d", "skein tokens ls"]);
 }
