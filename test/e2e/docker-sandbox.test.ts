@@ -10,7 +10,7 @@ import { removeImagesOf, startEngine } from "./docker-engine.test.support.ts";
 import { whyNoPodman } from "./podman-here.test.support.ts";
 
 function testEngine(name: string, kind: "unix" | "tcp"): void {
-  describe(kind, () => {
+  describe(`over ${kind}`, () => {
     let engine: TestEngine;
     let directory: string;
     let client: DockerSandboxClient;
