@@ -39,14 +39,14 @@ const ends = [() => rmSync(folder, { recursive: true, force: true })];
 try {
   const agents = process.env["SKEIN_AGENTS"] ?? join(homedir(), ".cache", "skein-test-agents");
   const model = await startScriptedModel({ key: "k" });
-  ends.push(() => model.close());
+  ends.push(() => void model.close());
   const upstream = { api: "openai", baseUrl: `${model.url}/v1`, key: "k" };
   const client = await openLocalSandbox({
     directory: join(folder, "boxes"),
     agents,
     gateway: createModelGateway({ upstreams: [upstream] }),
   });
-  ends.push(() => client.close());
+  ends.push(() => void client.close());
   console.log(
     `${client.capabilities.contained ? "contained" : "not contained"}, system calls ${client.capabilities.systemCalls}; ${cpus().length} cores, load ${loadavg()[0].toFixed(1)}`,
   );
@@ -224,22 +224,23 @@ try {
     const block = `data: ${JSON.stringify({ choices: [{ delta: { content: "x".repeat(16_000) } }] })}\n\n`;
     /** Says in each chunk when it left, by a clock that all processes of a machine share. */
     const server = createServer((request, response) => {
-      request.resume().once("end", async () => {
-        response.writeHead(200, { "content-type": "text/event-stream" });
-        if (request.headers["x-much"] === "1") {
-          for (let sent = 0; sent < THROUGHPUT_BYTES; sent += block.length)
-            if (!response.write(block)) await new Promise((resolve) => response.once("drain", resolve));
-        } else {
-          for (let chunk = 0; chunk < CHUNKS; chunk++) {
-            response.write(
-              `data: ${JSON.stringify({ choices: [{ delta: { content: "word " } }], t: `${process.hrtime.bigint()}` })}\n\n`,
-            );
-            await new Promise((resolve) => setTimeout(resolve, 5));
-          }
-        }
-        response.end("data: [DONE]\n\n");
-      });
+      request.resume().once("end", () => void answer(request, response));
     });
+    async function answer(request, response) {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      if (request.headers["x-much"] === "1") {
+        for (let sent = 0; sent < THROUGHPUT_BYTES; sent += block.length)
+          if (!response.write(block)) await new Promise((resolve) => response.once("drain", resolve));
+      } else {
+        for (let chunk = 0; chunk < CHUNKS; chunk++) {
+          response.write(
+            `data: ${JSON.stringify({ choices: [{ delta: { content: "word " } }], t: `${process.hrtime.bigint()}` })}\n\n`,
+          );
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+      response.end("data: [DONE]\n\n");
+    }
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     ends.push(() => server.close());
     const direct = `http://127.0.0.1:${server.address().port}/v1`;
@@ -325,7 +326,7 @@ try {
     );
   }
 } finally {
-  for (const end of ends.reverse()) await end();
+  for (const end of ends.reverse()) await Promise.resolve(end());
 }
 
 function canRun(program, env) {

@@ -36,7 +36,6 @@ export {
 export { prepareRuntime, removeOldRuntimes, runtimesFolder } from "./box-runtime-folder.ts";
 export { describeFailure } from "./describe-failure.ts";
 export { defaultImage, packBoxImage } from "./pack-box-image.ts";
-export { copyTree } from "./copy-tree.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";
 export { removeTree } from "./remove-tree.ts";
