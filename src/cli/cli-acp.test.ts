@@ -96,7 +96,11 @@ describe("skein as an agent of an editor", { timeout: 120_000 }, () => {
     const agent = await open(cwd, { permissions: "ask" });
     const sessionId = await agent.newSession();
     const said: string[] = [];
-    const turn = async (text: string, onQuestion: (requestId: string) => unknown, signal?: AbortSignal): Promise<void> => {
+    const turn = async (
+      text: string,
+      onQuestion: (requestId: string) => unknown,
+      signal?: AbortSignal,
+    ): Promise<void> => {
       said.length = 0;
       await agent.prompt(sessionId, text, {
         onEvent: (body) => {
