@@ -223,6 +223,8 @@ class JobRunner {
         if (error instanceof FencedError && this.#options.areBoxesShared !== true) await this.#deleteBoxes(job.id);
         // The session's lease of a worker that died is not over yet, or that worker has just ended it.
         if (!SkeinError.is(error) || (error.code !== "session_busy" && error.code !== "session_exists")) throw error;
+        // The loop has failed of it, and its log says so: seen again, that end would pass for a job done.
+        if ((await store.get(job.id))?.status === "failed") throw error;
         await delay(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {});
       }
     }
