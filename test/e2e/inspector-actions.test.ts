@@ -84,6 +84,13 @@ describe.skipIf(whyNoBrowser !== undefined)(
       return { page, incidents };
     }
 
+    /** Presses a key once what it stands for is offered, and no dialog has the keys any more. */
+    async function press(page: Page, key: string, button: string): Promise<void> {
+      await page.locator("dialog[open]").waitFor({ state: "detached", ...patient });
+      await page.getByRole("button", { name: button, exact: true }).waitFor(patient);
+      await page.keyboard.press(key);
+    }
+
     async function start(name: string, prompt: string): Promise<string> {
       const answer = await fetch(`${server.url}/api/runs`, {
         method: "POST",
@@ -159,8 +166,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
         .getByText(/\d sessions?/)
         .first()
         .waitFor(patient);
-      await page.getByRole("button", { name: "New run" }).waitFor(patient);
-      await page.keyboard.press("n");
+      await press(page, "n", "New run");
       const dialog = page.getByRole("dialog", { name: "New run" });
       await dialog.getByLabel("What").selectOption("talk");
       await dialog.getByLabel(/Prompt/).fill("{ broken");
@@ -170,11 +176,11 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await dialog.getByLabel(/Prompt/).fill("wait");
       await page.getByRole("button", { name: "Start it" }).click();
       await page.getByText("You said wait.").waitFor(patient);
-      await page.keyboard.press("a");
+      await press(page, "a", "Abort");
       await page.getByRole("button", { name: "Abort it" }).click();
       await page.locator(".session-head .status-aborted").waitFor(patient);
 
-      await page.keyboard.press("R");
+      await press(page, "R", "Resume");
       const resume = page.getByRole("dialog", { name: "Resume" });
       expect(await resume.getByLabel(/Prompt/).inputValue()).toBe("wait");
       await resume.getByLabel(/Prompt/).fill("more");
@@ -183,7 +189,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.locator(".session-head .status-completed").waitFor(patient);
       const parent = page.url();
 
-      await page.keyboard.press("F");
+      await press(page, "F", "Fork");
       const fork = page.getByRole("dialog", { name: "Fork" });
       await fork.getByLabel("After event").fill("2");
       await page.getByRole("button", { name: "Fork it" }).click();
@@ -191,7 +197,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.locator(".session-head .status-interrupted").waitFor(patient);
       const child = new URL(page.url()).hash.split("/")[2] ?? "";
       expect(await store.get(child)).toMatchObject({ forkedFrom: { atSeq: 2 } });
-      await page.keyboard.press("R");
+      await press(page, "R", "Resume");
       await page
         .getByRole("dialog", { name: "Resume" })
         .getByLabel(/Prompt/)

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 /** What a key does; `false` says that it did nothing, and somebody else may. */
 export type KeyActions = Readonly<Record<string, () => void | false>>;
@@ -34,7 +34,8 @@ addEventListener("keydown", (event) => {
 export function useKeys(actions: KeyActions, { ofPage = false } = {}): void {
   const layer = useRef(actions);
   layer.current = actions;
-  useEffect(() => {
+  // Before the page is painted: a key works as soon as its button is seen.
+  useLayoutEffect(() => {
     if (ofPage) layers.unshift(layer);
     else layers.push(layer);
     return () => {
