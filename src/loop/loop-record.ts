@@ -1,4 +1,5 @@
 import type { JsonValue, StoredEvent, StoredEventOf } from "../event/event.ts";
+import { readWinner } from "../event/loop-winner.ts";
 
 /** What the log of a loop says of one iteration: its latest attempt. */
 export interface IterationRecord {
@@ -71,7 +72,7 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
         elapsedMs += event.at - runStartedAt;
         break;
       case "custom":
-        if (event.name === "loop.winner") winnerIndex = winnerOf(event.data);
+        winnerIndex = readWinner(event) ?? winnerIndex;
         break;
       case "loop.started":
         fingerprint ??= event.fingerprint;
@@ -144,11 +145,6 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
     unended: [...unended],
     elapsedMs,
   };
-}
-
-function winnerOf(data: JsonValue | undefined): number | undefined {
-  const { iterationIndex } = (data ?? {}) as { iterationIndex?: unknown };
-  return typeof iterationIndex === "number" ? iterationIndex : undefined;
 }
 
 /** True when an iteration needs no second attempt: its end is on record, and it was neither aborted nor interrupted. */

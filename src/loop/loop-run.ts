@@ -1,5 +1,6 @@
 import { FencedError } from "../errors.ts";
 import type { JsonValue, StoredEvent, Usage } from "../event/event.ts";
+import { toWinnerEvent } from "../event/loop-winner.ts";
 import { addUsage } from "../event/usage.ts";
 import { linkSignals, settleOrAbort, throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
@@ -384,8 +385,7 @@ export class LoopRun<Task, Output, Decision> {
 
   #recordWinner(winner: LoopWinner<Task, Output> | undefined): void {
     this.#chosen = { winner };
-    if (winner !== undefined)
-      this.#log.record({ type: "custom", name: "loop.winner", data: { iterationIndex: winner.iterationIndex } });
+    if (winner !== undefined) this.#log.record(toWinnerEvent(winner.iterationIndex));
   }
 }
 

@@ -1,4 +1,5 @@
 import type { StoredEvent, StoredEventOf } from "../event/event.ts";
+import { readWinner } from "../event/loop-winner.ts";
 import type { OpenSpan } from "./open-span.ts";
 import { toErrorType } from "./open-span.ts";
 import type { RunScope } from "./run-scope.ts";
@@ -133,9 +134,11 @@ export class LoopSpans {
           "skein.box.id": event.boxId,
           "error.type": event.error === undefined ? "delete_failed" : toErrorType(event.error),
         });
-      case "custom":
-        if (event.name === "loop.winner") run?.set({ "skein.winner.index": readWinner(event.data) });
+      case "custom": {
+        const winner = readWinner(event);
+        if (winner !== undefined) run?.set({ "skein.winner.index": winner });
         return undefined;
+      }
       default:
         return undefined;
     }
@@ -259,9 +262,4 @@ export class LoopSpans {
     });
     this.#scope.close(span, at);
   }
-}
-
-function readWinner(data: unknown): number | undefined {
-  const index = (data as { iterationIndex?: unknown } | null)?.iterationIndex;
-  return typeof index === "number" ? index : undefined;
 }

@@ -8,6 +8,7 @@ import type {
   StoredEventOf,
   Usage,
 } from "../event/event.ts";
+import { readWinner } from "../event/loop-winner.ts";
 import { addUsage } from "../event/usage.ts";
 import { renderPlanStep, summarizeToolResult } from "./activity.ts";
 import { toPlainLine } from "./plain-text.ts";
@@ -199,11 +200,9 @@ export class LoopProgress {
         }
         break;
       }
-      case "custom": {
-        const { iterationIndex } = (event.name === "loop.winner" ? event.data : {}) as { iterationIndex?: unknown };
-        if (typeof iterationIndex === "number") this.#winner = iterationIndex;
+      case "custom":
+        this.#winner = readWinner(event) ?? this.#winner;
         break;
-      }
       case "decision.made":
         this.decision = event.decision;
         break;

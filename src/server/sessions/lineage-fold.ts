@@ -1,4 +1,5 @@
 import type { ErrorDetail, JsonValue, RunStatus, StoredEvent, StoredEventOf, Usage } from "../../event/event.ts";
+import { readWinner } from "../../event/loop-winner.ts";
 
 /** How an iteration came to its box. */
 export type BoxOrigin = "new" | "continued" | "memory" | "files" | "fresh";
@@ -184,11 +185,9 @@ export class LineageFold {
         if (checkpoint !== undefined) this.#checkpoints.set(event.checkpointId, { ...checkpoint, deleted: true });
         break;
       }
-      case "custom": {
-        const { iterationIndex } = (event.name === "loop.winner" ? event.data : {}) as { iterationIndex?: unknown };
-        if (typeof iterationIndex === "number") this.#winner = iterationIndex;
+      case "custom":
+        this.#winner = readWinner(event) ?? this.#winner;
         break;
-      }
       case "final":
         this.#status = event.status;
         this.#reason = event.reason;
