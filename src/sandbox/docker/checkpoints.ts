@@ -1,17 +1,5 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { SandboxError, SkeinError } from "../../errors.ts";
-import { createId } from "../../internal/ids.ts";
-import { ownIdentity } from "../../internal/process-identity.ts";
-import type { BoxRecord, CheckpointRecord } from "../provider/index.ts";
-import {
-  CHECKPOINT_RECORD,
-  DIRECTORY_LABEL,
-  removeTree,
-  toCheckpointFolder,
-  toContainerName,
-  writeRecord,
-} from "../provider/index.ts";
+import type { BoxRecord } from "../provider/index.ts";
+import { DIRECTORY_LABEL, makeCheckpoint, removeTree, toCheckpointFolder, toContainerName } from "../provider/index.ts";
 import { CHECKPOINT_LABEL, toCheckpointImage } from "./container-images.ts";
 import type { DockerBox } from "./docker-box.ts";
 import type { DockerEngine } from "./docker-engine.ts";
@@ -35,46 +23,29 @@ export interface CreateCheckpointOptions {
 
 /**
  * Makes an image of a box's files while everything in it stands still. One that fails leaves the box running and nothing behind.
- * @throws SandboxError `box_busy`, `box_gone`, `checkpoint_failed`
+ * @throws SandboxError `box_busy`, `box_gone`, `sandbox_away`, `checkpoint_failed`
  */
-export async function createCheckpoint(options: CreateCheckpointOptions): Promise<string> {
+export function createCheckpoint(options: CreateCheckpointOptions): Promise<string> {
   const { directory, engine, label, box, record, leaveRunning, tags, layers, maxLayers } = options;
-  const id = createId("checkpoint");
-  const folder = toCheckpointFolder(directory, id);
-  const checkpoint: CheckpointRecord = {
-    format: 1,
-    id,
-    boxId: box.id,
-    state: "creating",
-    mode: "files",
-    labels: { ...record.labels, ...Object.fromEntries(tags.map((tag) => [tag, ""])) },
-    createdAt: Date.now(),
-    owner: ownIdentity(),
-    spec: record.spec,
-    ...(record.runtime === undefined ? {} : { runtime: record.runtime }),
-  };
   const container = toContainerName(box.id);
-  const labels = { [CHECKPOINT_LABEL]: id, [DIRECTORY_LABEL]: label };
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeRecord(join(folder, CHECKPOINT_RECORD), checkpoint);
-    await box.whileQuiet(() =>
-      layers < maxLayers
-        ? engine.commit(container, toCheckpointImage(id), labels)
-        : engine.flatten(container, toCheckpointImage(id), labels),
-    );
-    await writeRecord(join(folder, CHECKPOINT_RECORD), { ...checkpoint, state: "ready" });
-    if (!leaveRunning) await engine.stopContainer(container);
-    return id;
-  } catch (error) {
-    await removeCheckpoint(directory, id, engine).catch(() => {});
-    if (SkeinError.is(error) && ["box_busy", "box_gone", "sandbox_away"].includes(error.code)) throw error;
-    throw new SandboxError(
-      "checkpoint_failed",
-      `The box ${box.id} could not be checkpointed: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
+  return makeCheckpoint({
+    directory,
+    box: record,
+    mode: "files",
+    tags,
+    take: (id) => {
+      const labels = { [CHECKPOINT_LABEL]: id, [DIRECTORY_LABEL]: label };
+      return box.whileQuiet(() =>
+        layers < maxLayers
+          ? engine.commit(container, toCheckpointImage(id), labels)
+          : engine.flatten(container, toCheckpointImage(id), labels),
+      );
+    },
+    afterwards: async () => {
+      if (!leaveRunning) await engine.stopContainer(container);
+    },
+    remove: (id) => removeCheckpoint(directory, id, engine),
+  });
 }
 
 /** An image that boxes were made of stays until the last of them is gone; the record goes last. */

@@ -1,23 +1,19 @@
 import { existsSync } from "node:fs";
 import { SandboxError } from "../../errors.ts";
 import { throwIfAborted } from "../../internal/abort.ts";
+import { Remembered } from "../../internal/remembered.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import type { BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
   BoxKeeper,
-  boxesFolder,
-  checkpointsFolder,
   defaultImage,
-  listIds,
   listReadyCheckpoints,
   placeFiles,
-  prepareRuntime,
   proveFileFork,
-  readBoxRecord,
   readCheckpointRecord,
   readReadyCheckpoint,
-  removeOldRuntimes,
   removeTree,
+  renewRuntime,
   sweepRecords,
   toBoxFolder,
   toBoxSpec,
@@ -92,9 +88,9 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
   readonly capabilities: DockerSandboxCapabilities;
   readonly #state: DockerSandboxState;
   readonly #keeper: BoxKeeper<DockerBox>;
-  #runtime: Promise<string> | undefined;
-  #image: Promise<string> | undefined;
-  #forkStatus: Promise<ForkStatus> | undefined;
+  readonly #runtime: Remembered<string>;
+  readonly #image: Remembered<string>;
+  readonly #forkStatus: Remembered<ForkStatus>;
   /** One image is made once, however many boxes wait for it. */
   readonly #making = new Map<string, Promise<string>>();
 
@@ -112,7 +108,19 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
       fork: (checkpointId, options) => this.restore(checkpointId, options),
       remove: (box) => this.#keeper.remove(box),
     };
-    const { directory, maxBoxes, gateway } = state;
+    const { directory, maxBoxes, gateway, engine } = state;
+    this.#runtime = new Remembered(() => renewRuntime(directory));
+    this.#image = new Remembered(async () => ((await this.hasImage()) ? defaultImage() : buildEngineImage(engine)));
+    this.#forkStatus = new Remembered(async () => {
+      const image = await this.#ownImage();
+      return proveFileFork(
+        {
+          createProbe: (spec, options) => this.#createFresh({ ...spec, image }, options, async () => {}),
+          deleteCheckpoint: (id) => this.deleteCheckpoint(id),
+        },
+        "The files of the container are a layer that its forks share; processes start again, and the agent loads the conversation in the copy.",
+      );
+    });
     this.#keeper = new BoxKeeper({
       directory,
       contained: true,
@@ -152,20 +160,7 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
 
   /** From a fork that was really made and read back, once per client (B4). */
   forkStatus(): Promise<ForkStatus> {
-    this.#forkStatus ??= (async () => {
-      const image = await this.#ownImage();
-      return proveFileFork(
-        {
-          createProbe: (spec, options) => this.#createFresh({ ...spec, image }, options, async () => {}),
-          deleteCheckpoint: (id) => this.deleteCheckpoint(id),
-        },
-        "The files of the container are a layer that its forks share; processes start again, and the agent loads the conversation in the copy.",
-      );
-    })().catch((error: unknown) => {
-      this.#forkStatus = undefined;
-      throw error;
-    });
-    return this.#forkStatus;
+    return this.#forkStatus.get();
   }
 
   async restore(
@@ -175,7 +170,7 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     const checkpoint = await readReadyCheckpoint(this.#state.directory, checkpointId);
     const labelled = { labels: checkpoint.labels, ...options, parentId: checkpoint.boxId };
     try {
-      const runtime = await this.#prepareRuntime();
+      const runtime = await this.#runtime.get();
       const image = toCheckpointImage(checkpointId);
       return await this.#keeper.make(checkpoint.spec, labelled, {
         from: checkpointId,
@@ -195,15 +190,8 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     }
   }
 
-  async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
-    const checkpoints = await listReadyCheckpoints(this.#state.directory, labels);
-    return checkpoints.map(({ id, boxId, mode, labels: own, createdAt }) => ({
-      id,
-      boxId,
-      mode,
-      labels: own,
-      createdAt,
-    }));
+  listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
+    return listReadyCheckpoints(this.#state.directory, labels);
   }
 
   /** One that is gone already is no error. */
@@ -253,7 +241,7 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     options: NewBox,
     fill: (workspace: string) => Promise<void>,
   ): Promise<DockerBox> {
-    const runtime = await this.#prepareRuntime();
+    const runtime = await this.#runtime.get();
     const image = await this.#runtimeImage(spec.image, spec, runtime);
     return this.#keeper.make(spec, options, {
       runtime,
@@ -308,21 +296,14 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
   }
 
   async #removeUnusedImages(): Promise<void> {
-    const runtime = await this.#runtime;
+    const runtime = await this.#runtime.begun;
     await removeUnusedImages(this.#state, runtime).catch(() => {});
   }
 
   /** The image of boxes that name none, made where it is missing. */
   #ownImage(): Promise<string> {
-    const { image, engine } = this.#state;
-    if (image !== undefined) return Promise.resolve(image);
-    this.#image ??= this.hasImage()
-      .then((isThere) => (isThere ? defaultImage() : buildEngineImage(engine)))
-      .catch((error: unknown) => {
-        this.#image = undefined;
-        throw error;
-      });
-    return this.#image;
+    const { image } = this.#state;
+    return image === undefined ? this.#image.get() : Promise.resolve(image);
   }
 
   async #runtimeImage(image: string, { agentFolder }: BoxSpec, runtime: string): Promise<string> {
@@ -336,24 +317,5 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     } finally {
       this.#making.delete(key);
     }
-  }
-
-  /** What boxes have of this package; older ones that nothing on record needs are removed. */
-  #prepareRuntime(): Promise<string> {
-    this.#runtime ??= (async () => {
-      const { directory } = this.#state;
-      const own = await prepareRuntime(directory);
-      const used = new Set([own]);
-      for (const id of await listIds(boxesFolder(directory)))
-        used.add((await readBoxRecord(directory, id))?.runtime ?? own);
-      for (const id of await listIds(checkpointsFolder(directory)))
-        used.add((await readCheckpointRecord(directory, id))?.runtime ?? own);
-      await removeOldRuntimes(directory, used);
-      return own;
-    })().catch((error: unknown) => {
-      this.#runtime = undefined;
-      throw error;
-    });
-    return this.#runtime;
   }
 }

@@ -189,15 +189,8 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     }
   }
 
-  async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
-    const checkpoints = await listReadyCheckpoints(this.#state.directory, labels);
-    return checkpoints.map(({ id, boxId, mode, labels: own, createdAt }) => ({
-      id,
-      boxId,
-      mode,
-      labels: own,
-      createdAt,
-    }));
+  listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
+    return listReadyCheckpoints(this.#state.directory, labels);
   }
 
   /** One that is gone already is no error. */

@@ -1,10 +1,7 @@
-import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { SandboxError, SkeinError } from "../../errors.ts";
-import { createId } from "../../internal/ids.ts";
-import { ownIdentity } from "../../internal/process-identity.ts";
-import type { BoxRecord, CheckpointRecord } from "../provider/index.ts";
-import { removeTree, writeRecord } from "../provider/index.ts";
+import { SkeinError } from "../../errors.ts";
+import type { BoxRecord } from "../provider/index.ts";
+import { makeCheckpoint, removeTree } from "../provider/index.ts";
 import type { CheckpointMode } from "../sandbox.ts";
 import type { CheckpointPaths, ContainerPaths } from "./container-paths.ts";
 import { toCheckpointPaths, toContainerPaths } from "./container-paths.ts";
@@ -39,37 +36,23 @@ export async function createCheckpoint(
 ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
   const { directory, podman, cow, box, record, mode, leaveRunning, tags } = options;
   const paths = toContainerPaths(directory, box.id);
-  const id = createId("checkpoint");
-  const target = toCheckpointPaths(directory, id);
-  const checkpoint: CheckpointRecord = {
-    format: 1,
-    id,
-    boxId: box.id,
-    state: "creating",
+  const checkpointId = await makeCheckpoint({
+    directory,
+    box: record,
     mode,
-    labels: { ...record.labels, ...Object.fromEntries(tags.map((tag) => [tag, ""])) },
-    createdAt: Date.now(),
-    owner: ownIdentity(),
-    spec: record.spec,
-    ...(record.runtime === undefined ? {} : { runtime: record.runtime }),
-  };
-  try {
-    await mkdir(target.root, { recursive: true, mode: 0o700 });
-    await writeRecord(target.record, checkpoint);
-    if (mode === "memory") await takeMemory(options, paths, target);
-    else await box.whileQuiet(() => cow.clone(paths.tree, target.tree));
-    await writeRecord(target.record, { ...checkpoint, state: "ready" });
-    if (mode === "files" && !leaveRunning) await endContainer(box.id, record, podman);
-    return { checkpointId: id, mode };
-  } catch (error) {
-    await removeCheckpoint(directory, id, cow).catch(() => {});
-    if (SkeinError.is(error) && ["box_busy", "box_gone", "checkpoint_failed"].includes(error.code)) throw error;
-    throw new SandboxError(
-      "checkpoint_failed",
-      `The box ${box.id} could not be checkpointed: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
+    tags,
+    take: (id) => {
+      const target = toCheckpointPaths(directory, id);
+      return mode === "memory"
+        ? takeMemory(options, paths, target)
+        : box.whileQuiet(() => cow.clone(paths.tree, target.tree));
+    },
+    afterwards: async () => {
+      if (mode === "files" && !leaveRunning) await endContainer(box.id, record, podman);
+    },
+    remove: (id) => removeCheckpoint(directory, id, cow),
+  });
+  return { checkpointId, mode };
 }
 
 /** The record goes last: what is half removed is found again. */

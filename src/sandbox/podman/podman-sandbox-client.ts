@@ -2,22 +2,18 @@ import { mkdir, stat } from "node:fs/promises";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive } from "../../internal/process-identity.ts";
+import { Remembered } from "../../internal/remembered.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import type { BoxOrigin, BoxRecord, BoxSpec, NewBox } from "../provider/index.ts";
 import {
   BoxKeeper,
-  boxesFolder,
-  checkpointsFolder,
   defaultImage,
-  listIds,
   listReadyCheckpoints,
   placeFiles,
-  prepareRuntime,
-  readBoxRecord,
   readCheckpointRecord,
   readReadyCheckpoint,
-  removeOldRuntimes,
   removeTree,
+  renewRuntime,
   sweepRecords,
   toBoxSpec,
   toForkFailure,
@@ -87,8 +83,8 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** The first processes of boxes that this client has in hand. */
   readonly #processes = new Map<string, ProcessIdentity>();
   readonly #probe: ForkProbe;
-  #runtime: Promise<string> | undefined;
-  #image: Promise<string> | undefined;
+  readonly #runtime: Remembered<string>;
+  readonly #image: Remembered<string>;
 
   /** Use `openPodmanSandbox`. */
   constructor(state: PodmanSandboxState) {
@@ -99,7 +95,12 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       fork: (checkpointId, options) => this.restore(checkpointId, options),
       remove: (box) => this.#keeper.remove(box),
     };
-    const { directory, maxBoxes, gateway } = state;
+    const { directory, maxBoxes, gateway, podman } = state;
+    this.#runtime = new Remembered(() => renewRuntime(directory));
+    this.#image = new Remembered(async () => {
+      const own = defaultImage();
+      return (await this.hasImage()) ? own : buildBoxImage(podman, own);
+    });
     this.#keeper = new BoxKeeper({
       directory,
       contained: true,
@@ -159,7 +160,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
       }
       return await this.#keeper.make(checkpoint.spec, labelled, {
         from: checkpointId,
-        runtime: checkpoint.runtime ?? (await this.#prepareRuntime()),
+        runtime: checkpoint.runtime ?? (await this.#runtime.get()),
         start: async (record, box, known) => {
           const paths = this.#paths(record.id);
           await cow.clone(source.tree, paths.tree, signal);
@@ -186,12 +187,12 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   async listCheckpoints(labels?: Labels): Promise<CheckpointInfo[]> {
     const checkpoints = await listReadyCheckpoints(this.#state.directory, labels);
     return Promise.all(
-      checkpoints.map(async ({ id, boxId, mode, labels: own, createdAt }) => {
-        const size = await stat(toCheckpointPaths(this.#state.directory, id).memory).then(
+      checkpoints.map(async (checkpoint) => {
+        const size = await stat(toCheckpointPaths(this.#state.directory, checkpoint.id).memory).then(
           (stats) => ({ size: stats.size }),
           () => ({}),
         );
-        return { id, boxId, mode, labels: own, createdAt, ...size };
+        return { ...checkpoint, ...size };
       }),
     );
   }
@@ -236,16 +237,8 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
 
   /** @internal The image of boxes that name none, made where it is missing. */
   image(): Promise<string> {
-    const { image, podman } = this.#state;
-    if (image !== undefined) return Promise.resolve(image);
-    this.#image ??= (async () => {
-      const own = defaultImage();
-      return (await this.hasImage()) ? own : buildBoxImage(podman, own);
-    })().catch((error: unknown) => {
-      this.#image = undefined;
-      throw error;
-    });
-    return this.#image;
+    const { image } = this.#state;
+    return image === undefined ? this.#image.get() : Promise.resolve(image);
   }
 
   /** @internal A box that begins with its first process. */
@@ -267,7 +260,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     { signal }: { readonly signal?: AbortSignal },
     fill: (paths: ContainerPaths) => Promise<void>,
   ): Promise<BoxOrigin<PodmanBox>> {
-    const runtime = await this.#prepareRuntime();
+    const runtime = await this.#runtime.get();
     return {
       runtime,
       start: async (record, box, known) => {
@@ -305,25 +298,6 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     await endContainer(id, record, this.#state.podman);
     await removeBoxFolder(id, this.#paths(id), this.#state.cow);
     this.#processes.delete(id);
-  }
-
-  /** What boxes have of this package; older ones that nothing on record needs are removed. */
-  #prepareRuntime(): Promise<string> {
-    this.#runtime ??= (async () => {
-      const { directory } = this.#state;
-      const own = await prepareRuntime(directory);
-      const used = new Set([own]);
-      for (const id of await listIds(boxesFolder(directory)))
-        used.add((await readBoxRecord(directory, id))?.runtime ?? own);
-      for (const id of await listIds(checkpointsFolder(directory)))
-        used.add((await readCheckpointRecord(directory, id))?.runtime ?? own);
-      await removeOldRuntimes(directory, used);
-      return own;
-    })().catch((error: unknown) => {
-      this.#runtime = undefined;
-      throw error;
-    });
-    return this.#runtime;
   }
 
   #paths(id: string): ContainerPaths {

@@ -4,6 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { createId } from "../../internal/ids.ts";
 import { findBoxRuntime } from "../boxd/index.ts";
 import type { BoxRuntime } from "../boxd/index.ts";
+import { boxesFolder, checkpointsFolder, listIds, readBoxRecord, readCheckpointRecord } from "./box-record.ts";
 import { INSIDE } from "./container-config.ts";
 import { copyTree } from "./copy-tree.ts";
 
@@ -17,7 +18,7 @@ export function runtimesFolder(directory: string): string {
  *
  * @returns its name under {@link runtimesFolder}
  */
-export async function prepareRuntime(directory: string): Promise<string> {
+async function prepareRuntime(directory: string): Promise<string> {
   const runtime = findBoxRuntime();
   const name = await digest(runtime);
   const folder = join(runtimesFolder(directory), name);
@@ -48,8 +49,20 @@ export async function prepareRuntime(directory: string): Promise<string> {
   return name;
 }
 
+/** What boxes of a directory have of this package; older ones that nothing on record needs are removed. @returns as {@link prepareRuntime} */
+export async function renewRuntime(directory: string): Promise<string> {
+  const own = await prepareRuntime(directory);
+  const used = new Set([own]);
+  for (const id of await listIds(boxesFolder(directory)))
+    used.add((await readBoxRecord(directory, id))?.runtime ?? own);
+  for (const id of await listIds(checkpointsFolder(directory)))
+    used.add((await readCheckpointRecord(directory, id))?.runtime ?? own);
+  await removeOldRuntimes(directory, used);
+  return own;
+}
+
 /** Removes the runtimes that nothing on record was made with, but for the one that is in use. */
-export async function removeOldRuntimes(directory: string, used: ReadonlySet<string>): Promise<void> {
+async function removeOldRuntimes(directory: string, used: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(runtimesFolder(directory)).catch(() => []))
     if (!used.has(name) && !name.startsWith("."))
       await rm(join(runtimesFolder(directory), name), { recursive: true, force: true });

@@ -18,6 +18,7 @@ export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.
 export { listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list-records.ts";
 export { BoxKeeper } from "./box-keeper.ts";
 export type { BoxOrigin } from "./box-keeper.ts";
+export { makeCheckpoint } from "./make-checkpoint.ts";
 export { toBoxSpec } from "./box-spec.ts";
 export { proveFileFork } from "./prove-file-fork.ts";
 export { FileTrees } from "./file-trees.ts";
@@ -33,7 +34,7 @@ export {
   toHostname,
   toStartCommand,
 } from "./container-config.ts";
-export { prepareRuntime, removeOldRuntimes, runtimesFolder } from "./box-runtime-folder.ts";
+export { renewRuntime, runtimesFolder } from "./box-runtime-folder.ts";
 export { describeFailure } from "./describe-failure.ts";
 export { defaultImage, packBoxImage } from "./pack-box-image.ts";
 export { placeFiles } from "./place-files.ts";

@@ -1,5 +1,5 @@
 import { SandboxError, SkeinError } from "../../errors.ts";
-import type { BoxInfo, Labels } from "../sandbox.ts";
+import type { BoxInfo, CheckpointInfo, Labels } from "../sandbox.ts";
 import {
   boxesFolder,
   checkpointsFolder,
@@ -33,15 +33,14 @@ export async function listBoxes(
   return boxes.sort((a, b) => a.createdAt - b.createdAt);
 }
 
-/** The records of checkpoints that are whole, the oldest first. */
-export async function listReadyCheckpoints(
-  directory: string,
-  labels: Labels | undefined,
-): Promise<(CheckpointRecord & { readonly id: string })[]> {
-  const checkpoints: (CheckpointRecord & { readonly id: string })[] = [];
+/** The checkpoints that are whole, the oldest first. */
+export async function listReadyCheckpoints(directory: string, labels: Labels | undefined): Promise<CheckpointInfo[]> {
+  const checkpoints: CheckpointInfo[] = [];
   for (const id of await listIds(checkpointsFolder(directory))) {
     const record = await readCheckpointRecord(directory, id);
-    if (record?.state === "ready" && hasLabels(record.labels, labels)) checkpoints.push({ ...record, id });
+    if (record?.state !== "ready" || !hasLabels(record.labels, labels)) continue;
+    const { boxId, mode, labels: own, createdAt } = record;
+    checkpoints.push({ id, boxId, mode, labels: own, createdAt });
   }
   return checkpoints.sort((a, b) => a.createdAt - b.createdAt);
 }
