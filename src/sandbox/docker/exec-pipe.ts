@@ -1,4 +1,5 @@
-import { Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
+import { duplexOver } from "../../internal/duplex-over.ts";
 
 /** Of the engine's frame around what a program said: where it said it, three bytes of nothing, and the length. */
 const HEADER = 8;
@@ -21,18 +22,7 @@ export function createExecPipe(line: Duplex): ExecPipe {
   let left = 0;
   let isComplaint = false;
   let complaint = "";
-  const pipe = new Duplex({
-    read: () => void line.resume(),
-    write: (chunk: Buffer, _encoding, done) => {
-      if (line.write(chunk)) done();
-      else line.once("drain", () => done());
-    },
-    final: (done) => void line.end(() => done()),
-    destroy: (error, done) => {
-      line.destroy();
-      done(error);
-    },
-  });
+  const pipe = duplexOver(line);
   const take = (bytes: Buffer): void => {
     if (isComplaint) complaint = (complaint + bytes.toString("latin1")).slice(-MAX_COMPLAINT);
     else if (!pipe.push(bytes)) line.pause();
