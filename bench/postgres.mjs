@@ -1,12 +1,9 @@
 // The Postgres store under load, each figure against its reference in the same run, on the server of the tests with fsync on. (a) is bare inserts
 // from unnest into a table of one row an event, through the same batching (256 events a transaction, two in flight). SKEIN_BENCH_EVENTS sets
 // how many events (default 100,000).
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { openPostgresStore } from "skein/store/postgres";
+import { startPostgres } from "./server/start-postgres.mjs";
 
 const pg = createRequire(import.meta.url)("pg");
 const EVENTS = Number(process.env.SKEIN_BENCH_EVENTS ?? 100_000);
@@ -17,20 +14,7 @@ const ROUNDS = 3;
 const percentile = (values, share) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
 
-/** A server that ends with this process. */
-async function startServer() {
-  const place = join(tmpdir(), `skein-bench-postgres-${process.pid}`);
-  mkdirSync(place);
-  const script = new URL("../dist/store/postgres/postgres-server-main.test.support.js", import.meta.url).pathname;
-  spawn(process.execPath, [script, place, `${process.pid}`, "-c", "fsync=on"], {
-    detached: true,
-    stdio: "ignore",
-  }).unref();
-  while (!existsSync(join(place, "server.json"))) await new Promise((resolve) => setTimeout(resolve, 50));
-  return JSON.parse(readFileSync(join(place, "server.json"), "utf8")).url;
-}
-
-const url = await startServer();
+const url = await startPostgres();
 const text = "The quick brown fox jumps over the lazy dog. ".repeat(4);
 const line = JSON.stringify({
   seq: 50_000,

@@ -1,30 +1,15 @@
 // How long a job stands still when its worker is killed: from kill -9 to the first event that another worker writes, which goes on with the
 // loop. SKEIN_BENCH_LEASE_MS is the workers' lease (default 15,000, as theirs), SKEIN_BENCH_KILLS how many die (default 8).
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openFleetQueue } from "skein/fleet";
 import { openPostgresStore } from "skein/store/postgres";
+import { startPostgres } from "./server/start-postgres.mjs";
 
 const LEASE_MS = Number(process.env.SKEIN_BENCH_LEASE_MS ?? 15_000);
 const KILLS = Number(process.env.SKEIN_BENCH_KILLS ?? 8);
 
-/** A server that ends with this process. */
-async function startServer() {
-  const place = join(tmpdir(), `skein-bench-takeover-${process.pid}`);
-  mkdirSync(place);
-  const script = fileURLToPath(new URL("../dist/store/postgres/postgres-server-main.test.support.js", import.meta.url));
-  spawn(process.execPath, [script, place, `${process.pid}`, "-c", "fsync=on"], {
-    detached: true,
-    stdio: "ignore",
-  }).unref();
-  while (!existsSync(join(place, "server.json"))) await new Promise((resolve) => setTimeout(resolve, 50));
-  return JSON.parse(readFileSync(join(place, "server.json"), "utf8")).url;
-}
-
-const url = await startServer();
+const url = await startPostgres();
 const queue = await openFleetQueue(url);
 const store = await openPostgresStore(url);
 const script = fileURLToPath(new URL("../test/chaos/worker-child.mjs", import.meta.url));

@@ -90,6 +90,13 @@ const scenarios: Record<string, Partial<Options> & { client: Omit<ScriptedSandbo
   },
 };
 
+/** A continued conversation with a fork point at the end of each round. */
+const checkpointed: (typeof scenarios)[string] = {
+  client: { attachable: true, modes: ["files"] },
+  driver: refine({ patience: 3 }) as Options["driver"],
+  lineage: { sessionContinuity: true, checkpoints: "every-round" },
+};
+
 function optionsOf(
   { client: _client, ...more }: (typeof scenarios)[string],
   sandboxClient: ScriptedSandbox,
@@ -202,19 +209,14 @@ describe("a resumed loop", () => {
   });
 
   it("K10: on another machine, which has neither box nor checkpoint, a continued iteration is refused or begins afresh, and the log says why", async () => {
-    const scenario = {
-      client: { attachable: true, modes: ["files"] },
-      driver: refine({ patience: 3 }) as Options["driver"],
-      lineage: { sessionContinuity: true, checkpoints: "every-round" },
-    } as (typeof scenarios)[string];
-    const { store, client } = await crash(scenario, 14);
+    const { store, client } = await crash(checkpointed, 14);
     const log = await collect(store.read("l"));
     const checkpoint = log.findLast((event) => event.type === "checkpoint.created");
     expect(checkpoint).toBeDefined();
     // The boxes of the first machine go on living there; nobody here can reach them.
     expect(client.alive.size).toBeGreaterThan(0);
-    const elsewhere = createScriptedSandbox({ agent, ...scenario.client, idPrefix: "elsewhere" });
-    const options = { ...optionsOf(scenario, elsewhere, store), resume: true };
+    const elsewhere = createScriptedSandbox({ agent, ...checkpointed.client, idPrefix: "elsewhere" });
+    const options = { ...optionsOf(checkpointed, elsewhere, store), resume: true };
     await expect(runLoop(options)).rejects.toMatchObject({
       code: "conversation_gone",
       message: expect.stringContaining("is not on this machine") as string,
@@ -231,14 +233,9 @@ describe("a resumed loop", () => {
   });
 
   it("K10: on its own machine the same loop goes on from its checkpoint where the box is gone", async () => {
-    const scenario = {
-      client: { attachable: true, modes: ["files"] },
-      driver: refine({ patience: 3 }) as Options["driver"],
-      lineage: { sessionContinuity: true, checkpoints: "every-round" },
-    } as (typeof scenarios)[string];
-    const { store, client } = await crash(scenario, 14);
+    const { store, client } = await crash(checkpointed, 14);
     for (const id of [...client.alive]) await (await client.attach?.(id))?.delete();
-    expect(await runLoop({ ...optionsOf(scenario, client, store), resume: true })).toMatchObject({
+    expect(await runLoop({ ...optionsOf(checkpointed, client, store), resume: true })).toMatchObject({
       status: "completed",
     });
     expect(client.calls.map(({ method }) => method)).toContain("restore");

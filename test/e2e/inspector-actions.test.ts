@@ -1,10 +1,8 @@
 /// <reference lib="dom" />
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type axeCore from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import type { SessionStore, StoredEvent } from "skein";
 import { createIterableBackend } from "skein/backend/iterable";
@@ -18,9 +16,8 @@ import {
 } from "skein/server";
 import { openSqliteStore } from "skein/store/sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openBrowser, watchPage, whyNoBrowser } from "./chromium.test.support.ts";
+import { findSeriousFaults, openBrowser, watchPage, whyNoBrowser } from "./chromium.test.support.ts";
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const patient = { timeout: 120_000 };
 
 const tasks: Record<string, TaskDefinition> = {
@@ -105,23 +102,12 @@ describe.skipIf(whyNoBrowser !== undefined)(
       return undefined;
     }
 
-    const findFaults = async (page: Page): Promise<string[]> => {
-      await page.evaluate(axeSource);
-      return page.evaluate(async () => {
-        const { axe } = globalThis as unknown as { axe: typeof axeCore };
-        const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-        return violations
-          .filter(({ impact }) => impact === "serious" || impact === "critical")
-          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-      });
-    };
-
     it("shows what a run asks, with its answers, and hands on the one that is given by keys", patient, async () => {
       const id = await start("ask", "clean up");
       const { page, incidents } = await visit(`#/session/${id}`);
       const question = page.getByLabel("Waits for an answer");
       await question.getByText("Delete <b>everything</b>?").waitFor(patient);
-      expect(await findFaults(page)).toEqual([]);
+      expect(await findSeriousFaults(page)).toEqual([]);
       await page.setViewportSize({ width: 360, height: 740 });
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
       await page.setViewportSize({ width: 1280, height: 800 });
@@ -172,7 +158,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await dialog.getByLabel(/Prompt/).fill("{ broken");
       await page.getByRole("button", { name: "Start it" }).click();
       await dialog.getByRole("alert").getByText("JSON object").waitFor(patient);
-      expect(await findFaults(page)).toEqual([]);
+      expect(await findSeriousFaults(page)).toEqual([]);
       await dialog.getByLabel(/Prompt/).fill("wait");
       await page.getByRole("button", { name: "Start it" }).click();
       await page.getByText("You said wait.").waitFor(patient);

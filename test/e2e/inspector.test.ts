@@ -1,21 +1,18 @@
 /// <reference lib="dom" />
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type axeCore from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import type { EventBody, SessionStore } from "skein";
 import { createIterableBackend } from "skein/backend/iterable";
 import { AccessTokens, createApp, openServer, type SkeinApp, type SkeinServer } from "skein/server";
 import { openSqliteStore } from "skein/store/sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openBrowser, watchPage, whyNoBrowser } from "./chromium.test.support.ts";
+import { findSeriousFaults, openBrowser, watchPage, whyNoBrowser } from "./chromium.test.support.ts";
 import { failedRun, longRun, runBeam, tool, writeSession } from "./inspector-sessions.test.support.ts";
 
 const LONG = 100_000;
-const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const patience = { timeout: 20_000, interval: 20 };
 
 describe.skipIf(whyNoBrowser !== undefined)(
@@ -348,16 +345,9 @@ describe.skipIf(whyNoBrowser !== undefined)(
       for (const [hash, text, name] of views()) {
         const { page } = await visit(hash);
         await page.getByText(text).first().waitFor();
-        await page.evaluate(axeSource);
         for (const colorScheme of ["light", "dark"] as const) {
           await page.emulateMedia({ colorScheme });
-          const serious = await page.evaluate(async () => {
-            const { axe } = globalThis as unknown as { axe: typeof axeCore };
-            const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-            return violations
-              .filter(({ impact }) => impact === "serious" || impact === "critical")
-              .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-          });
+          const serious = await findSeriousFaults(page);
           expect({ name, colorScheme, serious }).toEqual({ name, colorScheme, serious: [] });
         }
         await page.setViewportSize({ width: 360, height: 740 });
