@@ -13,7 +13,7 @@ let holding = 0;
 /** One stream's share of what may be on its way. It counts while the stream holds anything. */
 export class FlowShare {
   #held = 0;
-  #isOpen = true;
+  #isBounded = true;
 
   get held(): number {
     return this.#held;
@@ -25,28 +25,28 @@ export class FlowShare {
   }
 
   get isFull(): boolean {
-    return this.#isOpen && this.#held >= this.#limit;
+    return this.#isBounded && this.#held >= this.#limit;
   }
 
   /** True where so much has gone that a backend that waits should go on: not for one event, but for a batch. */
   get hasRoom(): boolean {
     const limit = this.#limit;
-    return !this.#isOpen || this.#held <= limit - Math.min(REFILL, limit * 0.75);
+    return !this.#isBounded || this.#held <= limit - Math.min(REFILL, limit * 0.75);
   }
 
   add(count: number): void {
-    if (this.#held === 0 && this.#isOpen) holding += 1;
+    if (this.#held === 0 && this.#isBounded) holding += 1;
     this.#held += count;
   }
 
   remove(count: number): void {
     this.#held -= count;
-    if (this.#held === 0 && this.#isOpen) holding -= 1;
+    if (this.#held === 0 && this.#isBounded) holding -= 1;
   }
 
   /** From here on nothing is full. */
   open(): void {
-    if (this.#held > 0 && this.#isOpen) holding -= 1;
-    this.#isOpen = false;
+    if (this.#held > 0 && this.#isBounded) holding -= 1;
+    this.#isBounded = false;
   }
 }

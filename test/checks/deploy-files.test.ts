@@ -25,6 +25,7 @@ describe("the systemd unit", () => {
 
   const hasSystemd = spawnSync("systemd-analyze", ["--version"]).status === 0;
   // Debian's containers have no systemd, and a test is no reason to put one there.
+  // Left out where there is no systemd, as in a container.
   it.skipIf(!hasSystemd)("passes systemd's own verifier", () => {
     const folder = mkdtempSync(join(tmpdir(), "skein-unit-"));
     try {

@@ -25,6 +25,7 @@ const connections =
       );
 
 /** Whatever runs in a box can reach boxd's socket. Nothing that it says there may keep boxd from serving its host. */
+// Left out elsewhere: how many descriptors boxd may have is read from /proc.
 describe.runIf(process.platform === "linux")("B1: boxd serves its host", () => {
   let directory: string;
   let client: LocalSandboxClient;

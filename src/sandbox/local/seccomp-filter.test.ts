@@ -90,6 +90,7 @@ it("has no filter for an architecture whose numbers it does not know", () => {
 });
 
 /** The calls of the running machine, tried by perl, which is on every Debian; another machine leaves them to the tests above. */
+/** Left out without perl, which makes the calls by their numbers, or on a machine that contains nothing or has no filter for its processor. */
 const canCall = existsSync("/usr/bin/perl") && createSeccompFilter() !== undefined && (await canContainHere());
 
 describe.skipIf(!canCall)("B1: system calls in a contained box", () => {
@@ -141,6 +142,7 @@ describe.skipIf(!canCall)("B1: system calls in a contained box", () => {
     ).toEqual([ERRNO.EPERM, ERRNO.EAFNOSUPPORT, ERRNO.EAFNOSUPPORT, ERRNO.EAFNOSUPPORT, 0, 0]);
   });
 
+  // Left out elsewhere: no other processor has these numbers.
   it.runIf(architecture === "x64")("cannot be made by the numbers of x32 or of 32-bit programs", async () => {
     // getpid by the number of x32.
     expect(await call([[0x40000000 + 39]])).toEqual([ERRNO.ENOSYS]);
