@@ -7,14 +7,11 @@ export {
   boxesFolder,
   CHECKPOINT_RECORD,
   checkpointsFolder,
-  listIds,
-  readBoxRecord,
   readCheckpointRecord,
   toBoxFolder,
   toCheckpointFolder,
-  writeRecord,
 } from "./box-record.ts";
-export type { BoxRecord, BoxSpec, CheckpointRecord, NewBox } from "./box-record.ts";
+export type { BoxRecord, BoxSpec, NewBox } from "./box-record.ts";
 export { listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list-records.ts";
 export { BoxKeeper } from "./box-keeper.ts";
 export type { BoxOrigin } from "./box-keeper.ts";
