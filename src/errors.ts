@@ -109,6 +109,10 @@ export const ERROR_CODES = {
   box_busy: entry("sandbox", "The box is in the middle of a turn."),
   box_protocol: entry("sandbox", "The box answered with something that is not its protocol."),
   box_disk_full: entry("sandbox", "The box had more on the disk than its limit, and everything in it was ended."),
+  box_memory_full: entry(
+    "sandbox",
+    "The box had more memory or processes than its limit, and everything in it was ended.",
+  ),
   box_path: entry("sandbox", "The path leads out of the box."),
   turn_unknown: entry("sandbox", "The box does not know this turn."),
   turn_detached: entry("sandbox", "The client let go of the box in the middle of a turn, which goes on there."),

@@ -80,6 +80,10 @@ export type BoxFile =
 export interface BoxLimits {
   /** Cores; fractions are allowed. */
   readonly cpu?: number;
+  /**
+   * Of the box as a whole, where its provider can. A kernel that keeps it ends processes in the box; where it is measured everything in the box is
+   * ended past it, and whatever is asked of it fails with `box_memory_full`. The same holds for `pids`.
+   */
   readonly memoryMb?: number;
   readonly pids?: number;
   /** What the box may hold on the disk. Past it everything in the box is ended, and whatever is asked of it fails with `box_disk_full`. */
@@ -175,7 +179,7 @@ export interface ExecOptions {
 }
 
 export interface ExecResult {
-  /** 124 when the time was over, 137 when it was killed otherwise, 127 when there is no such program. */
+  /** 124 when the time was over, 137 when it was killed otherwise, 126 when it could not be started, 127 when there is no such program. */
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;

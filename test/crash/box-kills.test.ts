@@ -156,4 +156,5 @@ it.runIf(process.platform === "linux")(
       `kills: client ${killed.client}, boxd ${killed.boxd}, agent ${killed.agent}; boxes ${seen.size}, swept ${swept}, of these not finished ${halfMade}\n`,
     );
   },
+  Math.max(600_000, 20_000 * KILLS),
 );

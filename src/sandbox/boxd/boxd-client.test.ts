@@ -101,6 +101,26 @@ describe("the host's side of a box", () => {
     await once(server, "listening");
     await expect(collect(client().resumeTurn("t", { after: 0 }))).rejects.toMatchObject({ code: "box_gone" });
   });
+
+  it("B1: ends a box that it holds and whose boxd keeps its limits no more, because it says nothing", async () => {
+    server = createServer((connection: Socket) => void connection.on("error", () => {})).listen(socket);
+    await once(server, "listening");
+    let tell = (): void => {};
+    const ended = new Promise<void>((resolve) => (tell = resolve));
+    const silent = new BoxdClient({
+      id: "box_1",
+      claimMs: 100,
+      connect: () => createConnection(socket),
+      watched: { patienceMs: 50, standsStill: async () => false, end: async () => tell() },
+    });
+    silent.hold();
+    await ended;
+    server.close();
+    await expect(silent.exec(["true"])).rejects.toMatchObject({
+      code: "box_gone",
+      message: expect.stringContaining("its boxd, which keeps its limits, did not answer") as string,
+    });
+  });
 });
 
 describe("boxd's socket", () => {

@@ -21,6 +21,8 @@ const CANCEL_MS = 20_000;
 const CANCEL_REQUEST_MS = 2000;
 /** Long enough for a machine that has more to do than it can; a box that is dead refuses at once. */
 const ANSWER_MS = 30_000;
+/** How often it is looked whether boxd still measures. */
+const WATCH_MS = 5000;
 
 export interface BoxdClientOptions {
   readonly id: string;
@@ -29,6 +31,18 @@ export interface BoxdClientOptions {
   readonly claimMs: number;
   /** The box's door to models, and what its requests must carry as their key. */
   readonly gateway?: BoxDoor;
+  /** How the host looks after a box whose limits hold only for as long as its boxd measures; absent: nothing depends on that. */
+  readonly watched?: WatchedBox;
+}
+
+/** What the host itself sees of a box, and does to it: nothing in it is asked. */
+interface WatchedBox {
+  /** How long boxd may be silent. */
+  readonly patienceMs: number;
+  /** Whether boxd was stopped. */
+  standsStill(): Promise<boolean>;
+  /** Ends everything in the box. */
+  end(): Promise<void>;
 }
 
 /**
@@ -41,6 +55,7 @@ export class BoxdClient {
   readonly #claimMs: number;
   readonly #options: BoxdClientOptions;
   #beat: NodeJS.Timeout | undefined;
+  #isBeating = false;
   #onHeard: (() => void) | undefined;
   #detaching = new AbortController();
   #gateway: { readonly line: GatewayLine; readonly lines: GatewayLines } | undefined;
@@ -62,15 +77,38 @@ export class BoxdClient {
     this.#onHeard = onHeard;
     this.#openGateway();
     clearInterval(this.#beat);
-    this.#beat = setInterval(
-      () => {
-        this.health().then(onHeard, (error: unknown) => {
-          if (SkeinError.is(error) && error.code === "box_gone") this.release();
-        });
-      },
-      Math.max(20, this.#claimMs / 4),
-    );
+    const often = this.#options.watched === undefined ? Infinity : WATCH_MS;
+    this.#beat = setInterval(() => void this.#beatOnce(onHeard), Math.max(20, Math.min(this.#claimMs / 4, often)));
     this.#beat.unref();
+  }
+
+  async #beatOnce(onHeard: (() => void) | undefined): Promise<void> {
+    // A box that takes its time is not asked again meanwhile.
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    const { watched } = this.#options;
+    try {
+      if ((await watched?.standsStill()) === true)
+        return await this.#end("something in it had stopped its boxd, which keeps its limits");
+      await this.health(false, watched?.patienceMs);
+      onHeard?.();
+    } catch (error) {
+      if (!SkeinError.is(error) || error.code !== "box_gone") return;
+      await this.#end("its boxd, which keeps its limits, did not answer");
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  /** A box that is not heard is let go of; one whose limits nobody keeps any more is ended. */
+  async #end(why: string): Promise<void> {
+    const { watched } = this.#options;
+    const isHeld = this.#beat !== undefined;
+    this.release();
+    if (watched === undefined || !isHeld) return;
+    this.#connection.explain(`It was ended, because ${why}.`);
+    // Where it cannot be ended, its owner is told when it deletes the box.
+    await watched.end().catch(() => {});
   }
 
   /** Stops telling the box that its client is alive: from now on its claim runs, and its gateway is closed. */
@@ -93,9 +131,9 @@ export class BoxdClient {
   }
 
   /** @param silent asks without counting as a client @throws SandboxError `box_gone`, `box_protocol` */
-  async health(silent = false): Promise<BoxHealth> {
+  async health(silent = false, timeoutMs = ANSWER_MS): Promise<BoxHealth> {
     const path = silent ? "/health?silent=1" : "/health";
-    const health = (await this.#connection.json({ method: "GET", path, timeoutMs: ANSWER_MS })) as BoxHealth | null;
+    const health = (await this.#connection.json({ method: "GET", path, timeoutMs })) as BoxHealth | null;
     if (health?.protocol !== BOXD_PROTOCOL || health.boxId !== this.id || typeof health.idleMs !== "number") {
       throw this.#connection.nonsense("a health report that is not its own");
     }

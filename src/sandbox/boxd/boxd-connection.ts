@@ -23,6 +23,7 @@ const BOX_CODES: ReadonlySet<string> = new Set([
   "box_busy",
   "box_path",
   "box_disk_full",
+  "box_memory_full",
   "box_protocol",
   "path_not_found",
   "permission_unknown",
@@ -49,6 +50,7 @@ export class BoxdConnection {
   readonly #boxId: string;
   readonly #connect: () => Duplex;
   readonly #open = new Set<Duplex>();
+  #why = "";
   /** Resolves when connections may be made again. */
   #closed: Promise<void> | undefined;
 
@@ -117,7 +119,12 @@ export class BoxdConnection {
   }
 
   gone(cause?: unknown): SandboxError {
-    return new SandboxError("box_gone", `The box ${this.#boxId} does not answer any more.`, { cause });
+    return new SandboxError("box_gone", `The box ${this.#boxId} does not answer any more.${this.#why}`, { cause });
+  }
+
+  /** Says why the box is gone, where the host knows. */
+  explain(why: string): void {
+    this.#why = ` ${why}`;
   }
 
   /** What the box said about a failure, as an error of ours. */

@@ -5,12 +5,14 @@
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { SandboxError } from "../../errors.ts";
 import { openBaseline } from "./baseline.ts";
 import { openBoundedLog } from "./bounded-log.ts";
 import { BoxAgent } from "./box-agent.ts";
 import { createBoxdServer } from "./boxd-server.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { freezeBox, killBox } from "./freeze-box.ts";
+import { watchMemory } from "./memory-watch.ts";
 import { ClientPresence } from "./client-presence.ts";
 import { GatewayBridge } from "./gateway-bridge.ts";
 import { toGatewayEnvironment } from "./gateway-environment.ts";
@@ -49,21 +51,23 @@ const turns = new Turns({
   // Without walls boxd would see the whole host, so only what it started itself is stopped.
   freeze: () => (config.contained ? freezeBox() : agent.freeze()),
 });
+function stopBox(error: SandboxError): void {
+  log(`boxd: ${error.message}\n`);
+  turns.stop(error);
+  // Without walls boxd does not know who belongs to the box.
+  if (config.contained) killBox();
+  else void agent.close();
+}
 if (config.diskMb !== undefined) {
   new DiskWatch({
     folders: [config.workspace, config.home, config.run],
     limitMb: config.diskMb,
     // Without walls boxd sees the host's processes too, and not whose they are.
     ownsProcesses: config.contained,
-    onFull(error) {
-      log(`boxd: ${error.message}\n`);
-      turns.stop(error);
-      // Without walls boxd does not know who belongs to the box.
-      if (config.contained) killBox();
-      else void agent.close();
-    },
+    onFull: stopBox,
   }).start();
 }
+if (config.measured !== undefined) watchMemory({ ...config.measured, onFull: stopBox });
 const presence = new ClientPresence();
 const identity = {
   boxId: config.boxId,

@@ -16,7 +16,9 @@ export async function execCommand(config: BoxdConfig, request: ExecRequest, sign
     maxOutputBytes: request.maxOutputBytes ?? BOXD_LIMITS.commandOutputBytes,
     signal,
   });
-  const exitCode = result.notFound ? 127 : result.timedOut ? 124 : (result.exitCode ?? 137);
+  // What ended without a code was killed; without a signal too it was never started.
+  const codeless = result.signal === undefined ? 126 : 137;
+  const exitCode = result.notFound ? 127 : result.timedOut ? 124 : (result.exitCode ?? codeless);
   return {
     exitCode,
     stdout: result.stdout,

@@ -55,6 +55,8 @@ export interface BoxdConfig {
   readonly gateway?: BoxGatewayAddress;
   /** What workspace, home and run may hold together; absent: there is no limit, or something else keeps it. */
   readonly diskMb?: number;
+  /** What a contained box as a whole may hold, where no control group keeps it; absent: something else does, or there is no limit. */
+  readonly measured?: { readonly memoryMb?: number; readonly pids?: number };
 }
 
 export interface BoxHealth {

@@ -5,6 +5,9 @@ import { BoxdClient, connectSocket, SOCKET_NAME } from "../boxd/index.ts";
 import type { BoxDoor } from "../box-gateway.ts";
 import type { Box, CheckpointMode, CheckpointOptions, ForkBoxOptions } from "../sandbox.ts";
 
+/** Long enough for a machine that has more to do than it can. */
+const SILENCE_MS = 30_000;
+
 /** What a box needs of the client that made it. */
 export interface LocalBoxOwner {
   checkpoint(
@@ -13,6 +16,10 @@ export interface LocalBoxOwner {
   ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }>;
   fork(checkpointId: string, options: ForkBoxOptions): Promise<LocalBox>;
   remove(box: LocalBox): Promise<void>;
+  /** Whether something has stopped the box's boxd. */
+  standsStill(boxId: string): Promise<boolean>;
+  /** Ends everything in the box, whose record and files stay. */
+  end(boxId: string): Promise<void>;
 }
 
 export interface LocalBoxOptions {
@@ -21,6 +28,8 @@ export interface LocalBoxOptions {
   readonly run: string;
   readonly claimMs: number;
   readonly contained: boolean;
+  /** Whether its limits hold only for as long as boxd measures. */
+  readonly isMeasured: boolean;
   readonly gateway?: BoxDoor;
 }
 
@@ -38,6 +47,15 @@ export class LocalBox extends BoxdClient implements Box {
       id: options.id,
       claimMs: options.claimMs,
       connect: () => connectBox(options),
+      ...(options.isMeasured
+        ? {
+            watched: {
+              patienceMs: SILENCE_MS,
+              standsStill: () => owner.standsStill(options.id),
+              end: () => owner.end(options.id),
+            },
+          }
+        : {}),
       ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
     });
     this.contained = options.contained;

@@ -3,6 +3,7 @@ import { SandboxError, ValidationError } from "../../errors.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import type {
   BoxInfo,
+  BoxLimits,
   CheckpointInfo,
   CheckpointOptions,
   CreateBoxOptions,
@@ -18,6 +19,7 @@ import type { Containment } from "./containment.ts";
 import type { LocalBoxOwner } from "./local-box.ts";
 import { LocalBox } from "./local-box.ts";
 import { endBox, isRunning, removeBox } from "./remove-box.ts";
+import { standsStill } from "./stands-still.ts";
 import { startBox } from "./start-box.ts";
 import { sweepBoxes } from "./sweep-boxes.ts";
 import type { BoxSpec, FileTrees, NewBox, TreeCopy } from "../provider/index.ts";
@@ -57,6 +59,11 @@ export interface LocalSandboxCapabilities {
   readonly systemCallsReason?: string;
   /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
+  /**
+   * How `memoryMb` and `pids` are kept. `kernel`: by control groups. `measured`: the box's processes are counted while it runs, and it is ended when
+   * they are too much. `process`: each process has `memoryMb` of its own, and `pids` bounds all processes of the user, unless that is root.
+   */
+  readonly memoryLimit: "kernel" | "measured" | "process";
   /** How `diskMb` is kept. `measured`: the box's files are counted while it runs, and it is ended when they are too much. */
   readonly diskLimit: "measured";
   /** How a fork gets its files. `snapshot`: of btrfs, whatever their size. `reflink`: copied on write. `copy`: in full. */
@@ -75,6 +82,10 @@ export interface LocalSandboxState {
   readonly agents?: string;
   /** The door of boxes that were given none of their own. */
   readonly gateway?: BoxGateway;
+}
+
+function isMeasured({ diskMb, memoryMb, pids }: BoxLimits, kept: LocalSandboxCapabilities["memoryLimit"]): boolean {
+  return diskMb !== undefined || (kept === "measured" && (memoryMb !== undefined || pids !== undefined));
 }
 
 /**
@@ -98,9 +109,12 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       ...(state.containment.filterReason === undefined ? {} : { systemCallsReason: state.containment.filterReason }),
       limits: [
         ...(state.cgroups === undefined ? [] : (["cpu"] as const)),
-        ...(state.cgroups !== undefined || state.limitsAvailable ? (["memoryMb", "pids"] as const) : []),
+        ...(state.cgroups !== undefined || state.limitsAvailable || state.containment.contained
+          ? (["memoryMb", "pids"] as const)
+          : []),
         "diskMb",
       ],
+      memoryLimit: state.cgroups !== undefined ? "kernel" : state.containment.contained ? "measured" : "process",
       diskLimit: "measured",
       files: state.trees.how,
     };
@@ -108,6 +122,11 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       checkpoint: (box, options) => this.#checkpoint(box, options),
       fork: (checkpointId, options) => this.restore(checkpointId, options),
       remove: (box) => this.#keeper.remove(box),
+      standsStill: async (boxId) => {
+        const { contained, process: first } = await this.#keeper.recordOf(boxId);
+        return first !== undefined && standsStill(first, contained);
+      },
+      end: async (boxId) => endBox(boxId, await this.#keeper.recordOf(boxId), toBoxPaths(state.directory, boxId)),
     };
     const { directory, maxBoxes, gateway } = state;
     const { contained } = state.containment;
@@ -118,7 +137,14 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       gateway,
       open: ({ id, spec, contained: isContained }, door) =>
         new LocalBox(
-          { id, run: toBoxPaths(directory, id).run, claimMs: spec.claimMs, contained: isContained, ...door },
+          {
+            id,
+            run: toBoxPaths(directory, id).run,
+            claimMs: spec.claimMs,
+            contained: isContained,
+            isMeasured: isMeasured(spec.limits, this.capabilities.memoryLimit),
+            ...door,
+          },
           owner,
         ),
       isRunning: (record) => isRunning(record, toBoxPaths(directory, record.id)),

@@ -133,7 +133,8 @@ async function prepareContained({
   const { spec } = record;
   const profile = createBubblewrapProfile(runtime, { ...paths, accounts, ...toMount(spec.agentFolder) }, spec.network);
   const env = createEnvironment(record.id, profile.path, INSIDE.home, spec.env);
-  await writeConfig(record, paths, INSIDE, runtime.version, env);
+  const { enter, limit, measured } = toLimits(record, limitsAvailable, cgroups);
+  await writeConfig(record, paths, INSIDE, runtime.version, env, measured);
   // The arguments go by file: a command line can be read inside, and tells where on the host the box lies.
   const argumentsFile = join(paths.root, "bubblewrap.args");
   const base = Object.entries(createEnvironment(record.id, profile.path, INSIDE.home, {})).flatMap(([name, value]) => [
@@ -142,7 +143,6 @@ async function prepareContained({
     value,
   ]);
   await writeFile(argumentsFile, [...profile.args, ...base, "--json-status-fd", "4"].join("\0"), { mode: 0o600 });
-  const { enter, limit } = toLimits(record, limitsAvailable, cgroups);
   return {
     command: [
       ...enter,
@@ -166,17 +166,28 @@ async function prepareContained({
   };
 }
 
-/** Control groups hold for the box as a whole, rlimits for each of its processes: what the former hold the latter need not. */
+/**
+ * Control groups hold for the box as a whole, rlimits for each of its processes: what the former hold the latter need not. Without groups boxd
+ * measures the whole, where it sees no process but the box's.
+ */
 function toLimits(
-  { id, spec: { limits } }: BoxRecord,
+  { id, contained, spec: { limits } }: BoxRecord,
   limitsAvailable: boolean,
   cgroups: CgroupKind | undefined,
-): { readonly enter: readonly string[]; readonly limit: readonly string[] } {
-  const { memoryMb: _memory, pids: _pids, cpu: _cpu, ...rest } = limits;
+): {
+  readonly enter: readonly string[];
+  readonly limit: readonly string[];
+  readonly measured: BoxdConfig["measured"];
+} {
+  const { memoryMb, pids, cpu: _cpu, ...rest } = limits;
   const isGrouped = cgroups !== undefined && Object.keys(limits).length > Object.keys(rest).length;
   return {
     enter: isGrouped ? createBoxCgroup(cgroups, id, limits) : [],
     limit: limitsAvailable ? toLimitCommand(isGrouped ? rest : limits) : [],
+    measured:
+      isGrouped || !contained || (memoryMb === undefined && pids === undefined)
+        ? undefined
+        : { ...(memoryMb === undefined ? {} : { memoryMb }), ...(pids === undefined ? {} : { pids }) },
   };
 }
 
@@ -214,6 +225,7 @@ async function writeConfig(
   inside: { readonly workspace: string; readonly home: string; readonly run: string },
   version: string,
   env: Record<string, string>,
+  measured?: BoxdConfig["measured"],
 ): Promise<void> {
   const { profile, claimMs, agentStart, gateway, agentFolder, limits } = record.spec;
   const config: BoxdConfig = {
@@ -229,6 +241,7 @@ async function writeConfig(
     agentStart,
     ...(gateway === undefined ? {} : { gateway }),
     ...(limits.diskMb === undefined ? {} : { diskMb: limits.diskMb }),
+    ...(measured === undefined ? {} : { measured }),
     ...(agentFolder === undefined ? {} : { agentFolder: record.contained ? INSIDE.agent : agentFolder }),
   };
   await mkdir(paths.run, { recursive: true });
