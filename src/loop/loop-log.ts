@@ -4,6 +4,12 @@ import { RunSummary } from "../event/run-summary.ts";
 import type { SessionWriter } from "../store/session-store.ts";
 import { EventPipe } from "../stream/event-pipe.ts";
 
+/** What the first event of a loop's run is made with, before there is a writer. */
+export interface LoopOpening {
+  readonly runId: string;
+  readonly redaction: Redaction;
+}
+
 /**
  * The loop's own log. What is recorded is stored in the order of the calls; `drain` waits until all of it is.
  * A write that fails is told at once (`onFailure`) and by every later `drain`.
@@ -16,8 +22,7 @@ export class LoopLog {
 
   constructor(
     writer: SessionWriter,
-    runId: string,
-    redaction: Redaction,
+    { runId, redaction }: LoopOpening,
     onEvent: (event: StoredEvent) => void,
     onFailure: (error: unknown) => void,
   ) {
@@ -34,6 +39,19 @@ export class LoopLog {
     const bodies = this.#redaction.push(body);
     for (const redacted of bodies) this.#summary.add(redacted);
     this.#pipe.push(bodies);
+  }
+
+  /** What the session began with is stored: it only has to be heard. */
+  begin(events: readonly StoredEvent[]): void {
+    for (const event of events) this.#summary.add(event);
+    this.#pipe.begin(events);
+  }
+
+  /** Records the last event; the append that stores it gives the lease up. @throws StoreError, FencedError */
+  end(body: EventBody): Promise<void> {
+    this.record(body);
+    if (this.submit()) void this.writer.close().catch(() => {});
+    return this.drain();
   }
 
   /** Hands all that was recorded to the writer; true where it has accepted all of it, so that what is begun under the writer comes after it. */

@@ -3,7 +3,6 @@ import type { JsonValue, StoredEvent, Usage } from "../event/event.ts";
 import { toWinnerEvent } from "../event/loop-winner.ts";
 import { addUsage } from "../event/usage.ts";
 import { linkSignals, settleOrAbort, throwIfAborted } from "../internal/abort.ts";
-import { createId } from "../internal/ids.ts";
 import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
@@ -11,12 +10,11 @@ import { createSandboxLineage } from "../lineage/sandbox-lineage.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import type { CreateBoxOptions } from "../sandbox/sandbox.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import { beginRedaction } from "../stream/begin-redaction.ts";
 import type { OpenSession } from "../stream/open-session.ts";
 import { LoopAllowance } from "./budget.ts";
 import { Descent } from "./descent.ts";
-import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopLog } from "./loop-log.ts";
+import type { LoopOpening } from "./loop-log.ts";
 import { nameOf, toLoopStart } from "./loop-start.ts";
 import { toLoopFinal } from "./loop-final.ts";
 import type { RoundsEnd } from "./loop-final.ts";
@@ -42,7 +40,9 @@ export class LoopRun<Task, Output, Decision> {
   readonly #store: SessionStore;
   readonly #memory: LoopMemory<Task, Output>;
   readonly #sessionId: string;
-  readonly #runId = createId("run");
+  readonly #runId: string;
+  readonly #fingerprint: string;
+  readonly #begun: readonly StoredEvent[] | undefined;
   readonly #stop: ReturnType<typeof linkSignals>;
   readonly #log: LoopLog;
   readonly #now: () => number;
@@ -57,9 +57,13 @@ export class LoopRun<Task, Output, Decision> {
     options: RunLoopOptions<Task, Output, Decision>,
     settings: LoopSettings<Task>,
     store: SessionStore,
-    { session, writer }: OpenSession,
+    { session, writer, events }: OpenSession,
     memory: LoopMemory<Task, Output>,
+    opening: LoopOpening & { readonly fingerprint: string },
   ) {
+    this.#runId = opening.runId;
+    this.#fingerprint = opening.fingerprint;
+    this.#begun = events;
     this.#memory = memory;
     this.#options = options;
     this.#settings = settings;
@@ -75,8 +79,7 @@ export class LoopRun<Task, Output, Decision> {
     this.#stop = linkSignals(options.signal, writer.lost);
     this.#log = new LoopLog(
       writer,
-      this.#runId,
-      beginRedaction(options.redact),
+      opening,
       (event) => this.#hear(event),
       (error) => this.#stop.controller.abort(error),
     );
@@ -112,8 +115,7 @@ export class LoopRun<Task, Output, Decision> {
       durationMs: Math.max(0, Math.round(this.#now() - this.#startedAt)),
     });
     if (!this.#log.failed) {
-      this.#log.record(final);
-      await this.#log.drain().catch((error: unknown) => (failure ??= { error }));
+      await this.#log.end(final).catch((error: unknown) => (failure ??= { error }));
     }
     this.#stop.unlink();
     if (failure !== undefined) throw failure.error;
@@ -157,10 +159,13 @@ export class LoopRun<Task, Output, Decision> {
   }
 
   #recordStart(): void {
-    const fingerprint = fingerprintLoop(this.#options, this.#settings);
-    for (const body of toLoopStart(this.#options, this.#settings, fingerprint, this.#memory.lastRunId))
+    if (this.#begun !== undefined) {
+      this.#log.begin(this.#begun);
+      return;
+    }
+    for (const body of toLoopStart(this.#options, this.#settings, this.#fingerprint, this.#memory.lastRunId))
       this.#log.record(body);
-    if (this.#options.allowChanged !== true) this.#memory.requireSame(fingerprint);
+    if (this.#options.allowChanged !== true) this.#memory.requireSame(this.#fingerprint);
   }
 
   async #createLineage(): Promise<SandboxLineage> {

@@ -1,9 +1,13 @@
 import { throwIfAborted } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
+import type { FirstAppend } from "../store/begin-session.ts";
 import { openMemoryStore } from "../store/memory/index.ts";
+import { beginRedaction } from "../stream/begin-redaction.ts";
 import { openSession } from "../stream/open-session.ts";
+import { fingerprintLoop } from "./fingerprint.ts";
 import { LoopMemory } from "./loop-memory.ts";
 import { LoopRun } from "./loop-run.ts";
+import { toLoopStart } from "./loop-start.ts";
 import type { LoopResult, RunLoopOptions } from "./loop-types.ts";
 import { validateLoopOptions } from "./validate-loop-options.ts";
 
@@ -29,16 +33,28 @@ export async function runLoop<Task, Output, Decision>(
   const store = options.store ?? (await openMemoryStore());
   try {
     const { sessionId = createId("loop"), resume = false, labels } = options;
+    const opening = {
+      runId: createId("run"),
+      redaction: beginRedaction(options.redact),
+      fingerprint: fingerprintLoop(options, settings),
+    };
+    const first = (): FirstAppend => ({
+      bodies: toLoopStart(options, settings, opening.fingerprint, undefined).flatMap((body) =>
+        opening.redaction.push(body),
+      ),
+      runId: opening.runId,
+    });
     const open = await openSession(store, {
       sessionId,
       kind: "loop",
       resume,
       takeOver: false,
+      first,
       ...(labels === undefined ? {} : { labels }),
     });
     try {
       const memory = await LoopMemory.read<Task, Output>(store, open.session, open.historySeq, options.output);
-      return await new LoopRun(options, settings, store, open, memory).execute();
+      return await new LoopRun(options, settings, store, open, memory, opening).execute();
     } finally {
       // A lease that cannot be given up runs out by itself.
       await open.writer.close().catch(() => {});

@@ -14,6 +14,9 @@ JOIN {s}.sessions s ON s.id = b.id AND s.token = b.token`;
 
 const FIND_REFUSED = `SELECT key, epoch FROM {s}.sessions WHERE key = ANY($1::bigint[])`;
 
+/** The plan that is kept is one for few writers; for more of them making one costs little beside the rest. */
+const MOST_OF_A_PLAN = 64;
+
 /** What became of a batch. */
 export interface BatchResult {
   readonly outcomes: ReadonlyMap<WriterShare, AppendOutcome>;
@@ -62,7 +65,8 @@ export class AppendBatch {
     const onUnknownOutcome = (): void => {
       this.#isOutcomeUnknown = true;
     };
-    const [row] = await this.#database.query("append", text, parameters, { onUnknownOutcome, keepAs: "append" });
+    const keepAs = this.#shares.length > MOST_OF_A_PLAN ? {} : { keepAs: "append" };
+    const [row] = await this.#database.query("append", text, parameters, { onUnknownOutcome, ...keepAs });
     const stored = new Set((row?.[1] as string[] | null) ?? []);
     for (const share of this.#shares)
       if (share.queue.key === undefined || stored.has(nameOf(share))) this.#outcomes.set(share, "done");
