@@ -1,8 +1,13 @@
 import { SandboxError, ValidationError } from "../errors.ts";
-import type { PermissionAnswer } from "../sandbox/sandbox.ts";
-import type { Session } from "../store/session-store.ts";
+import type { PermissionAnswer, SandboxClient } from "../sandbox/sandbox.ts";
+import type { Session, SessionStore } from "../store/session-store.ts";
 import { listOpenQuestions } from "./open-questions.ts";
-import type { Runtime } from "./open-runtime.ts";
+
+/** Where questions are stored, and the boxes that may have asked them. */
+export interface QuestionPlace {
+  readonly store: SessionStore;
+  openUsedSandboxes(): Promise<ReadonlyMap<string, SandboxClient>>;
+}
 
 /**
  * Hands a person's answer to the box that asked, whatever process executes its run.
@@ -11,12 +16,12 @@ import type { Runtime } from "./open-runtime.ts";
  * @throws ValidationError `permission_unknown`, `invalid_option`; SandboxError `box_gone`
  */
 export async function answerQuestion(
-  runtime: Runtime,
+  place: QuestionPlace,
   session: Session,
   requestId: string,
   answer: PermissionAnswer,
 ): Promise<void> {
-  const { store } = runtime;
+  const { store } = place;
   // The box of an iteration stands in the log of its loop.
   const asked = session.parentId === undefined ? session : ((await store.get(session.parentId)) ?? session);
   const question = (await listOpenQuestions(store, asked)).find((one) => one.requestId === requestId);
@@ -25,9 +30,15 @@ export async function answerQuestion(
       "permission_unknown",
       `No question ${JSON.stringify(requestId)} of ${session.id} waits for an answer; \`skein answer ${session.id}\` lists those that do.`,
     );
-  for (const client of (await runtime.openUsedSandboxes()).values()) {
-    const box = await client.attach(question.boxId);
-    if (box !== null) return await box.answer?.(requestId, answer);
+  for (const client of (await place.openUsedSandboxes()).values()) {
+    const box = await client.attach?.(question.boxId);
+    if (box === undefined || box === null) continue;
+    try {
+      return await box.answer?.(requestId, answer);
+    } finally {
+      // Whoever runs the turn keeps the box alive, not whoever answered.
+      box.detach?.();
+    }
   }
   throw new SandboxError("box_gone", `The box ${question.boxId}, which asked, is gone.`);
 }

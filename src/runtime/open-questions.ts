@@ -1,4 +1,5 @@
-import type { PermissionOption, StoredEvent } from "../event/event.ts";
+import type { PermissionOption } from "../event/event.ts";
+import { OpenQuestions } from "../event/open-questions.ts";
 import type { Session, SessionStore } from "../store/session-store.ts";
 
 /** A question of an agent's that nobody has answered. */
@@ -14,20 +15,17 @@ export interface OpenQuestion {
 /** The questions that wait for a person, of a session and, where it is a loop, of its iterations. */
 export async function listOpenQuestions(store: SessionStore, session: Session): Promise<OpenQuestion[]> {
   const boxes = new Map<string, string>();
-  const own = new Map<string, StoredEvent & { type: "permission.requested" }>();
   const take = async (sessionId: string): Promise<OpenQuestion[]> => {
-    own.clear();
+    const questions = new OpenQuestions();
     for await (const event of store.read(sessionId)) {
-      if (event.type === "permission.requested") own.set(event.requestId, event);
-      else if (event.type === "permission.answered") own.delete(event.requestId);
-      else if (event.type === "final") own.clear();
-      else if (event.type === "iteration.started" && event.boxId !== undefined)
+      questions.add(event);
+      if (event.type === "iteration.started" && event.boxId !== undefined)
         boxes.set(event.iterationSessionId, event.boxId);
     }
     const boxId = boxes.get(sessionId);
     return boxId === undefined
       ? []
-      : [...own.values()].map(({ requestId, title, options }) => ({ sessionId, boxId, requestId, title, options }));
+      : questions.list().map(({ requestId, title, options }) => ({ sessionId, boxId, requestId, title, options }));
   };
   // A task's box stands in its token, an iteration's in the log of its loop.
   const [boxId] = (session.resumeToken ?? "").split("/");

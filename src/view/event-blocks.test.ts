@@ -13,7 +13,7 @@ const ended = (toolCallId: string, status: "completed" | "failed" = "completed")
   toolName: "test",
   status,
 });
-const end = (status: "completed" | "failed" | "aborted"): EventBody => ({
+const end = (status: "completed" | "failed" | "aborted" | "interrupted"): EventBody => ({
   type: "final",
   status,
   reason: status,
@@ -45,6 +45,14 @@ describe("blocks", () => {
     const run: EventBody = { type: "run.started", kind: "task", task: "x" };
     const blocks = groupEvents(stored([run, started("1"), run, ended("1")]));
     expect(blocks.map(({ kind }) => kind)).toEqual(["prompt", "tool", "prompt", "tool"]);
+    // But a turn that goes on ends what it began before it was interrupted.
+    const resumed = groupEvents(stored([run, started("1"), end("interrupted"), run, ended("1")]));
+    expect(resumed.map(({ kind, events }) => [kind, events.length])).toEqual([
+      ["prompt", 1],
+      ["tool", 2],
+      ["end", 1],
+      ["prompt", 1],
+    ]);
   });
 
   it("know which block an event is in, and which are there at an event", () => {

@@ -84,7 +84,8 @@ export class BlockGrouper {
       case "reasoning.delta":
         return this.#flow("thought", event, event.text);
       case "run.started":
-        this.#open.clear();
+        // A turn that goes on in its box ends there what an interrupted run began.
+        if (this.#last?.type !== "final" || this.#last.status !== "interrupted") this.#open.clear();
         return this.#begin("prompt", event);
       case "tool.started":
         return this.#begin("tool", event, `tool ${event.toolCallId}`);

@@ -60,3 +60,9 @@ export async function findSeriousFaults(page: Page): Promise<string[]> {
       .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
   });
 }
+
+/** Keeps a picture of the page for a person to look at, where `SKEIN_PICTURES` names a folder. */
+export async function keepPicture(page: Page, name: string): Promise<void> {
+  const pictures = process.env["SKEIN_PICTURES"];
+  if (pictures !== undefined) await page.screenshot({ path: join(pictures, `${name}.png`) });
+}

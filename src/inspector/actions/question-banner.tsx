@@ -1,29 +1,51 @@
-import { useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { StoredEventOf } from "../../event/event.ts";
-import { OpenQuestions } from "../../view/open-questions.ts";
+import { OpenQuestions } from "../../event/open-questions.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
 import { useObservable } from "../data/observable.ts";
 import { access } from "../data/server-access.ts";
+import type { RunningIteration } from "../data/running-iterations.ts";
 import { postJson } from "../data/server.ts";
 import type { SessionLog } from "../data/session-log.ts";
 import { useKeys } from "../shell/keys.ts";
+import { toHash } from "../shell/route.ts";
+
+interface AskedIn {
+  readonly log: SessionLog;
+  /** Of a loop that is shown, where the question is an iteration's. */
+  readonly iteration?: number;
+}
+
+export interface QuestionBannerProps {
+  readonly log: SessionLog;
+  /** The iterations of a loop that run, whose questions are the loop's too. */
+  readonly running: readonly RunningIteration[];
+}
 
 /** The questions that a run waits with, each with its answers. */
-export function QuestionBanner({ log }: { readonly log: SessionLog }) {
+export function QuestionBanner({ log, running }: QuestionBannerProps) {
   useObservable(access);
-  const open = useRef<{ log: SessionLog; questions: OpenQuestions; count: number } | undefined>(undefined);
-  if (open.current?.log !== log) open.current = { log, questions: new OpenQuestions(), count: 0 };
-  const { current } = open;
-  for (; current.count < log.events.length; current.count++) {
-    const event = log.events[current.count];
-    if (event !== undefined) current.questions.add(event);
-  }
-  // While the past comes in, its questions may have been answered.
-  if (!log.isLoaded) return null;
+  const read = useMemo(() => new Map<SessionLog, { questions: OpenQuestions; count: number }>(), [log]);
+  const asked: AskedIn[] = [{ log }, ...running.map(({ index, log: own }) => ({ log: own, iteration: index }))];
+  const questions = asked.flatMap(({ log: own, iteration }) => {
+    const known = read.get(own) ?? { questions: new OpenQuestions(), count: 0 };
+    read.set(own, known);
+    for (const event of own.events.slice(known.count)) known.questions.add(event);
+    known.count = own.events.length;
+    // While the past comes in, its questions may have been answered.
+    if (!own.isLoaded) return [];
+    return known.questions.list().map((question) => ({ question, sessionId: own.sessionId, iteration }));
+  });
   return (
     <>
-      {current.questions.list().map((question, place) => (
-        <Question key={question.requestId} question={question} sessionId={log.sessionId} hasKeys={place === 0} />
+      {questions.map(({ question, sessionId, iteration }, place) => (
+        <Question
+          key={`${sessionId} ${question.requestId}`}
+          question={question}
+          sessionId={sessionId}
+          iteration={iteration}
+          hasKeys={place === 0}
+        />
       ))}
     </>
   );
@@ -32,10 +54,11 @@ export function QuestionBanner({ log }: { readonly log: SessionLog }) {
 interface QuestionProps {
   readonly question: StoredEventOf<"permission.requested">;
   readonly sessionId: string;
+  readonly iteration: number | undefined;
   readonly hasKeys: boolean;
 }
 
-function Question({ question, sessionId, hasKeys }: QuestionProps) {
+function Question({ question, sessionId, iteration, hasKeys }: QuestionProps) {
   const { requestId, title, options } = question;
   const answers = useRef<HTMLDivElement>(null);
   const [given, setGiven] = useState<string | undefined>();
@@ -56,11 +79,24 @@ function Question({ question, sessionId, hasKeys }: QuestionProps) {
     if (!hasKeys || button === undefined) return false;
     button.focus();
   };
-  useKeys(Object.fromEntries(Array.from({ length: 9 }, (_, place) => [String(place + 1), () => focus(place)])));
+  useKeys(
+    Object.fromEntries(Array.from({ length: 9 }, (_, place) => [String(place + 1), () => focus(place)])),
+    "question",
+  );
   return (
     <section class="banner ask-banner" aria-label="Waits for an answer">
       <p role="status">
-        <strong>The run asks:</strong> {toPlainLine(title).slice(0, 2000)}
+        <strong>
+          {iteration === undefined ? (
+            "The run asks:"
+          ) : (
+            <>
+              Iteration <a href={toHash({ view: "session", id: sessionId, tab: "timeline" })}>{`#${iteration}`}</a>{" "}
+              asks:
+            </>
+          )}
+        </strong>{" "}
+        {toPlainLine(title).slice(0, 2000)}
       </p>
       {access.mayWrite ? (
         <div class="answers" ref={answers}>
@@ -70,11 +106,12 @@ function Question({ question, sessionId, hasKeys }: QuestionProps) {
               disabled={given !== undefined}
               onClick={() => void answer(optionId, toPlainLine(name))}
             >
-              {place < 9 ? <kbd aria-hidden="true">{place + 1}</kbd> : null} {toPlainLine(name).slice(0, 200)}
+              {hasKeys && place < 9 ? <kbd aria-hidden="true">{place + 1}</kbd> : null}{" "}
+              {toPlainLine(name).slice(0, 200)}
             </button>
           ))}
           <button type="button" disabled={given !== undefined} onClick={() => void answer(null, "turned down")}>
-            {options.length < 9 ? <kbd aria-hidden="true">{options.length + 1}</kbd> : null} Turn it down
+            {hasKeys && options.length < 9 ? <kbd aria-hidden="true">{options.length + 1}</kbd> : null} Turn it down
           </button>
           {given === undefined ? null : <span class="quiet">{`handed on: ${given.slice(0, 200)}`}</span>}
         </div>

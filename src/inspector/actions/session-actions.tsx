@@ -1,3 +1,4 @@
+import { useMemo } from "preact/hooks";
 import type { Session } from "../../store/session-store.ts";
 import { useObservable } from "../data/observable.ts";
 import { access } from "../data/server-access.ts";
@@ -18,10 +19,12 @@ export interface SessionActionsProps {
 /** What can be done with a session: only what the caller may, and the server can, is offered. */
 export function SessionActions({ session, log, status, position }: SessionActionsProps) {
   useObservable(access);
-  if (session === undefined || !access.mayWrite) return null;
-  const isRoot = session.parentId === undefined;
+  const isRoot = session !== undefined && session.parentId === undefined;
   const offer = isRoot ? access.offerOf(session.labels["skein.run"]) : undefined;
   const isOver = status !== "running" && status !== "created";
+  const rounds = useMemo(() => (offer?.kind === "loop" ? roundsOf(log) : []), [offer, log, log.events.length]);
+  if (session === undefined || !access.mayWrite) return null;
+  const mayFork = offer?.kind === "loop" ? rounds.length > 0 : log.lastSeq > 0;
   const mayResume = offer !== undefined && isOver && (offer.kind === "task" || status !== "completed");
   const path = `/api/sessions/${encodeURIComponent(session.id)}`;
   const runPath = `/api/runs/${encodeURIComponent(session.id)}`;
@@ -56,7 +59,7 @@ export function SessionActions({ session, log, status, position }: SessionAction
           {offer.kind === "task" ? <InputField input={inputOf(session.labels)} /> : null}
         </ActionButton>
       ) : null}
-      {log.lastSeq > 0 ? (
+      {mayFork ? (
         <ActionButton
           word="Fork"
           keyName="F"
@@ -81,7 +84,7 @@ export function SessionActions({ session, log, status, position }: SessionAction
             <label class="field">
               After round
               <select name="at">
-                {roundsOf(log).map((round) => (
+                {rounds.map((round) => (
                   <option value={String(round)}>{round}</option>
                 ))}
               </select>
@@ -106,6 +109,17 @@ export function SessionActions({ session, log, status, position }: SessionAction
   );
 }
 
+/** The rounds that can be forked: an iteration of theirs has a checkpoint. */
 function roundsOf(log: SessionLog): number[] {
-  return [...new Set(log.events.flatMap((event) => (event.type === "round.planned" ? [event.round] : [])))];
+  const rounds = new Map<number, number>();
+  const found = new Map<string, number>();
+  for (const event of log.events) {
+    if (event.type === "iteration.started") rounds.set(event.index, event.round);
+    else if (event.type === "checkpoint.deleted") found.delete(event.checkpointId);
+    else if (event.type === "checkpoint.created") {
+      const round = rounds.get(event.index ?? -1);
+      if (round !== undefined) found.set(event.checkpointId, round);
+    }
+  }
+  return [...new Set(found.values())].sort((a, b) => a - b);
 }

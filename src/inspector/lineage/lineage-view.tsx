@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useReducer, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { StoredEvent } from "../../event/event.ts";
 import { renderOrigin } from "../../view/box-origin.ts";
 import { describeError } from "../../view/describe-event.ts";
@@ -6,18 +6,15 @@ import { formatCost, formatCount, formatDuration, formatScore, formatUsage } fro
 import { type IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
 import { toPlainLine } from "../../view/plain-text.ts";
 import { totalTokens } from "../../event/usage.ts";
-import { directory } from "../data/session-directory.ts";
 import { useObservable } from "../data/observable.ts";
-import { SessionLog } from "../data/session-log.ts";
+import type { RunningIteration } from "../data/running-iterations.ts";
+import type { SessionLog } from "../data/session-log.ts";
 import { EmptyState } from "../shell/empty-state.tsx";
 import { useKeys } from "../shell/keys.ts";
 import { goTo, toHash } from "../shell/route.ts";
 import { StatusLabel } from "../shell/status-label.tsx";
 import { useClock } from "../shell/use-clock.ts";
 import { LineageDrawing } from "./lineage-drawing.tsx";
-
-/** So many iterations that run are looked into, for what they are doing. */
-const MAX_WATCHED = 8;
 
 /** The loop as its log, up to a position, tells it. */
 export function foldLoop(
@@ -33,13 +30,14 @@ export function foldLoop(
 export interface LineageViewProps {
   readonly log: SessionLog;
   readonly position: number | undefined;
+  readonly running: readonly RunningIteration[];
 }
 
 /** A loop as a drawing, and below it the same as a table. */
-export function LineageView({ log, position }: LineageViewProps) {
+export function LineageView({ log, position, running }: LineageViewProps) {
   useObservable(log);
   const progress = useMemo(() => foldLoop(log.sessionId, log.events, position), [log, log.events.length, position]);
-  useRunningIterations(progress, position === undefined && progress.final === undefined);
+  if (position === undefined) addRunning(progress, running);
   const now = useClock(progress.final === undefined);
   const [marked, setMarked] = useState<readonly number[]>([]);
   const { iterations } = progress;
@@ -181,34 +179,11 @@ function describeLoop(progress: LoopProgress): string {
   return parts.filter((part) => part !== "").join(" · ");
 }
 
-/** Feeds what the running iterations are doing into the picture, as far as the list of sessions says that there is news. */
-function useRunningIterations(progress: LoopProgress, isLive: boolean): void {
-  useObservable(directory);
-  const [, redraw] = useReducer((count: number) => count + 1, 0);
-  const logs = useMemo(() => new Map<string, SessionLog>(), []);
-  useEffect(
-    () => () => {
-      for (const log of logs.values()) log.close();
-    },
-    [logs],
-  );
-  const running = isLive ? progress.running.slice(0, MAX_WATCHED).map(({ sessionId }) => sessionId) : [];
-  useEffect(() => {
-    for (const id of running) {
-      const session = directory.get(id);
-      const log = logs.get(id);
-      if (session === undefined) continue;
-      if (log === undefined) {
-        const watched = new SessionLog(id, { live: false });
-        watched.subscribe(() => redraw(undefined));
-        logs.set(id, watched);
-      } else if (log.isLoaded && session.lastSeq > log.lastSeq) void log.refresh();
-    }
-  }, [running.join(" "), directory.version]);
-  for (const id of running) {
-    const iteration = progress.iterationOf(id);
-    const log = logs.get(id);
-    if (iteration === undefined || log === undefined) continue;
+/** Feeds what the running iterations are doing into the picture. */
+function addRunning(progress: LoopProgress, running: readonly RunningIteration[]): void {
+  for (const { log } of running) {
+    const iteration = progress.iterationOf(log.sessionId);
+    if (iteration?.status !== "running") continue;
     iteration.tools = 0;
     iteration.usage = {};
     for (const event of log.events) progress.add(event);

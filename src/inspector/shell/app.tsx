@@ -27,7 +27,7 @@ export function App() {
         else return false;
       },
     },
-    { ofPage: true },
+    "page",
   );
   return (
     <div class={`app view-${route.view}`}>

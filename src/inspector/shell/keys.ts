@@ -3,7 +3,16 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 /** What a key does; `false` says that it did nothing, and somebody else may. */
 export type KeyActions = Readonly<Record<string, () => void | false>>;
 
-const layers: { readonly current: KeyActions }[] = [];
+/** Whose keys go first: those of a question that is asked, then those of what is shown, then those of the whole page. */
+const RANKS = { question: 2, view: 1, page: 0 } as const;
+
+interface Layer {
+  actions: KeyActions;
+  readonly rank: number;
+}
+
+/** By rank; of one rank those of what came last go first. */
+const layers: Layer[] = [];
 
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
@@ -22,22 +31,21 @@ addEventListener("keydown", (event) => {
   if (isControl && (event.key === "Enter" || event.key === " ")) return;
   if (event.target instanceof HTMLInputElement && event.target.type === "range" && event.key.startsWith("Arrow"))
     return;
-  for (const layer of [...layers].reverse()) {
-    const action = layer.current[event.key];
+  for (const layer of layers.toReversed()) {
+    const action = layer.actions[event.key];
     if (action === undefined || action() === false) continue;
     event.preventDefault();
     return;
   }
 });
 
-/** Keys that work while the component is there; those of what came last go first, and those of the whole page last. */
-export function useKeys(actions: KeyActions, { ofPage = false } = {}): void {
-  const layer = useRef(actions);
-  layer.current = actions;
+/** Keys that work while the component is there. */
+export function useKeys(actions: KeyActions, rank: keyof typeof RANKS = "view"): void {
+  const layer = useRef<Layer>({ actions, rank: RANKS[rank] }).current;
+  layer.actions = actions;
   // Before the page is painted: a key works as soon as its button is seen.
   useLayoutEffect(() => {
-    if (ofPage) layers.unshift(layer);
-    else layers.push(layer);
+    layers.splice(layers.findLastIndex((other) => other.rank <= layer.rank) + 1, 0, layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
     };

@@ -9,6 +9,7 @@ import { toPlainLine } from "../../view/plain-text.ts";
 import { QuestionBanner } from "../actions/question-banner.tsx";
 import { SessionActions } from "../actions/session-actions.tsx";
 import { useObservable } from "../data/observable.ts";
+import { useRunningIterations } from "../data/running-iterations.ts";
 import { getJson } from "../data/server.ts";
 import { directory } from "../data/session-directory.ts";
 import type { SessionLog } from "../data/session-log.ts";
@@ -30,6 +31,7 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
   const { id } = route;
   useObservable(directory);
   const log = useSessionLog(id);
+  const running = useRunningIterations(log);
   const [position, setPosition] = useState<number | undefined>();
   useEffect(() => {
     setPosition(undefined);
@@ -61,7 +63,7 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
   return (
     <div class="session">
       <SessionHead session={session} log={log} status={status} position={position} />
-      <QuestionBanner log={log} />
+      <QuestionBanner log={log} running={running} />
       <FailureBanner log={log} session={session} status={status} />
       <nav class="tabs" aria-label="Views">
         {tabs.map((name) => (
@@ -76,7 +78,7 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
       </nav>
       <div class="tab-body">
         {tab === "lineage" ? (
-          <LineageView log={log} position={position} />
+          <LineageView log={log} position={position} running={running} />
         ) : tab === "usage" ? (
           <UsageView log={log} isLoop={isLoop} />
         ) : (
@@ -122,6 +124,7 @@ function SessionHead({ session, log, status, position }: HeadProps & { readonly 
     };
   }, [status, title, log]);
   const iteration = first?.type === "run.started" ? first.parent?.iteration : undefined;
+  const origin = session?.forkedFrom;
   return (
     <header class="session-head">
       {session?.parentId === undefined ? null : (
@@ -144,6 +147,14 @@ function SessionHead({ session, log, status, position }: HeadProps & { readonly 
         )}
         <span>{formatCount(Math.max(log.knownSeq, session?.lastSeq ?? 0), "event")}</span>
         {usage === "" ? null : <span>{usage}</span>}
+        {origin === undefined ? null : (
+          <span>
+            forked from{" "}
+            <a href={toHash({ view: "session", id: origin.sessionId, tab: "timeline", seq: origin.atSeq })}>
+              {`${origin.sessionId}, event ${origin.atSeq.toLocaleString("en-US")}`}
+            </a>
+          </span>
+        )}
         {startedAt === undefined ? null : (
           <span title={new Date(startedAt).toISOString()}>{`started ${formatAgo(now - startedAt)}`}</span>
         )}

@@ -7,6 +7,8 @@ import { createId } from "../../internal/ids.ts";
 import { withTimeout } from "../../internal/with-timeout.ts";
 import { forkLoop } from "../../loop/fork-loop.ts";
 import { runLoop } from "../../loop/run-loop.ts";
+import { answerQuestion } from "../../runtime/answer-question.ts";
+import type { SandboxClient } from "../../sandbox/sandbox.ts";
 import type { Session, SessionStore } from "../../store/session-store.ts";
 import { streamTask } from "../../stream/stream-task.ts";
 import type { LoopDefinition, RunContext, RunInput, TaskDefinition } from "./run-definitions.ts";
@@ -43,6 +45,8 @@ interface LiveRun {
   /** Resolves when its `final` is stored, or could not be. */
   readonly ended: Promise<void>;
   readonly questions: Map<string, (answer: Answer) => void>;
+  /** Where a loop's boxes are, which ask questions of their own. */
+  readonly sandboxClient?: SandboxClient;
 }
 
 /** A person's answer; without an option the question is turned down. */
@@ -70,8 +74,11 @@ interface Place {
   readonly taskId?: string;
 }
 
-/** What a run of this process has to do to begin: it tells the first event, and ends in its own time. */
-type Execute = (context: RunContext, onEvent: (event: StoredEvent) => void) => Promise<void>;
+/** What a run of this process has to do to begin: it tells the first event, with the boxes of a loop, and ends in its own time. */
+type Execute = (
+  context: RunContext,
+  onEvent: (event: StoredEvent, sandboxClient?: SandboxClient) => void,
+) => Promise<void>;
 
 /** The runs that this server executes. They belong to the process: no request, and no reader that leaves, ends one. */
 export class RunRegistry {
@@ -174,7 +181,13 @@ export class RunRegistry {
     return this.#begin(name, undefined, async (context, onEvent) => {
       const { store } = this.#options;
       const settings = await definition.settings(known, context);
-      await forkLoop(session.id, { ...settings, atRound, store, signal: context.signal, onEvent });
+      await forkLoop(session.id, {
+        ...settings,
+        atRound,
+        store,
+        signal: context.signal,
+        onEvent: (event) => onEvent(event, settings.sandboxClient),
+      });
     });
   }
 
@@ -197,26 +210,26 @@ export class RunRegistry {
     );
   }
 
-  /** Hands an answer to the run that waits for it. @throws ValidationError `permission_unknown` */
+  /** Hands an answer to the run that waits for it, or to the box that does. @throws ValidationError `permission_unknown`; SandboxError `box_gone` */
   async answer(session: Session, requestId: string, answer: Answer): Promise<void> {
-    const sessionId = session.id;
-    const questions = this.#questionsOf(session);
-    const tell = questions?.get(requestId);
-    const { answerElsewhere } = this.#options;
-    if (tell === undefined && answerElsewhere !== undefined && !this.#live.has(session.parentId ?? sessionId))
-      return answerElsewhere(session, requestId, answer);
-    if (tell === undefined)
-      throw new ValidationError(
-        "permission_unknown",
-        `No run of session ${JSON.stringify(sessionId)} waits here for an answer to ${JSON.stringify(requestId)}.`,
-      );
-    questions?.delete(requestId);
-    tell(answer);
-  }
-
-  /** A question of an iteration's is asked of the loop that it belongs to. */
-  #questionsOf({ id, parentId }: Session): LiveRun["questions"] | undefined {
-    return (this.#live.get(id) ?? (parentId === undefined ? undefined : this.#live.get(parentId)))?.questions;
+    const { store, answerElsewhere } = this.#options;
+    // A question of an iteration's is asked of the loop that it belongs to.
+    const live = this.#live.get(session.id) ?? this.#live.get(session.parentId ?? "");
+    const tell = live?.questions.get(requestId);
+    if (tell !== undefined) {
+      live?.questions.delete(requestId);
+      return tell(answer);
+    }
+    const boxes = live?.sandboxClient;
+    if (boxes !== undefined) {
+      const place = { store, openUsedSandboxes: async () => new Map([["loop", boxes]]) };
+      return answerQuestion(place, session, requestId, answer);
+    }
+    if (answerElsewhere !== undefined) return answerElsewhere(session, requestId, answer);
+    throw new ValidationError(
+      "permission_unknown",
+      `No run of session ${JSON.stringify(session.id)} waits here for an answer to ${JSON.stringify(requestId)}.`,
+    );
   }
 
   /** Resolves when no run is left. */
@@ -281,7 +294,7 @@ export class RunRegistry {
         ...settings,
         store: this.#options.store,
         signal: context.signal,
-        onEvent,
+        onEvent: (event) => onEvent(event, settings.sandboxClient),
         sessionId: place.sessionId,
         ...(place.resume === undefined ? {} : { resume: true }),
         ...(place.labels === undefined ? {} : { labels: { ...settings.labels, ...place.labels } }),
@@ -301,12 +314,13 @@ export class RunRegistry {
         signal: controller.signal,
         answered: (requestId) => waitForAnswer(questions, requestId, controller.signal),
       };
-      const onEvent = (event: StoredEvent): void => {
+      const onEvent = (event: StoredEvent, sandboxClient?: SandboxClient): void => {
         // The first event is the run's own; a loop also tells those of its iterations.
         if (hasBegun) return;
         hasBegun = true;
         sessionId = event.sessionId;
-        this.#live.set(sessionId, { name, controller, questions, ended });
+        const boxes = sandboxClient === undefined ? {} : { sandboxClient };
+        this.#live.set(sessionId, { name, controller, questions, ended, ...boxes });
         resolve({ sessionId, runId: event.runId, isNew: true });
       };
       const ended = execute(context, onEvent)
