@@ -190,6 +190,30 @@ it(
 );
 
 it(
+  "is open to this machine until the first token is issued, and never again from then on",
+  { timeout: 120_000 },
+  async () => {
+    const { child } = start(["--port", "0", "--json"]);
+    const { url } = JSON.parse(await firstLine(child)) as { url: string };
+    const ask = async (token?: string): Promise<number> =>
+      (await fetch(`${url}/api/sessions`, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }))
+        .status;
+    expect(await ask()).toBe(200);
+    const open = await fetch(`${url}/api/sessions/changes`);
+    const issued = start(["--json", "--scope", "read"], {}, "tokens issue");
+    expect(await issued.ended).toBe(0);
+    const { token, id } = JSON.parse(issued.said()) as { token: string; id: string };
+    // The very next request is asked for it, and what was begun without one ends.
+    expect(await ask()).toBe(401);
+    await open.text();
+    expect(await ask(token)).toBe(200);
+    expect(await start([id], {}, "tokens revoke").ended).toBe(0);
+    await vi.waitUntil(async () => (await ask(token)) === 401, { timeout: 60_000 });
+    expect(await ask()).toBe(401);
+  },
+);
+
+it(
   "hands the answer of a person to an agent that another process runs, and says by whom it was",
   { timeout: 120_000 },
   async () => {

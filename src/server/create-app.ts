@@ -164,9 +164,9 @@ export function createApp(options: AppOptions): SkeinApp {
     ),
   );
 
-  return Object.assign(app, {
+  Object.defineProperty(app, "isProtected", { get: () => parts.guard.isProtected });
+  return Object.assign(app as typeof app & Pick<SkeinApp, "isProtected">, {
     close: async () => closing.abort(),
-    isProtected: access.tokens !== undefined || access.authorize !== undefined,
     running: () => parts.runs.size,
     settled: () => parts.runs.settled(),
   });

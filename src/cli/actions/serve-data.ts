@@ -35,7 +35,6 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
   });
   const offered = options.tasks === undefined ? {} : await readTasks(line.cwd, options.tasks, runtime);
   await using kept = await KeptAccessTokens.open(join(runtime.directory, TOKENS_FOLDER));
-  const tokens = hasSecret || kept.list().length > 0 ? kept : undefined;
   if (hasSecret) kept.issue({ scope: "write", name: "SKEIN_TOKEN", token: SKEIN_TOKEN });
   const app = createApp({
     store: runtime.store,
@@ -44,7 +43,8 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     answerElsewhere: async (session, requestId, answer) =>
       answerQuestion(runtime, session, requestId, { ...answer, by: `http:${answer.by}` }),
     access: {
-      ...(tokens === undefined ? {} : { tokens }),
+      tokens: kept,
+      openUntilToken: true,
       ...(options.allowOrigin === undefined ? {} : { origins: options.allowOrigin }),
     },
     onError: (error) =>
@@ -62,15 +62,15 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
       host,
       port,
       place: runtime.place,
-      isProtected: tokens !== undefined,
+      isProtected: app.isProtected,
     });
   else if (options.json === true) terminal.printJson({ url, host, port, directory: runtime.place }, "line");
   else
     terminal.print(
       `${terminal.style.bold(url)}  ${terminal.style.dim(`the sessions of ${runtime.place}`)}`,
       terminal.style.dim(
-        tokens === undefined
-          ? "Only this machine can reach it. Ctrl-C ends it."
+        !app.isProtected
+          ? "Only this machine can reach it, without a token until one is issued. Ctrl-C ends it."
           : "Callers need a token: that of SKEIN_TOKEN, or one of `skein tokens`. Ctrl-C ends it.",
       ),
     );

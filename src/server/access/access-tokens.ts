@@ -46,6 +46,12 @@ const digest = (token: string): Buffer => createHash("sha256").update(token).dig
  */
 export class AccessTokens {
   readonly #entries = new Map<string, Entry>();
+  readonly #begun = createSharedSignal();
+
+  /** Fires when the first token is known, and stays fired: revoking the last one opens nothing. */
+  get begun(): AbortSignal {
+    return this.#begun.signal;
+  }
 
   /** Makes a token known. Its text is in the answer and nowhere else. @throws ValidationError `invalid_option` */
   issue(options: IssueTokenOptions): { readonly token: string; readonly grant: AccessGrant } {
@@ -55,12 +61,13 @@ export class AccessTokens {
 
   /** Makes a token known that was made elsewhere. */
   admit({ hash, ...grant }: StoredToken): AccessGrant {
-    const revoked = new AbortController();
-    // One listener for each stream that it opened.
-    setMaxListeners(0, revoked.signal);
-    this.#entries.set(grant.id, { grant, hash: Buffer.from(hash, "hex"), revoked });
+    this.#entries.set(grant.id, { grant, hash: Buffer.from(hash, "hex"), revoked: createSharedSignal() });
+    this.#begun.abort();
     return grant;
   }
+
+  /** Looks for tokens that were issued or revoked elsewhere; there are none for tokens in memory. */
+  async refresh(): Promise<void> {}
 
   /** From now on the token opens nothing, and the streams that it opened end. False where no token has the id. */
   revoke(id: string): boolean {
@@ -84,6 +91,13 @@ export class AccessTokens {
     for (const entry of this.#entries.values()) if (timingSafeEqual(entry.hash, hash)) found = entry.grant;
     return found === undefined || isExpired(found) ? undefined : found;
   }
+}
+
+/** One listener for each stream that ends with it. */
+function createSharedSignal(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function isExpired({ expiresAt }: AccessGrant): boolean {

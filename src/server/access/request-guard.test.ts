@@ -93,6 +93,23 @@ describe("tokens", () => {
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
   });
 
+  it("may be asked for only once there is one, and stay so when the last is revoked", async () => {
+    const tokens = new AccessTokens();
+    const app = createTestApp({ access: { tokens, openUntilToken: true } });
+    expect(app.isProtected).toBe(false);
+    expect(await statusOf(app, "/api/sessions")).toBe(200);
+    expect(await statusOf(app, "/api/sessions", { headers: { host: "evil.example" } })).toBe(403);
+    await expect(openServer({ app, host: "0.0.0.0", port: 0 })).rejects.toMatchObject({ code: "invalid_option" });
+    const open = await app.request("http://localhost/api/sessions/changes");
+    const { token, grant } = tokens.issue({ scope: "read" });
+    await open.text();
+    expect(app.isProtected).toBe(true);
+    expect(await statusOf(app, "/api/sessions")).toBe(401);
+    expect(await statusOf(app, "/api/sessions", bearer(token))).toBe(200);
+    tokens.revoke(grant.id);
+    expect(await statusOf(app, "/api/sessions")).toBe(401);
+  });
+
   it("allow what their scope says and nothing else", async () => {
     const tokens = new AccessTokens();
     const app = createTestApp({ access: { tokens } });

@@ -5,6 +5,8 @@ import type { AccessScope, AccessTokens } from "./access-tokens.ts";
 export interface AccessOptions {
   /** Who may come in. Without tokens and without `authorize` everybody may who reaches the server under a name in `hosts`. */
   readonly tokens?: AccessTokens;
+  /** Until the first of `tokens` is known everybody may come in, as if there were none; from then on never again. Default false. */
+  readonly openUntilToken?: boolean;
   /** Decides instead of tokens: an application that knows its users already answers what this one may do, or undefined for nothing. */
   readonly authorize?: (request: Request) => AccessScope | undefined | Promise<AccessScope | undefined>;
   /**
@@ -46,12 +48,17 @@ export class RequestGuard {
     this.#origins = new Set(options.origins?.map(toOrigin));
   }
 
+  /** Whether callers must show who they are. */
+  get isProtected(): boolean {
+    const { tokens, authorize, openUntilToken = false } = this.#options;
+    return authorize !== undefined || (tokens !== undefined && (!openUntilToken || tokens.begun.aborted));
+  }
+
   /** @throws ValidationError `host_refused`, `origin_refused` */
   checkOrigin(request: Request): void {
     const host = request.headers.get("host") ?? new URL(request.url).host;
-    const { hosts, tokens, authorize } = this.#options;
-    const isOpen = tokens === undefined && authorize === undefined;
-    if (hosts === undefined ? isOpen && !LOOPBACK.test(host) : !hosts.includes(host) && !LOOPBACK.test(host))
+    const { hosts } = this.#options;
+    if (hosts === undefined ? !this.isProtected && !LOOPBACK.test(host) : !hosts.includes(host) && !LOOPBACK.test(host))
       throw new ValidationError(
         "origin_refused",
         `This server does not answer under the name ${JSON.stringify(host.slice(0, 80))}; name it in \`hosts\`, or use the address that it was started with.`,
@@ -97,7 +104,10 @@ export class RequestGuard {
         throw new ValidationError("token_missing", "The application did not let this request in; sign in first.");
       return { scope, key: "application", name: "application" };
     }
-    if (tokens === undefined) return { scope: "write", key: "local", name: "local" };
+    // A token that was issued a moment ago, perhaps by another process, is asked for.
+    if (!this.isProtected) await tokens?.refresh();
+    if (tokens === undefined || !this.isProtected)
+      return { scope: "write", key: "local", name: "local", ...(tokens === undefined ? {} : { signal: tokens.begun }) };
     const match = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "");
     const grant = match === null ? undefined : tokens.find(match[1] as string);
     if (grant === undefined)

@@ -112,7 +112,7 @@ export class KeptAccessTokens extends AccessTokens implements AsyncDisposable {
   }
 
   /** Looks now. A folder that cannot be read changes nothing. */
-  refresh(): Promise<void> {
+  override refresh(): Promise<void> {
     return this.#inTurn(() => this.#look());
   }
 
