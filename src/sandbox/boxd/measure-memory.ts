@@ -22,7 +22,8 @@ export async function measureMemory(enough: number): Promise<BoxMemory> {
     if (!/^\d+$/.test(pid)) continue;
     // One that has ended since has nothing any more.
     const status = await readFile(`/proc/${pid}/status`, "latin1").catch(() => "");
-    threads += readCount(status, "Threads");
+    // The first one is there to bury the others, and no limit of the box's user counts it.
+    if (pid !== "1") threads += readCount(status, "Threads");
     processes.push({
       pid,
       own: readKilobytes(status, "RssAnon") + readKilobytes(status, "VmSwap"),
