@@ -196,6 +196,13 @@ async function tailElsewhere(path, events) {
   return { delays, twoSyncs };
 }
 
+/** The 50 MB are made and stored in a process of their own, so that its memory is nobody else's. */
+async function storeLargeEvent(path) {
+  const child = fork(new URL("log/large-event.mjs", import.meta.url), [path], { execArgv: ["--expose-gc"] });
+  const [measured] = await once(child, "message");
+  return measured;
+}
+
 const bytesInUse = () => {
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
@@ -281,6 +288,7 @@ const flat = [];
 for (let round = 0; round < ROUNDS; round++)
   flat.push(await costOverLength(join(folder, `long-${round}.db`), longEvents, window));
 const tail = await tailElsewhere(join(folder, "tail.db"), 3000);
+const large = await storeLargeEvent(join(folder, "large.db"));
 const memory = await measureMemory(join(folder, "memory.db"));
 rmSync(folder, { recursive: true, force: true });
 
@@ -344,6 +352,13 @@ row(
   `two fdatasync p99 ${two(percentile(tail.twoSyncs, 0.99))} ms`,
   two(percentile(tail.delays, 0.99) / percentile(tail.twoSyncs, 0.99)),
 );
+row(
+  "one event beside another session's of 50 MB, at most",
+  `${Math.max(...large.beside).toFixed(0)} ms (p50 ${two(median(large.beside))})`,
+  `alone p99 ${two(percentile(large.alone, 0.99))} ms (p50 ${two(median(large.alone))})`,
+  "",
+);
+row("memory while 50 MB are stored, the event included", `${two(large.memory)} times its size`, "", "");
 row("memory of an open idle session", `${Math.round(memory.perSession)} bytes`, "", "");
 row(
   `memory of an event in flight (${Math.round(memory.inFlight)} a stream at most)`,

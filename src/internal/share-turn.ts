@@ -36,3 +36,24 @@ export function shareTurn(): Promise<void> | undefined {
   if (performance.now() < endsAt) return undefined;
   return new Promise((resolve) => waiting.push(resolve));
 }
+
+/**
+ * Takes the steps of long work, some in each turn of the event loop. It has a clock of its own and comes back behind those who wait for the
+ * shared one: they always find time left in their turn.
+ *
+ * @returns undefined where it was no longer wanted before its end
+ */
+export async function inTurns<Result>(
+  steps: Iterator<unknown, Result>,
+  isWanted: () => boolean,
+): Promise<Result | undefined> {
+  while (isWanted()) {
+    const until = performance.now() + TURN_MS;
+    do {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    } while (performance.now() < until);
+    await new Promise(setImmediate);
+  }
+  return undefined;
+}

@@ -23,9 +23,11 @@ export interface AppendPosition {
   readonly at: number;
   /** The id for a run that begins in this append. */
   readonly runId?: string | undefined;
+  /** Bodies, by their index, whose lines and digests are the caller's to find: a large event is written in steps. */
+  readonly unwritten?: ReadonlySet<number>;
 }
 
-/** An append, ready to be stored: each line is the JSON of the event beside it. */
+/** An append, ready to be stored: each line is the JSON of the event beside it, or empty where it is `unwritten`. */
 export interface EncodedEvents {
   readonly events: StoredEvent[];
   readonly lines: string[];
@@ -41,7 +43,7 @@ export interface EncodedEvents {
  * @throws ValidationError `event_not_json`, `event_invalid`, `event_too_large`, `run_unknown`
  */
 export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosition): EncodedEvents {
-  const { sessionId, at } = position;
+  const { sessionId, at, unwritten } = position;
   const events: StoredEvent[] = [];
   const lines: string[] = [];
   let digests = NO_DIGESTS;
@@ -58,9 +60,13 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
         turn === undefined
           ? { seq, at, sessionId, runId, type, text }
           : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
+      events.push(event);
+      if (unwritten?.has(lines.length) === true) {
+        lines.push("");
+        continue;
+      }
       const line = text.length > SHORT_TEXT ? JSON.stringify(event) : deltas.write(seq, runId, type, event.turn, text);
       refuseTooLarge(line, type);
-      events.push(event);
       lines.push(line);
       continue;
     }
@@ -80,11 +86,15 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
     const fault = findEventFault(fields);
     if (fault !== undefined) throw new ValidationError("event_invalid", fault);
     const event = fields as unknown as StoredEvent;
+    state = foldRunState(state, event);
+    events.push(event);
+    if (unwritten?.has(lines.length) === true) {
+      lines.push("");
+      continue;
+    }
     const line = JSON.stringify(event);
     refuseTooLarge(line, event.type);
     if (line.includes('"sha256:')) digests = [...digests, ...findDigests(line)];
-    state = foldRunState(state, event);
-    events.push(event);
     lines.push(line);
   }
   return { events, lines, state, digests };
@@ -186,8 +196,11 @@ export function refuseTooLarge(line: string, type: string): void {
   // A UTF-16 unit is at most three bytes of UTF-8: most lines are known to be small without counting.
   if (line.length * 3 <= MAX_EVENT_BYTES) return;
   const bytes = Buffer.byteLength(line);
-  if (bytes <= MAX_EVENT_BYTES) return;
-  throw new ValidationError(
+  if (bytes > MAX_EVENT_BYTES) throw eventTooLarge(type, bytes);
+}
+
+export function eventTooLarge(type: string, bytes: number): ValidationError {
+  return new ValidationError(
     "event_too_large",
     `A ${type} event has ${bytes} bytes of JSON, the store takes ${MAX_EVENT_BYTES}; store the large part with putBlob and refer to it.`,
   );

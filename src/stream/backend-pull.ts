@@ -6,8 +6,8 @@ export interface BackendPullOptions {
   readonly end: RunEnd;
   /** A promise of room for more, where there is none now. */
   room(): Promise<void> | undefined;
-  /** Has the next value; what it throws fails the run. */
-  take(value: unknown): void;
+  /** Has the next value; what it throws fails the run. A promise says that it takes its time: the next value is pulled when it resolves. */
+  take(value: unknown): Promise<void> | undefined;
   /** Hears of a failure that comes after the run's end. */
   onLate(error: unknown): void;
 }
@@ -62,7 +62,11 @@ export class BackendPull {
         this.#resolve(true);
         return;
       }
-      take(step.value);
+      const taking = take(step.value);
+      if (taking !== undefined) {
+        taking.then(this.#step, this.#onFailure);
+        return;
+      }
     } catch (error) {
       this.#onFailure(error);
       return;

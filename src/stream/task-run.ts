@@ -3,11 +3,13 @@ import type { BackendContext, TaskSpec } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { BoxEvent, EventBody, FinalBody, StoredEvent } from "../event/event.ts";
 import { isBackendEventType } from "../event/event.ts";
+import { isLongerThan } from "../event/json-size.ts";
 import { copyPlainDelta, parseEventBody } from "../event/parse-event.ts";
 import type { Redaction } from "../event/redaction/redactor.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { onAbort, toAbortError } from "../internal/abort.ts";
 import { createId } from "../internal/ids.ts";
+import { inTurns } from "../internal/share-turn.ts";
 import type { FirstAppend } from "../store/begin-session.ts";
 import type { Session, SessionStore, SessionWriter } from "../store/session-store.ts";
 import { BackendPull } from "./backend-pull.ts";
@@ -20,6 +22,9 @@ import { RunEnd } from "./run-end.ts";
 import type { RunOutcome } from "./run-end.ts";
 import type { StreamTaskOptions } from "./stream-options.ts";
 import { DEFAULT_STOP_TIMEOUT_MS } from "./stream-options.ts";
+
+/** An event of more characters is looked through in steps. */
+const LARGE_CHARACTERS = 512 * 1024;
 
 /** The log on whose behalf a run is made. */
 export interface Principal {
@@ -233,7 +238,7 @@ export class TaskRun {
       iterator: this.#iterator,
       end: this.#end,
       room: () => pipe.room(),
-      take: (value) => this.#write(pipe, this.#parse(value)),
+      take: (value) => this.#take(pipe, this.#parse(value)),
       onLate: this.#onLate,
     });
     if (await pull.run()) this.#isExhausted = true;
@@ -248,6 +253,19 @@ export class TaskRun {
       );
     }
     return body;
+  }
+
+  #take(pipe: EventPipe, body: BoxEvent): Promise<void> | undefined {
+    if (isLongerThan(body, LARGE_CHARACTERS) && this.#redaction.pushInSteps !== undefined)
+      return this.#takeLarge(pipe, this.#redaction.pushInSteps(body));
+    this.#write(pipe, body);
+    return undefined;
+  }
+
+  /** Looking for secrets in a large event is long work: other streams get their turns meanwhile. The run's end leaves it where it is. */
+  async #takeLarge(pipe: EventPipe, steps: Iterator<unknown, BoxEvent[]>): Promise<void> {
+    const bodies = await inTurns(steps, () => this.#end.outcome === undefined);
+    if (bodies !== undefined) this.#push(pipe, bodies);
   }
 
   #write(pipe: EventPipe, body: BoxEvent): void {

@@ -43,23 +43,31 @@ export class DeltaTail {
 
   push(delta: Delta): BoxEvent[] {
     if (this.#swallowing) return this.#swallow(delta);
-    const tail =
-      this.#text === "" ? this.#matcher.tailStart(delta.text) : this.#matcher.tailStart(this.#text + delta.text);
-    if (this.#text === "" && tail === delta.text.length) {
-      const text = this.#matcher.replace(delta.text);
-      return [text === delta.text ? delta : { ...delta, text }];
-    }
+    const text = this.#text === "" ? delta.text : this.#text + delta.text;
+    const tail = this.#matcher.tailStart(text);
+    return this.#take(delta, tail, this.#matcher.replace(tail === text.length ? text : text.slice(0, tail)));
+  }
+
+  /** As {@link push}, in steps; nothing has changed before the last one. */
+  *pushInSteps(delta: Delta): Generator<undefined, BoxEvent[]> {
+    if (this.#swallowing) return this.push(delta);
+    const text = this.#text + delta.text;
+    const tail = this.#matcher.tailStart(text);
+    return this.#take(delta, tail, yield* this.#matcher.replaceInSteps(text.slice(0, tail)));
+  }
+
+  /** @param safe what stands before `tail`, without secrets */
+  #take(delta: Delta, tail: number, safe: string): BoxEvent[] {
+    if (this.#text === "" && tail === delta.text.length)
+      return [safe === delta.text ? delta : { ...delta, text: safe }];
     this.#type = delta.type;
     this.#text += delta.text;
     this.#parts.push({ turn: delta.turn, offset: 0, length: delta.text.length });
     if (this.#text.length - tail > MAX_HELD) {
       this.#swallowing = true;
-      return this.#release(
-        this.#text.length,
-        `${this.#matcher.replace(this.#text.slice(0, tail))}[redacted:long-secret]`,
-      );
+      return this.#release(this.#text.length, `${safe}[redacted:long-secret]`);
     }
-    return tail === 0 ? [] : this.#release(tail, this.#matcher.replace(this.#text.slice(0, tail)));
+    return tail === 0 ? [] : this.#release(tail, safe);
   }
 
   flush(): BoxEvent[] {

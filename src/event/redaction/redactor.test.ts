@@ -138,4 +138,54 @@ describe("redactor", () => {
       }),
     );
   });
+
+  it("L9: redacts a large body in steps as it does in one go, also where a secret lies over the border of two stretches", () => {
+    const stretch = 128 * 1024;
+    const redactor = createRedactor({ secrets: [KEY, "abcabc"] });
+    const secret = fc.constantFrom(
+      KEY,
+      "abcabc",
+      ...SHAPED,
+      `sk-${"z".repeat(200_000)}`,
+      "-----BEGIN PRIVATE KEY-----",
+      "sk-",
+      "task-",
+    );
+    const filler = fc.constantFrom("x ", "sk-", "a-b_", "-----BEGIN ", "eyJ", "é", "hunter2-");
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(filler, fc.integer({ min: -40, max: 4 }), secret), { maxLength: 3 }),
+        fc.boolean(),
+        (parts, isDelta) => {
+          let text = "";
+          for (const [fill, before, key] of parts) {
+            const to = (Math.floor(text.length / stretch) + 1) * stretch + before;
+            text += fill.repeat(Math.max(0, Math.ceil((to - text.length) / fill.length))) + key;
+          }
+          text += " end.";
+          const body: BoxEvent = isDelta
+            ? { type: "text.delta", text, turn: { id: "t", seq: 2 } }
+            : { type: "custom", name: "x", data: { [KEY]: ["a", text, { b: text.slice(-50_000) }] } };
+          const first: BoxEvent = { type: "text.delta", text: "so hunter2-", turn: { id: "t", seq: 1 } };
+          const [atOnce, inSteps] = [redactor.begin(), redactor.begin()];
+          const expected = [...atOnce.push(first), ...atOnce.push(body), ...atOnce.flush()];
+          const redacted = [...inSteps.push(first)];
+          const steps = inSteps.pushInSteps?.(body) as Iterator<unknown, BoxEvent[]>;
+          let step = steps.next();
+          while (step.done !== true) step = steps.next();
+          redacted.push(...step.value, ...inSteps.flush());
+          expect(JSON.stringify(redacted) === JSON.stringify(expected)).toBe(true);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("L9: leaves what is held as it was where a large body is given up half way", () => {
+    const run = createRedactor({ secrets: [KEY] }).begin();
+    run.push({ type: "text.delta", text: "so hunter2-" });
+    const steps = run.pushInSteps?.({ type: "text.delta", text: "x".repeat(1_000_000) });
+    expect(steps?.next().done).toBe(false);
+    expect(textOf(run.flush())).toBe("hunter2-");
+  });
 });

@@ -25,6 +25,9 @@ const BEFORE_TOKEN = 8;
 /** A word that is longer is rather data than a token: it is looked at as a whole, for all that a secret begins with, before it is walked through. */
 const LONG_WORD = 64 * 1024;
 
+/** As much of a long text is searched in one step: a millisecond of work. */
+const STEP_CHARACTERS = 128 * 1024;
+
 /** Where the last word of a text begins that could be an open token, with room for what may stand before it; the text's length where there is none. */
 function tokenStart(text: string, anyBeginning: RegExp): number {
   let start = text.length;
@@ -48,10 +51,15 @@ function writtenForms(secret: KnownSecret): KnownSecret[] {
 export class SecretMatcher {
   readonly #known: readonly KnownSecret[];
   readonly #everything: RegExp;
+  /** The same, at one place. */
+  readonly #everythingHere: RegExp;
   /** Something that every secret begins with. Where it is not found, and that is nearly always, nothing else need be looked for. */
   readonly #anyBeginning: RegExp;
   /** Everything that a secret begins with, as it is: searched where the one above finds one of its characters, still much faster than all shapes. */
   readonly #beginning: RegExp;
+  /** … and one after the other. */
+  readonly #nextBeginning: RegExp;
+  readonly #longestBeginning: number;
   readonly #openToken: RegExp;
   /** Every text that a secret or a shape may begin with, by its first character, to recognise half of it at the end of a delta. */
   readonly #beginnings: ReadonlyMap<number, readonly string[]>;
@@ -65,6 +73,7 @@ export class SecretMatcher {
     );
     const sources = [...this.#known.map(({ value }) => escape(value)), PEM_PATTERN, ...shapes];
     this.#everything = new RegExp(sources.map((source) => `(${source})`).join("|"), "g");
+    this.#everythingHere = new RegExp(this.#everything, "y");
     const beginnings = [
       ...this.#known.map(({ value }) => value.slice(0, COMPARED)),
       PEM_BEGIN,
@@ -74,6 +83,8 @@ export class SecretMatcher {
     const words = beginnings.filter((text) => !/[-_]/.test(text));
     this.#anyBeginning = new RegExp(["[-_]", ...new Set(words.map(escape))].join("|"));
     this.#beginning = new RegExp([...new Set(beginnings.map(escape))].join("|"));
+    this.#nextBeginning = new RegExp(this.#beginning, "g");
+    this.#longestBeginning = Math.max(...beginnings.map((text) => text.length));
     const open = SECRET_SHAPES.map(
       ({ prefixes, characters }) => `${NOT_IN_WORD}(?:${prefixes.map(escape).join("|")})[${characters}]*`,
     );
@@ -92,10 +103,42 @@ export class SecretMatcher {
   /** The text with a marker in place of every secret; the same string where there is none. */
   replace(text: string): string {
     if (!this.#anyBeginning.test(text) || !this.#beginning.test(text)) return text;
-    return text.replace(this.#everything, (...groups) => `[redacted:${this.#nameOf(groups)}]`);
+    return text.replace(this.#everything, (...groups) => this.#marker(groups));
   }
 
-  #nameOf(groups: unknown[]): string {
+  /**
+   * What {@link replace} gives, for a text of any length in steps: whatever a secret begins with is looked for in one stretch after the other,
+   * and a secret only where one may begin. A secret that reaches over the end of a stretch is matched in the whole text.
+   */
+  *replaceInSteps(text: string): Generator<undefined, string> {
+    const kept: string[] = [];
+    let keptTo = 0;
+    for (let from = 0; from < text.length; yield) {
+      const end = Math.min(text.length, from + STEP_CHARACTERS);
+      const stretch = text.slice(from, end + this.#longestBeginning - 1);
+      let next = end;
+      this.#nextBeginning.lastIndex = 0;
+      for (let found = this.#nextBeginning.exec(stretch); found !== null; found = this.#nextBeginning.exec(stretch)) {
+        const at = from + found.index;
+        this.#everythingHere.lastIndex = at;
+        const secret = at < end ? this.#everythingHere.exec(text) : null;
+        // One may begin inside of what only looked like the beginning of another.
+        this.#nextBeginning.lastIndex = found.index + (secret?.[0].length ?? 1);
+        if (secret === null) continue;
+        kept.push(text.slice(keptTo, at), this.#marker(secret));
+        keptTo = at + secret[0].length;
+        next = Math.max(end, keptTo);
+      }
+      from = next;
+    }
+    return keptTo === 0 ? text : kept.join("") + text.slice(keptTo);
+  }
+
+  #marker(groups: readonly unknown[]): string {
+    return `[redacted:${this.#nameOf(groups)}]`;
+  }
+
+  #nameOf(groups: readonly unknown[]): string {
     const group = groups.findIndex((value, index) => index > 0 && typeof value === "string") - 1;
     if (group < this.#known.length) return this.#known[group]?.name ?? "secret";
     return group === this.#known.length

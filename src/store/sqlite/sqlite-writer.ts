@@ -1,12 +1,17 @@
 import { FencedError } from "../../errors.ts";
 import type { StoreError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
+import { cloneJson } from "../../event/clone-json.ts";
+import { isLongerThan } from "../../event/json-size.ts";
+import { inTurns } from "../../internal/share-turn.ts";
 import { encodeEvents } from "../encode-events.ts";
+import type { EncodedEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
-import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
+import { LARGE_LINE_CHARACTERS, cutLine, writeLargeLine } from "./large-line.ts";
+import type { LargeLine } from "./large-line.ts";
 import type { CommandResult } from "./sqlite-command.ts";
 import type { WriterChannel } from "./writer-channel.ts";
 
@@ -94,40 +99,27 @@ export class SqliteWriter implements SessionWriter {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) throw this.#end;
       if (this.#isClosed) throw writerClosed(this.sessionId);
-      const { key, epoch, sessionId } = this;
-      const at = Date.now();
-      const before = this.#state;
-      const { events, lines, state, digests } = encodeEvents(bodies, {
-        ...(runId === undefined ? NOTHING : { runId }),
-        sessionId,
-        lastSeq: this.#givenOut,
-        state: before,
-        at,
-      });
+      if (this.#before !== undefined || bodies.some((body) => isLongerThan(body, LARGE_LINE_CHARACTERS))) {
+        // What the caller does to them later must not change what is stored.
+        const copies = bodies.map((body) => cloneJson(body) as unknown as AppendBody);
+        this.#enqueue(() => this.#appendInSteps(copies, runId, onAccepted, resolve, reject).catch(reject));
+        return;
+      }
+      const encoded = this.#encode(bodies, runId);
+      const { events, lines } = encoded;
       if (lines.length === 0) {
         onAccepted?.();
         resolve(events);
         return;
       }
-      const request: AppendRequest = {
-        key,
-        epoch,
-        firstSeq: this.#givenOut + 1,
-        lines,
-        at,
-        digests,
-        ...(state === before ? NOTHING : { state }),
-      };
-      this.#givenOut += lines.length;
-      this.#state = state;
+      const request = this.#giveOut(encoded);
       const waiting = new PendingAppend(this, events, resolve, reject);
-      const isLarge = lines.some((line) => line.length > LARGE_LINE_CHARACTERS);
-      if (isLarge || this.#before !== undefined) this.#appendAfterParts(request, waiting);
+      if (lines.some((line) => line.length > LARGE_LINE_CHARACTERS))
+        this.#enqueue(() => this.#appendParts(request, waiting));
       else this.#channel.append(request, waiting);
       onAccepted?.();
     });
   }
-
   /** An append is durable, or refused, or what was to happen under this writer was. @returns why it was refused */
   conclude(result: CommandResult): FencedError | StoreError | undefined {
     if (result.is !== "done") return this.#lose(result);
@@ -140,23 +132,86 @@ export class SqliteWriter implements SessionWriter {
     return this.#before;
   }
 
-  /** Stores the large lines part by part, and then appends; whatever this writer appends meanwhile comes after it. */
-  #appendAfterParts(request: AppendRequest, waiting: Waiting): void {
-    const turn = (this.#before ?? Promise.resolve()).then(() => this.#appendParts(request, waiting));
+  #encode(bodies: readonly AppendBody[], runId: string | undefined, unwritten?: ReadonlySet<number>): EncodedEvents {
+    const { sessionId } = this;
+    const position = { sessionId, lastSeq: this.#givenOut, state: this.#state, at: Date.now() };
+    return encodeEvents(bodies, {
+      ...position,
+      ...(runId === undefined ? NOTHING : { runId }),
+      ...(unwritten === undefined ? NOTHING : { unwritten }),
+    });
+  }
+
+  /** The positions are taken: what is encoded next comes behind. */
+  #giveOut({ events, lines, state, digests }: EncodedEvents): AppendRequest {
+    const request: AppendRequest = {
+      key: this.key,
+      epoch: this.epoch,
+      firstSeq: this.#givenOut + 1,
+      lines,
+      at: events.at(-1)?.at ?? 0,
+      digests,
+      ...(state === this.#state ? NOTHING : { state }),
+    };
+    this.#givenOut += lines.length;
+    this.#state = state;
+    return request;
+  }
+
+  /** Does what takes several turns of the event loop; whatever this writer appends meanwhile comes after it. `work` never rejects, and ends when its append is on its way. */
+  #enqueue(work: () => Promise<void>): void {
+    const turn = (this.#before ?? Promise.resolve()).then(work);
     this.#before = turn;
     void turn.then(() => {
       if (this.#before === turn) this.#before = undefined;
     });
   }
 
-  /** Ends when the append is on its way; never rejects. */
-  async #appendParts(request: AppendRequest, waiting: Waiting): Promise<void> {
+  /** Writes the lines of large events in steps, between which everybody else gets a turn, and then appends. */
+  async #appendInSteps(
+    bodies: readonly AppendBody[],
+    runId: string | undefined,
+    onAccepted: (() => void) | undefined,
+    resolve: (events: StoredEvent[]) => void,
+    reject: (error: unknown) => void,
+  ): Promise<void> {
+    if (this.#end !== undefined) throw this.#end;
+    const isLarge = (index: number): boolean => isLongerThan(bodies[index], LARGE_LINE_CHARACTERS);
+    const unwritten = new Set([...bodies.keys()].filter(isLarge));
+    const encoded = this.#encode(bodies, runId, unwritten);
+    const written = new Map<number, LargeLine>();
+    for (const index of unwritten) {
+      const steps = writeLargeLine(encoded.events[index] as StoredEvent);
+      const line = await inTurns(steps, () => this.#end === undefined);
+      if (line === undefined) throw this.#end;
+      written.set(index, line);
+    }
+    if (bodies.length === 0) {
+      onAccepted?.();
+      resolve([]);
+      return;
+    }
+    const digests = [...encoded.digests, ...[...written.values()].flatMap((line) => line.digests)];
+    const request = this.#giveOut({ ...encoded, digests });
+    onAccepted?.();
+    await this.#appendParts(request, new PendingAppend(this, encoded.events, resolve, reject), written);
+  }
+
+  /** Stores the large lines part by part, and then appends. Ends when the append is on its way; never rejects. */
+  async #appendParts(
+    request: AppendRequest,
+    waiting: Waiting,
+    written: Map<number, LargeLine> = new Map(),
+  ): Promise<void> {
     const large = new Map<number, { parts: number; bytes: number }>();
     try {
       for (const [index, line] of request.lines.entries()) {
-        if (line.length <= LARGE_LINE_CHARACTERS) continue;
+        const parts = written.get(index)?.parts ?? (line.length > LARGE_LINE_CHARACTERS ? cutLine(line) : undefined);
+        if (parts === undefined) continue;
         const seq = request.firstSeq + index;
-        const stored = await this.#putParts(seq, line);
+        const stored = await this.#putParts(seq, parts);
+        // Its text is on the disk: it need not be in memory, too, while the others are stored.
+        written.delete(index);
         if ("is" in stored) {
           waiting.settle(stored);
           return;
@@ -170,15 +225,17 @@ export class SqliteWriter implements SessionWriter {
     this.#channel.append(large.size === 0 ? request : { ...request, large }, waiting);
   }
 
-  async #putParts(seq: number, line: string): Promise<{ parts: number; bytes: number } | CommandResult> {
+  async #putParts(seq: number, texts: Iterable<string>): Promise<{ parts: number; bytes: number } | CommandResult> {
     const { key, epoch } = this;
     let parts = 0;
-    for (const text of cutLine(line)) {
+    let bytes = 0;
+    for (const text of texts) {
       const result = await this.#channel.send({ kind: "put-part", key, epoch, seq, part: parts, text });
       if (result.is !== "done") return result;
       parts += 1;
+      bytes += Buffer.byteLength(text);
     }
-    return { parts, bytes: Buffer.byteLength(line) };
+    return { parts, bytes };
   }
 
   #lose(result: CommandResult): FencedError | StoreError {

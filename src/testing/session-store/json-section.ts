@@ -110,6 +110,20 @@ export function testJson(kit: SessionStoreKitOptions): void {
       await expect(writer.append([delta("z".repeat(store.capabilities.maxEventBytes))])).rejects.toMatchObject({
         code: "event_too_large",
       });
+      const [after] = await writer.append([delta("after")]);
+      expect(after).toMatchObject({ seq: 3, text: "after" });
+    });
+
+    it("stores what a large body is when it is appended, whatever becomes of it later", async () => {
+      const store = await stores.open();
+      const writer = await beginRun(store);
+      const body = { type: "custom", name: "large", data: { text: "y".repeat(3_000_000), note: "as it was" } } as const;
+      const appended = [writer.append([body]), writer.append([delta("next")])];
+      (body.data as { note: string }).note = "changed";
+      await Promise.all(appended);
+      const [, large, next] = await readAll(store.read("session"));
+      expect(large).toMatchObject({ seq: 2, data: { note: "as it was" } });
+      expect(next).toMatchObject({ seq: 3, text: "next" });
     });
   });
 }
