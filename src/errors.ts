@@ -118,6 +118,8 @@ export const ERROR_CODES = {
   turn_detached: entry("sandbox", "The client let go of the box in the middle of a turn, which goes on there."),
   checkpoint_failed: entry("sandbox", "The box could not be checkpointed."),
   checkpoint_unknown: entry("sandbox", "No checkpoint has this id."),
+  checkpoint_damaged: entry("sandbox", "A checkpoint of another machine is not what it was when it was put away."),
+  checkpoint_incompatible: entry("sandbox", "A checkpoint of another machine cannot be gone on from on this one."),
   fork_failed: entry("sandbox", "The box could not be forked."),
   fork_unsupported: entry("sandbox", "This sandbox cannot fork a box."),
   box_delete_failed: entry("sandbox", "The box could not be deleted."),

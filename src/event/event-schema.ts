@@ -89,7 +89,12 @@ const SCHEMAS: { readonly [Type in EventType]: z.ZodType } = {
   "box.forked": z.looseObject({ boxId: text, mode: z.enum(["memory", "files", "fresh"]) }),
   "box.deleted": z.looseObject({ boxId: text }),
   "box.delete-failed": z.looseObject({ boxId: text }),
-  "checkpoint.created": z.looseObject({ checkpointId: text, boxId: text, mode: z.enum(["memory", "files"]) }),
+  "checkpoint.created": z.looseObject({
+    checkpointId: text,
+    boxId: text,
+    mode: z.enum(["memory", "files"]),
+    stored: z.looseObject({ size: index, pieces: z.array(blob) }).optional(),
+  }),
   "checkpoint.deleted": z.looseObject({ checkpointId: text }),
 };
 

@@ -112,6 +112,7 @@ export interface LoopLimits {
     readonly sessionContinuity?: boolean;
     readonly forkFanout?: boolean | "memory";
     readonly checkpoints?: "when-forked" | "every-round";
+    readonly checkpointsTravel?: boolean;
   };
 }
 
@@ -264,6 +265,14 @@ export type LoopEventBody =
       readonly index?: number;
       /** Position in that iteration's own session. */
       readonly atSeq?: number;
+      /** The checkpoint as other machines can take it out of the store: these pieces, one after the other. */
+      readonly stored?: {
+        /** Bytes, of all pieces. */
+        readonly size: number;
+        readonly pieces: readonly BlobRef[];
+      };
+      /** Why it is not in the store, where it was to be. */
+      readonly reason?: string;
     }
   | { readonly type: "checkpoint.deleted"; readonly checkpointId: string; readonly reason?: string };
 

@@ -1,5 +1,6 @@
 import type { EventBody, LoopEventBody } from "../event/event.ts";
 import type { Box, CheckpointMode, CreateBoxOptions } from "../sandbox/sandbox.ts";
+import type { SessionStore } from "../store/session-store.ts";
 import type { BoxRecord, CheckpointOutcome, Place } from "./branch.ts";
 import type { RetryTiming } from "./retry-creation.ts";
 
@@ -11,6 +12,10 @@ export interface SandboxLineageOptions extends RetryTiming {
   readonly maxConcurrency?: number;
   /** Hears what happens to the boxes, in order. */
   readonly record?: (body: LineageEventBody) => void;
+  /** Where each checkpoint is put as well, so that other machines can take it from there. */
+  readonly store?: Pick<SessionStore, "putBlob">;
+  /** Ends the putting of a checkpoint into the store. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StartOptions {

@@ -19,6 +19,7 @@ import type {
 import { LostBox } from "./lost-box.ts";
 import type { FailedTry, RetryTiming } from "./retry-creation.ts";
 import { retryCreation } from "./retry-creation.ts";
+import { storeCheckpoint } from "./stored-checkpoint.ts";
 import { takeCheckpoint } from "./take-checkpoint.ts";
 
 export type {
@@ -59,6 +60,8 @@ class OwningLineage implements SandboxLineage {
   readonly #client: SandboxClient;
   readonly #capabilities: SandboxCapabilities;
   readonly #record: (body: LineageEventBody) => void;
+  readonly #store: SandboxLineageOptions["store"];
+  readonly #signal: AbortSignal | undefined;
   readonly #timing: RetryTiming;
   readonly #limit: Limiter;
   readonly #owned = new Map<Branch, Owned>();
@@ -68,11 +71,13 @@ class OwningLineage implements SandboxLineage {
   constructor(
     client: SandboxClient,
     capabilities: SandboxCapabilities,
-    { maxConcurrency = 4, record, ...timing }: SandboxLineageOptions,
+    { maxConcurrency = 4, record, store, signal, ...timing }: SandboxLineageOptions,
   ) {
     this.#client = client;
     this.#capabilities = capabilities;
     this.#record = record ?? (() => {});
+    this.#store = store;
+    this.#signal = signal;
     this.#timing = timing;
     this.#limit = createLimiter(maxConcurrency);
   }
@@ -177,23 +182,25 @@ class OwningLineage implements SandboxLineage {
     const known = owned?.checkpoints.get(turn);
     if (known !== undefined) return known;
     if (owned === undefined || !this.isHead(place)) throw goneError(branch);
-    const taking = this.#limit(() => takeCheckpoint(branch.box, this.#capabilities, { onlyMemory, tags })).then(
-      (outcome) => {
-        if (outcome.checkpointId !== undefined) {
-          this.#checkpointIds.add(outcome.checkpointId);
-          owned.reachable.add(turn);
-          this.#record({
-            type: "checkpoint.created",
-            checkpointId: outcome.checkpointId,
-            boxId: branch.box.id,
-            mode: outcome.mode,
-            ...indexOf(place),
-            ...(atSeq === undefined ? {} : { atSeq }),
-          });
-        }
-        return outcome;
-      },
-    );
+    const taking = this.#limit(async () => {
+      const outcome = await takeCheckpoint(branch.box, this.#capabilities, { onlyMemory, tags });
+      const { checkpointId } = outcome;
+      if (checkpointId === undefined) return outcome;
+      this.#checkpointIds.add(checkpointId);
+      owned.reachable.add(turn);
+      const kept =
+        this.#store === undefined ? {} : await storeCheckpoint(this.#client, this.#store, checkpointId, this.#signal);
+      this.#record({
+        type: "checkpoint.created",
+        checkpointId,
+        boxId: branch.box.id,
+        mode: outcome.mode,
+        ...indexOf(place),
+        ...(atSeq === undefined ? {} : { atSeq }),
+        ...kept,
+      });
+      return outcome;
+    });
     owned.checkpoints.set(turn, taking);
     return taking;
   }

@@ -59,10 +59,10 @@ export class Descent {
     return place !== undefined && this.#lineage.isReachable(place) ? place : undefined;
   }
 
-  /** True where the iteration's box did not survive its process and no checkpoint leads back to it. */
-  isLost(index: number): boolean {
+  /** The place of an iteration whose box did not survive its process, where no checkpoint leads back to it. */
+  lost(index: number): Place | undefined {
     const place = this.#places.get(index);
-    return place?.branch.lost === true && !this.#lineage.isReachable(place);
+    return place?.branch.lost === true && !this.#lineage.isReachable(place) ? place : undefined;
   }
 
   /** The places of iterations, for `prune`; those without a box are left out. */

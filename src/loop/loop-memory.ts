@@ -1,5 +1,5 @@
 import { ValidationError } from "../errors.ts";
-import type { StoredEvent, Usage } from "../event/event.ts";
+import type { StoredEvent, StoredEventOf, Usage } from "../event/event.ts";
 import { RunSummary } from "../event/run-summary.ts";
 import { addUsage } from "../event/usage.ts";
 import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
@@ -8,7 +8,7 @@ import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import type { Box, SandboxClient } from "../sandbox/sandbox.ts";
 import type { Session, SessionStore } from "../store/session-store.ts";
 import type { Iteration, OutputAdapter, Plan } from "./loop-types.ts";
-import type { IterationRecord, LoopRecord } from "./loop-record.ts";
+import type { BoxTrace, IterationRecord, LoopRecord } from "./loop-record.ts";
 import { decisionOf, foldLoop, isFinished } from "./loop-record.ts";
 
 /** A turn that was under way when its process died, in a box that still lives. */
@@ -120,8 +120,25 @@ export class LoopMemory<Task, Output> {
   }
 
   /** The checkpoint at whose iteration's end the log says that one was taken, wherever it is. */
-  checkpointOf(index: number): string | undefined {
-    return this.#record.checkpoints.get(index)?.checkpointId;
+  checkpointOf(index: number): StoredEventOf<"checkpoint.created"> | undefined {
+    return this.#record.checkpoints.get(index);
+  }
+
+  /** The iteration for which the box that an iteration ran in was made fresh: forks are made of what their first parent was. */
+  originOf(index: number): number {
+    const boxId = this.#record.iterations.get(index)?.started.boxId;
+    let box = boxId === undefined ? undefined : this.#record.boxes.get(boxId);
+    while (box !== undefined && box.mode !== "fresh") {
+      const parent: BoxTrace | undefined = box.from === undefined ? undefined : this.#record.boxes.get(box.from);
+      if (parent === undefined || parent.seq >= box.seq) break;
+      box = parent;
+    }
+    return box?.index ?? index;
+  }
+
+  /** A checkpoint that was brought here from another machine. */
+  adoptCheckpoint(checkpoint: StoredEventOf<"checkpoint.created">, place: Place, lineage: SandboxLineage): void {
+    lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
   }
 
   plan(round: number): Plan<Task> | undefined {
@@ -213,7 +230,7 @@ export class LoopMemory<Task, Output> {
     this.#places.set(boxId, place);
     const checkpoint = this.#record.checkpoints.get(index);
     if (checkpoint !== undefined && this.#checkpointsHere?.has(checkpoint.checkpointId) !== false)
-      lineage.adoptCheckpoint(place, checkpoint, checkpoint.seq <= this.#borrowedSeq);
+      this.adoptCheckpoint(checkpoint, place, lineage);
     return place;
   }
 }

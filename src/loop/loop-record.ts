@@ -25,6 +25,9 @@ export interface BoxTrace {
   readonly mode: "memory" | "files" | "fresh";
   readonly conversationId?: string;
   readonly deleted: boolean;
+  /** The iteration that it was made for, and the box that it is a fork of. */
+  readonly index?: number;
+  readonly from?: string;
   /** Where the log first names it. */
   readonly seq: number;
 }
@@ -107,12 +110,15 @@ export async function foldLoop(events: AsyncIterable<StoredEvent>): Promise<Loop
       }
       case "box.created":
       case "box.forked": {
-        const { boxId, conversationId } = event;
+        const { boxId, conversationId, index } = event;
         const mode = event.type === "box.created" ? "fresh" : event.mode;
+        const from = event.type === "box.created" ? undefined : event.from;
         boxes.set(boxId, {
           boxId,
           mode,
           ...(conversationId === undefined ? {} : { conversationId }),
+          ...(index === undefined ? {} : { index }),
+          ...(from === undefined ? {} : { from }),
           deleted: false,
           seq: event.seq,
         });

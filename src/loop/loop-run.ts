@@ -1,5 +1,5 @@
 import { FencedError } from "../errors.ts";
-import type { JsonValue, StoredEvent, Usage } from "../event/event.ts";
+import type { JsonValue, StoredEvent, StoredEventOf, Usage } from "../event/event.ts";
 import { toWinnerEvent } from "../event/loop-winner.ts";
 import { addUsage } from "../event/usage.ts";
 import { linkSignals, settleOrAbort, throwIfAborted } from "../internal/abort.ts";
@@ -7,6 +7,7 @@ import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import { createSandboxLineage } from "../lineage/sandbox-lineage.ts";
+import { fetchCheckpoint } from "../lineage/stored-checkpoint.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import type { CreateBoxOptions } from "../sandbox/sandbox.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -170,7 +171,7 @@ export class LoopRun<Task, Output, Decision> {
 
   async #createLineage(): Promise<SandboxLineage> {
     const { sandboxClient } = this.#options;
-    const { fanout, everyRound, maxConcurrency } = this.#settings;
+    const { fanout, everyRound, checkpointsTravel, maxConcurrency } = this.#settings;
     // A client is only asked for what a flag needs: off means off (K1).
     const capabilities =
       fanout || everyRound
@@ -179,6 +180,7 @@ export class LoopRun<Task, Output, Decision> {
     return createSandboxLineage(sandboxClient, capabilities, {
       maxConcurrency,
       record: (body) => this.#log.record(body),
+      ...(checkpointsTravel ? { store: this.#store, signal: this.#stop.controller.signal } : {}),
     });
   }
 
@@ -254,7 +256,14 @@ export class LoopRun<Task, Output, Decision> {
     const finished = plan.tasks.map((_task, offset) => this.#memory.isFinished(first + offset));
     // A round that the log holds whole needs no boxes any more.
     const boxes = finished.includes(false)
-      ? planBoxes(plan, { first, lineage, descent, memory: this.#memory, ...this.#boxRules })
+      ? await planBoxes(plan, {
+          first,
+          lineage,
+          descent,
+          memory: this.#memory,
+          fetch: (checkpoint) => this.#fetchCheckpoint(checkpoint),
+          ...this.#boxRules,
+        })
       : [];
     let exhausted = false;
     const runTask = async (task: Task, offset: number): Promise<Ended<Task, Output> | undefined> => {
@@ -293,6 +302,18 @@ export class LoopRun<Task, Output, Decision> {
     const recalled = await this.#memory.iteration(index, task, lineage);
     if (recalled.place !== undefined && !this.#shares) await lineage.release(recalled.place);
     return recalled;
+  }
+
+  /** From the store, where the machine on which the loop was before has put it. */
+  async #fetchCheckpoint({ checkpointId, index, stored }: StoredEventOf<"checkpoint.created">): Promise<void> {
+    if (stored === undefined || index === undefined) return;
+    const { specs } = this.#settings;
+    const { box, profile } = specs[this.#memory.originOf(index) % specs.length] as AgentRunSpec<Task>;
+    const { signal } = this.#stop.controller;
+    const { sandboxClient } = this.#options;
+    await fetchCheckpoint(sandboxClient, this.#store, { checkpointId, stored }, { ...box, profile, signal });
+    const data = { checkpointId, index, size: stored.size };
+    this.#log.record({ type: "custom", name: "checkpoint.fetched", data });
   }
 
   get #boxRules(): BoxRules {

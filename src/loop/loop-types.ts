@@ -128,6 +128,11 @@ export interface LoopLineageOptions {
   readonly forkFanout?: boolean | "memory";
   /** Default `when-forked`. `every-round` takes a checkpoint at each round's end, on clients that can fork; those outlive the loop. */
   readonly checkpoints?: "when-forked" | "every-round";
+  /**
+   * Default false. Each checkpoint is also put into the store, on clients that can give it away, so that the loop can go on from it on another
+   * machine. It stays there until the session is deleted, with whatever lies in the box's files, which nothing redacts.
+   */
+  readonly checkpointsTravel?: boolean;
 }
 
 /** What a loop may spend. Looked at before each iteration: the overshoot is at most what is in flight. @stable */

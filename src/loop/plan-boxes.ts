@@ -1,4 +1,5 @@
-import { ValidationError } from "../errors.ts";
+import { SkeinError, ValidationError } from "../errors.ts";
+import type { StoredEventOf } from "../event/event.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import type { Descent } from "./descent.ts";
@@ -28,6 +29,8 @@ export interface PlanBoxesContext extends BoxRules {
   readonly lineage: SandboxLineage;
   readonly descent: Descent;
   readonly memory: LoopMemory<unknown, unknown>;
+  /** Takes a checkpoint that another machine took out of the store. @throws SandboxError where it cannot be gone on from here */
+  fetch(checkpoint: StoredEventOf<"checkpoint.created">): Promise<void>;
 }
 
 function parentOf(index: number | undefined): PlannedBox {
@@ -40,13 +43,14 @@ function parentOf(index: number | undefined): PlannedBox {
  *
  * @throws ValidationError `parent_gone`; `conversation_gone` where the parent's box did not survive its process (K10)
  */
-export function planBoxes(plan: RoundPlan<unknown>, context: PlanBoxesContext): PlannedBox[] {
+export async function planBoxes(plan: RoundPlan<unknown>, context: PlanBoxesContext): Promise<PlannedBox[]> {
   const { continuity, fanout, first, lineage, descent, memory } = context;
   if (!continuity && !fanout) return plan.tasks.map((_task, offset) => parentOf(plan.parents?.[offset]));
   const parents = plan.parents ?? plan.tasks.map(() => descent.defaultParent());
   const siblings = new Map<number | undefined, number>();
   for (const parent of parents) siblings.set(parent, (siblings.get(parent) ?? 0) + 1);
-  return parents.map((parent, offset): PlannedBox => {
+  const lost = new Map<number, Promise<PlannedBox | undefined>>();
+  const planBox = async (parent: number | undefined, offset: number): Promise<PlannedBox> => {
     const inFlight = memory.turnInFlight(first + offset);
     if (inFlight !== undefined) return parentOf(inFlight.parentIndex);
     if (parent === undefined || memory.isFinished(first + offset)) return {};
@@ -54,19 +58,42 @@ export function planBoxes(plan: RoundPlan<unknown>, context: PlanBoxesContext): 
     const unshared = parentOf(plan.parents === undefined ? undefined : parent);
     const alone = siblings.get(parent) === 1;
     if (alone ? !continuity : !fanout) return unshared;
-    if (descent.isLost(parent)) return withoutBox(parent, context);
+    // One parent's checkpoint is brought here once, however many descend from it.
+    const recovering = lost.get(parent) ?? recoverParent(parent, context);
+    lost.set(parent, recovering);
+    const instead = await recovering;
+    if (instead !== undefined) return instead;
     const place = plan.parents === undefined ? descent.reachable(parent) : descent.named(parent);
     if (place === undefined) return unshared;
     return { parentIndex: parent, place, how: alone && lineage.isHead(place) ? "continue" : "fork" };
-  });
+  };
+  const planned: PlannedBox[] = [];
+  for (const [offset, parent] of parents.entries()) planned.push(await planBox(parent, offset));
+  return planned;
 }
 
-function withoutBox(parent: number, { freshWhenLost, memory }: PlanBoxesContext): PlannedBox {
-  const checkpointId = memory.checkpointOf(parent);
-  const why =
-    checkpointId === undefined
-      ? `the box of iteration ${parent} is gone and has no checkpoint`
-      : `the box of iteration ${parent} is gone, and its checkpoint ${checkpointId} is not on this machine`;
+/** Undefined where the parent can be descended from, if need be now that its checkpoint was brought here; else what is done without it. */
+async function recoverParent(parent: number, context: PlanBoxesContext): Promise<PlannedBox | undefined> {
+  const { descent, lineage, memory, fetch } = context;
+  const place = descent.lost(parent);
+  if (place === undefined) return undefined;
+  const checkpoint = memory.checkpointOf(parent);
+  if (checkpoint === undefined)
+    return withoutBox(`the box of iteration ${parent} is gone and has no checkpoint`, context);
+  const gone = `the box of iteration ${parent} is gone, and its checkpoint ${checkpoint.checkpointId} is not on this machine`;
+  if (checkpoint.stored === undefined) return withoutBox(gone, context);
+  try {
+    await fetch(checkpoint);
+  } catch (error) {
+    // Whether the box was lost is a question of the sandbox; a store that fails ends the loop.
+    if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
+    return withoutBox(`${gone} and cannot be taken out of the store: ${error.message.replace(/\.$/, "")}`, context);
+  }
+  memory.adoptCheckpoint(checkpoint, place, lineage);
+  return undefined;
+}
+
+function withoutBox(why: string, { freshWhenLost }: PlanBoxesContext): PlannedBox {
   if (freshWhenLost) return { reason: `begun afresh: ${why}` };
   throw new ValidationError(
     "conversation_gone",

@@ -14,6 +14,7 @@ export interface LoopSettings<Task> {
   readonly fanout: boolean;
   readonly onlyMemory: boolean;
   readonly everyRound: boolean;
+  readonly checkpointsTravel: boolean;
 }
 
 function refuse(message: string): never {
@@ -47,7 +48,7 @@ export function validateLoopOptions<Task, Output, Decision>(
     refuse("A validator needs a validate function.");
   if (typeof options.sandboxClient?.create !== "function")
     refuse("A loop needs a sandboxClient that can create boxes.");
-  const { sessionContinuity = false, forkFanout = false, checkpoints } = lineage;
+  const { sessionContinuity = false, forkFanout = false, checkpoints, checkpointsTravel = false } = lineage;
   const shares = sessionContinuity || forkFanout !== false;
   if (shares && onWorkerBox !== undefined)
     refuse("A lineage flag and onWorkerBox cannot go together: both would own the boxes.");
@@ -61,6 +62,8 @@ export function validateLoopOptions<Task, Output, Decision>(
   if (checkpoints !== undefined && !["when-forked", "every-round"].includes(checkpoints)) {
     refuse(`lineage.checkpoints is "when-forked" or "every-round", not ${String(checkpoints)}.`);
   }
+  if (typeof checkpointsTravel !== "boolean")
+    refuse(`lineage.checkpointsTravel is true or false, not ${String(checkpointsTravel)}.`);
   requireBudget(budget);
   return {
     specs: [first, ...others],
@@ -70,5 +73,6 @@ export function validateLoopOptions<Task, Output, Decision>(
     fanout: forkFanout !== false,
     onlyMemory: forkFanout === "memory",
     everyRound: checkpoints === "every-round",
+    checkpointsTravel,
   };
 }

@@ -28,6 +28,23 @@ export interface SandboxClient {
   restore?(checkpointId: string, options?: ForkBoxOptions & { readonly signal?: AbortSignal }): Promise<Box>;
   listCheckpoints?(labels?: Labels): Promise<CheckpointInfo[]>;
   deleteCheckpoint?(checkpointId: string): Promise<void>;
+  /**
+   * A checkpoint as bytes from which `importCheckpoint` makes the same one on another machine, under the same id. How its box was made is not in
+   * them: keys that the agent was given stay here. What lies in its files does travel.
+   * @throws SandboxError `checkpoint_unknown`, `checkpoint_failed`
+   */
+  exportCheckpoint?(checkpointId: string): AsyncIterable<Uint8Array>;
+  /**
+   * Takes in what `exportCheckpoint` gave elsewhere, once it is certain that boxes of this client can go on from it. It is there whole, or not at
+   * all; one that is here already stays as it is.
+   *
+   * @param options how the boxes are made that are made of it; its files, name and labels are the checkpoint's own
+   * @throws SandboxError `checkpoint_incompatible`, `checkpoint_damaged`, `checkpoint_failed`; what the bytes throw
+   */
+  importCheckpoint?(
+    bytes: AsyncIterable<Uint8Array>,
+    options: CreateBoxOptions,
+  ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }>;
 }
 
 export type Labels = Readonly<Record<string, string>>;

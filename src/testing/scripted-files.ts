@@ -29,6 +29,11 @@ export class ScriptedFiles {
     );
   }
 
+  /** Paths, and contents in base64. */
+  list(): [string, string][] {
+    return [...this.#files].map(([path, data]) => [path, Buffer.from(data).toString("base64")]);
+  }
+
   copy(): ScriptedFiles {
     const copy = new ScriptedFiles();
     for (const [path, data] of this.#files) copy.#files.set(path, data);

@@ -15,6 +15,7 @@ import type {
   PromptOptions,
   SandboxClient,
 } from "../sandbox/sandbox.ts";
+import { createBlobRef } from "../store/blob-digest.ts";
 import { ScriptedFiles } from "./scripted-files.ts";
 import { ScriptedTurnLog } from "./scripted-turn.ts";
 
@@ -49,6 +50,7 @@ export interface ScriptedCall {
     | "attach"
     | "restore"
     | "deleteCheckpoint"
+    | "importCheckpoint"
     | "delete"
     | "forkStatus";
   readonly boxId?: string;
@@ -66,6 +68,8 @@ export interface ScriptedSandboxOptions {
   readonly idPrefix?: string;
   /** Whether a later process finds the boxes again (`attach`) and their turns (`resumeTurn`). Default false. */
   readonly attachable?: boolean;
+  /** Whether checkpoints can be taken to another scripted sandbox: `exportCheckpoint`, `importCheckpoint`. Default false. */
+  readonly travels?: boolean;
   /** Runs before each call: throw to make it fail, wait to make it slow. */
   readonly before?: (call: ScriptedCall) => void | Promise<void>;
 }
@@ -98,6 +102,16 @@ function copyState({ memory, files }: BoxState): { memory: Map<string, ScriptedM
   return { memory: new Map(copies), files: files.copy() };
 }
 
+const DIGEST_LENGTH = "sha256:".length + 64;
+
+/** A checkpoint on its way to another scripted sandbox. */
+interface ScriptedArchive {
+  readonly info: CheckpointInfo;
+  readonly memory: readonly (readonly [string, ScriptedMemory])[];
+  /** Paths, and contents in base64. */
+  readonly files: readonly (readonly [string, string])[];
+}
+
 class ScriptedClient implements ScriptedSandbox {
   readonly calls: ScriptedCall[] = [];
   readonly alive = new Set<string>();
@@ -112,6 +126,8 @@ class ScriptedClient implements ScriptedSandbox {
   readonly restore?: (checkpointId: string, options?: ForkBoxOptions) => Promise<Box>;
   readonly listCheckpoints?: () => Promise<CheckpointInfo[]>;
   readonly deleteCheckpoint?: (checkpointId: string) => Promise<void>;
+  readonly exportCheckpoint?: NonNullable<SandboxClient["exportCheckpoint"]>;
+  readonly importCheckpoint?: NonNullable<SandboxClient["importCheckpoint"]>;
 
   constructor(options: ScriptedSandboxOptions) {
     this.#options = options;
@@ -142,6 +158,42 @@ class ScriptedClient implements ScriptedSandbox {
         return modes.length > 0 ? { available: true, modes } : { available: false, reason: "scripted to say no" };
       };
     }
+    if (options.travels === true) {
+      this.exportCheckpoint = async function* (this: ScriptedClient, checkpointId) {
+        yield this.#exportCheckpoint(checkpointId);
+      };
+      this.importCheckpoint = async (bytes) => {
+        await this.note({ method: "importCheckpoint" });
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of bytes) chunks.push(chunk);
+        const { id, mode } = this.#importCheckpoint(Buffer.concat(chunks));
+        return { checkpointId: id, mode };
+      };
+    }
+  }
+
+  #exportCheckpoint(checkpointId: string): Uint8Array {
+    const { state, info } = this.#find(checkpointId);
+    const { memory, files } = state;
+    const archive = JSON.stringify({ info, memory: [...memory], files: files.list() } satisfies ScriptedArchive);
+    return Buffer.from(`${createBlobRef(Buffer.from(archive)).digest}${archive}`);
+  }
+
+  #importCheckpoint(bytes: Uint8Array): CheckpointInfo {
+    const archive = Buffer.from(bytes.subarray(DIGEST_LENGTH));
+    if (Buffer.from(bytes).toString("utf8", 0, DIGEST_LENGTH) !== createBlobRef(archive).digest)
+      throw new SandboxError("checkpoint_damaged", "The bytes are not those of a scripted checkpoint.");
+    const { info, memory, files: listed } = JSON.parse(archive.toString()) as ScriptedArchive;
+    const files = new ScriptedFiles();
+    for (const [path, base64] of listed) files.write(path, Buffer.from(base64, "base64"));
+    this.#checkpoints.set(info.id, { info, state: { memory: new Map(memory), files } });
+    return info;
+  }
+
+  #find(checkpointId: string): { readonly state: BoxState; readonly info: CheckpointInfo } {
+    const checkpoint = this.#checkpoints.get(checkpointId);
+    if (checkpoint !== undefined) return checkpoint;
+    throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
   }
 
   async note(call: ScriptedCall): Promise<void> {
@@ -201,10 +253,7 @@ class ScriptedClient implements ScriptedSandbox {
   }
 
   restoreFrom(checkpointId: string, options: ForkBoxOptions = {}): Box {
-    const checkpoint = this.#checkpoints.get(checkpointId);
-    if (checkpoint === undefined)
-      throw new SandboxError("checkpoint_unknown", `There is no checkpoint ${checkpointId}.`);
-    return this.makeBox(checkpoint.state, options);
+    return this.makeBox(this.#find(checkpointId).state, options);
   }
 }
 

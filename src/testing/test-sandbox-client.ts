@@ -21,6 +21,8 @@ export interface SandboxClientKit {
      * Default true.
      */
     readonly processes?: boolean;
+    /** A checkpoint can be taken to another place: `exportCheckpoint`, `importCheckpoint`. Needs `openElsewhere`. Default false. */
+    readonly travels?: boolean;
   };
 }
 
@@ -29,6 +31,8 @@ export interface OpenedSandbox {
   readonly client: SandboxClient;
   /** Another client of the same place, as another process would open it. */
   reopen(): Promise<SandboxClient>;
+  /** A client of another place, as another machine would open it; `close` closes it too. */
+  openElsewhere?(): Promise<SandboxClient>;
   close(): Promise<void>;
 }
 
@@ -395,5 +399,75 @@ export function testSandboxClient(kit: SandboxClientKit): void {
           await client.deleteCheckpoint?.(checkpointId);
         }));
     });
+
+    describe.skipIf(kit.capabilities.travels !== true)("checkpoints that travel", () => {
+      const options: CreateBoxOptions = { profile };
+
+      it("K10: gives a checkpoint to another machine, which goes on from it with files and conversation", () =>
+        withBox({ files: [{ path: "a.txt", data: "origin\n" }], env: { KEY: "of-the-box" } }, async (box) => {
+          await collect(box.streamPrompt("write a.txt parent\nremember parent", { sessionId: "c" }));
+          const { checkpointId } = (await box.checkpoint?.()) ?? { checkpointId: "" };
+          const bytes: Uint8Array[] = [];
+          for await (const chunk of client.exportCheckpoint?.(checkpointId) ?? []) bytes.push(chunk);
+          const elsewhere = (await sandbox.openElsewhere?.()) as SandboxClient;
+          expect(await elsewhere.listCheckpoints?.()).toEqual([]);
+          const taken = await elsewhere.importCheckpoint?.(inChunks(bytes), {
+            ...options,
+            env: { KEY: "given-again" },
+          });
+          expect(taken?.checkpointId).toBe(checkpointId);
+          // Once more is no second one.
+          await elsewhere.importCheckpoint?.(inChunks(bytes), options);
+          expect((await elsewhere.listCheckpoints?.())?.map(({ id }) => id)).toEqual([checkpointId]);
+          const gone = await elsewhere.restore?.(checkpointId, { labels: { kit: "elsewhere" } });
+          const prompt = `read a.txt\nrecall${processes ? "\nenv KEY" : ""}`;
+          expect(textIn(await collect(gone?.streamPrompt(prompt, { sessionId: "c" }) ?? []))).toBe(
+            `parent\nparent${processes ? "given-again" : ""}`,
+          );
+          await gone?.delete();
+          await elsewhere.deleteCheckpoint?.(checkpointId);
+          await client.deleteCheckpoint?.(checkpointId);
+        }));
+
+      it("gives away no checkpoint that it does not have, and takes in nothing that is none", async () => {
+        await expect(collectBytes(client.exportCheckpoint?.("checkpoint_0") ?? [])).rejects.toMatchObject({
+          code: "checkpoint_unknown",
+        });
+        const before = await client.listCheckpoints?.();
+        for (const text of ["", "{}\n", '{"skein":"checkpoint","format":1,"id":"../../x"}\n', "x".repeat(200_000)])
+          await expect(client.importCheckpoint?.(inChunks([Buffer.from(text)]), options)).rejects.toMatchObject({
+            code: "checkpoint_damaged",
+          });
+        expect(await client.listCheckpoints?.()).toEqual(before);
+      });
+
+      it("K10: takes in a damaged archive not at all", () =>
+        withBox({ files: [{ path: "a.txt", data: "origin\n".repeat(10_000) }] }, async (box) => {
+          const { checkpointId } = (await box.checkpoint?.()) ?? { checkpointId: "" };
+          const whole = await collectBytes(client.exportCheckpoint?.(checkpointId) ?? []);
+          const elsewhere = (await sandbox.openElsewhere?.()) as SandboxClient;
+          const broken = Buffer.from(whole);
+          broken[whole.length - 20] = (broken[whole.length - 20] as number) ^ 0xff;
+          for (const bytes of [whole.subarray(0, whole.length - 10), whole.subarray(0, whole.length / 2), broken])
+            await expect(elsewhere.importCheckpoint?.(inChunks([bytes]), options)).rejects.toMatchObject({
+              code: "checkpoint_damaged",
+            });
+          expect(await elsewhere.listCheckpoints?.()).toEqual([]);
+          await expect(elsewhere.restore?.(checkpointId)).rejects.toMatchObject({ code: "checkpoint_unknown" });
+          await client.deleteCheckpoint?.(checkpointId);
+        }));
+    });
   });
+}
+
+/** As a store gives them: in pieces that end anywhere. */
+async function* inChunks(bytes: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  const whole = Buffer.concat(bytes);
+  for (let start = 0; start < whole.length; start += 1000) yield whole.subarray(start, start + 1000);
+}
+
+async function collectBytes(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of bytes) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

@@ -23,6 +23,9 @@ export function toBoxPaths(directory: string, id: string): BoxPaths {
   };
 }
 
+/** What a checkpoint holds. */
+export const CHECKPOINT_FOLDERS = ["workspace", "home"] as const;
+
 export function toCheckpointPaths(
   directory: string,
   id: string,

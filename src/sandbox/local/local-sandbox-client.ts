@@ -1,10 +1,12 @@
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { SandboxError, ValidationError } from "../../errors.ts";
 import type { BoxGateway } from "../box-gateway.ts";
 import type {
   BoxInfo,
   BoxLimits,
   CheckpointInfo,
+  CheckpointMode,
   CheckpointOptions,
   CreateBoxOptions,
   CriuStatus,
@@ -26,16 +28,18 @@ import type { BoxSpec, FileTrees, NewBox, TreeCopy } from "../provider/index.ts"
 import {
   BoxKeeper,
   listReadyCheckpoints,
+  packCheckpoint,
   placeFiles,
   proveFileFork,
   readCheckpointRecord,
   readReadyCheckpoint,
   removeTree,
+  takeInCheckpoint,
   toBoxSpec,
   toForkFailure,
 } from "../provider/index.ts";
 import type { BoxPaths } from "./box-paths.ts";
-import { toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
+import { CHECKPOINT_FOLDERS, toBoxPaths, toCheckpointPaths } from "./box-paths.ts";
 
 const FILES: Readonly<Record<TreeCopy, string>> = {
   snapshot: "snapshots of btrfs",
@@ -225,6 +229,30 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
     await removeTree(toCheckpointPaths(this.#state.directory, checkpointId).root, checkpointId);
   }
 
+  async *exportCheckpoint(checkpointId: string): AsyncGenerator<Uint8Array> {
+    const { directory } = this.#state;
+    const checkpoint = await readReadyCheckpoint(directory, checkpointId);
+    yield* packCheckpoint(directory, checkpoint, this.#place, CHECKPOINT_FOLDERS);
+  }
+
+  async importCheckpoint(
+    bytes: AsyncIterable<Uint8Array>,
+    options: CreateBoxOptions,
+  ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
+    const { agents, directory, trees } = this.#state;
+    return takeInCheckpoint(bytes, {
+      directory,
+      place: this.#place,
+      spec: toBoxSpec(options, agents),
+      names: CHECKPOINT_FOLDERS,
+      forkStatus: () => this.forkStatus(),
+      prepare: async (folder) => {
+        for (const name of CHECKPOINT_FOLDERS) await trees.create(join(folder, name));
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  }
+
   /** Removes the boxes that a dead owner left and whose claim is over, and checkpoints that were never finished (B3). @returns the ids of the boxes */
   sweep(): Promise<readonly string[]> {
     return sweepBoxes(this.#state.directory);
@@ -242,6 +270,16 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Programs in the workspace are the machine's, and a conversation names its paths, which are others in a box that is not contained. */
+  get #place(): Readonly<Record<string, string>> {
+    return {
+      sandbox: "local",
+      system: process.platform,
+      processor: process.arch,
+      containment: this.capabilities.contained ? "on" : "off",
+    };
   }
 
   #createFresh(spec: BoxSpec, options: NewBox, fill: (paths: BoxPaths) => Promise<void>): Promise<LocalBox> {

@@ -10,12 +10,18 @@ function openIn(containment: "require" | "none"): () => Promise<OpenedSandbox> {
   return async () => {
     const directory = await mkdtemp(join(tmpdir(), "skein-boxes-"));
     const client = await openLocalSandbox({ directory, containment });
+    const others: string[] = [];
     return {
       client,
       reopen: () => openLocalSandbox({ directory, containment }),
+      openElsewhere: async () => {
+        const other = await mkdtemp(join(tmpdir(), "skein-elsewhere-"));
+        others.push(other);
+        return openLocalSandbox({ directory: other, containment });
+      },
       close: async () => {
         for (const { id } of await client.list()) await (await client.attach(id))?.delete();
-        await rm(directory, { recursive: true, force: true });
+        for (const folder of [directory, ...others]) await rm(folder, { recursive: true, force: true });
       },
     };
   };
@@ -25,10 +31,10 @@ if (await canContainHere())
   testSandboxClient({
     name: "contained local boxes",
     open: openIn("require"),
-    capabilities: { contained: true, forks: "files" },
+    capabilities: { contained: true, forks: "files", travels: true },
   });
 testSandboxClient({
   name: "plain local boxes",
   open: openIn("none"),
-  capabilities: { contained: false, forks: "files" },
+  capabilities: { contained: false, forks: "files", travels: true },
 });

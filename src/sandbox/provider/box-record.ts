@@ -72,6 +72,11 @@ export interface CheckpointRecord {
 /** Ids come from `createId`; anything else could lead out of the folder. */
 const ID = /^[a-z]+_[0-9a-z]+$/;
 
+/** True for what `createId` may have made. */
+export function isId(id: string): boolean {
+  return ID.test(id);
+}
+
 export function boxesFolder(directory: string): string {
   return join(directory, "boxes");
 }

@@ -16,6 +16,7 @@ export { listReadyCheckpoints, readReadyCheckpoint, toForkFailure } from "./list
 export { BoxKeeper } from "./box-keeper.ts";
 export type { BoxOrigin } from "./box-keeper.ts";
 export { makeCheckpoint } from "./make-checkpoint.ts";
+export { packCheckpoint, takeInCheckpoint } from "./travelling-checkpoint.ts";
 export { toBoxSpec } from "./box-spec.ts";
 export { proveFileFork } from "./prove-file-fork.ts";
 export { FileTrees } from "./file-trees.ts";
