@@ -1,4 +1,11 @@
-import type { ByteStreamAppend, ByteStreamAppended, ByteStreamState, NewByteStream } from "./byte-streams.ts";
+import type {
+  ByteStreamAppend,
+  ByteStreamAppended,
+  ByteStreamCreated,
+  ByteStreamFork,
+  ByteStreamState,
+  NewByteStream,
+} from "./byte-streams.ts";
 
 /** What every adapter of plain streams decides alike, as functions of what is stored. */
 
@@ -37,8 +44,79 @@ export function isTouchDue(
   return ttlSeconds !== undefined && now - accessedAt >= Math.min(60_000, ttlSeconds * 250);
 }
 
+export function toByteStreamState(stream: StoredByteStream): ByteStreamState {
+  const { id, path, contentType, length, closed, ttlSeconds, expiresAt } = stream;
+  return {
+    id,
+    path,
+    contentType,
+    length,
+    closed,
+    ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
+}
+
+/** What a path leads to: a stream, or what is left of one that others were forked from. */
+export interface FoundByteStream extends StoredByteStream {
+  readonly isDeleted: boolean;
+}
+
+/** What is to be made: its bytes begin at `start`. */
+export interface ByteStreamToMake {
+  readonly is: "new";
+  readonly start: number;
+  readonly contentType: string;
+  readonly ttlSeconds?: number | undefined;
+  readonly expiresAt?: number | undefined;
+}
+
+/**
+ * What a creation comes to.
+ *
+ * @param source what `fork.from` leads to
+ * @param chunkAt the append of the source that follows a position, from there on
+ */
+export function judgeCreate(
+  wanted: NewByteStream,
+  existing: FoundByteStream | undefined,
+  source: FoundByteStream | undefined,
+  chunkAt: (position: number) => Uint8Array | undefined,
+): ByteStreamCreated | ByteStreamToMake {
+  const { fork } = wanted;
+  if (existing?.isDeleted === true) return { is: "conflict", why: "it was deleted, and others were forked from it" };
+  if (existing === undefined && fork !== undefined) {
+    if (source === undefined) return { is: "source-unknown" };
+    if (source.isDeleted) return { is: "source-gone" };
+  }
+  const position = source === undefined || fork === undefined ? undefined : findForkPosition(source, fork, chunkAt);
+  if (existing !== undefined) {
+    const isPlaced = fork?.position !== undefined || fork?.subOffset !== undefined;
+    const why = findDifference(existing, wanted, isPlaced && typeof position === "number" ? position : undefined);
+    return why === undefined ? { is: "exists", state: toByteStreamState(existing) } : { is: "conflict", why };
+  }
+  if (typeof position === "string") return { is: "fork-invalid", why: position };
+  const contentType = wanted.contentType ?? source?.contentType ?? DEFAULT_CONTENT_TYPE;
+  if (source !== undefined && toMediaType(contentType) !== toMediaType(source.contentType))
+    return { is: "conflict", why: `its source has the content type ${source.contentType}` };
+  const isInherited = wanted.ttlSeconds === undefined && wanted.expiresAt === undefined;
+  const { ttlSeconds, expiresAt } = isInherited && source !== undefined ? source : wanted;
+  return { is: "new", start: position ?? 0, contentType, ttlSeconds, expiresAt };
+}
+
+function findForkPosition(
+  { length, contentType }: StoredByteStream,
+  { position = length, subOffset = 0 }: ByteStreamFork,
+  chunkAt: (position: number) => Uint8Array | undefined,
+): number | string {
+  if (position > length) return "the position is beyond the end of the source";
+  const chunk = position === length ? undefined : chunkAt(position);
+  const further = measureSubOffset(contentType, chunk ?? new Uint8Array(), subOffset);
+  return further === undefined ? "the sub-offset is beyond the append that it leads into" : position + further;
+}
+
 /** How a second creation differs from what is there; undefined where it asks for the same. */
-export function findDifference(
+function findDifference(
   existing: StoredByteStream,
   wanted: NewByteStream,
   forkPosition: number | undefined,
@@ -128,7 +206,7 @@ export function findMessageEnds(bytes: Uint8Array): number[] {
  *
  * @param bytes the append, from the position of the fork on
  */
-export function measureSubOffset(contentType: string, bytes: Uint8Array, subOffset: number): number | undefined {
+function measureSubOffset(contentType: string, bytes: Uint8Array, subOffset: number): number | undefined {
   if (subOffset === 0) return 0;
   if (!isJsonStream(contentType)) return subOffset <= bytes.byteLength ? subOffset : undefined;
   return findMessageEnds(bytes)[subOffset - 1];

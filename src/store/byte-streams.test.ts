@@ -5,6 +5,9 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ByteStreams, NewByteStream } from "./byte-streams.ts";
 import { openMemoryStore } from "./memory/index.ts";
+import { openPostgresStore, parsePostgresUrl } from "./postgres/index.ts";
+import { PostgresDatabase } from "./postgres/postgres-database.ts";
+import { shareServer } from "./postgres/postgres-server.test.support.ts";
 import type { SessionStore } from "./session-store.ts";
 import { openSqliteStore } from "./sqlite/index.ts";
 
@@ -78,17 +81,21 @@ function toComparable(answer: unknown): unknown {
 }
 
 describe("plain streams", () => {
-  it("answer alike in memory and in SQLite, whatever they are asked", { timeout: 120_000 }, async () => {
+  it("answer alike in memory, in SQLite and in Postgres, whatever they are asked", { timeout: 120_000 }, async () => {
     let round = 0;
+    await using postgres = await openPostgresStore(await shareServer(), { schema: `bytes_${process.pid}` });
     await fc.assert(
       fc.asyncProperty(fc.array(question, { maxLength: 40 }), async (questions) => {
         round += 1;
         await using memory = await openMemoryStore();
         await using sqlite = await openSqliteStore(join(folder, `${round}.db`), { durability: "process" });
         for (const { says, ask } of questions) {
-          const answers = [toComparable(await ask(streamsOf(memory))), toComparable(await ask(streamsOf(sqlite)))];
-          expect({ says, answer: answers[1] }).toEqual({ says, answer: answers[0] });
+          const expected = { says, answer: toComparable(await ask(streamsOf(memory))) };
+          for (const other of [sqlite, postgres])
+            expect({ says, answer: toComparable(await ask(streamsOf(other))) }).toEqual(expected);
         }
+        // A stream that others were forked from goes with the last of them.
+        for (const name of ["a", "b", "c", "d"]) await streamsOf(postgres).delete(name);
       }),
       { numRuns: 12 },
     );
@@ -111,10 +118,12 @@ describe("plain streams", () => {
     await expect(streamsOf(reader).delete("s")).rejects.toMatchObject({ code: "store_read_only" });
   });
 
-  it("wake those who wait for them in another opening of the same file", async () => {
-    const file = join(folder, "skein.db");
-    await using writer = await openSqliteStore(file);
-    await using reader = await openSqliteStore(file);
+  it.each([
+    ["file", () => openSqliteStore(join(folder, "skein.db"))],
+    ["schema", async () => openPostgresStore(await shareServer(), { schema: `bytes_${process.pid}` })],
+  ])("wake those who wait for them in another opening of the same %s", async (_kind, open) => {
+    await using writer = await open();
+    await using reader = await open();
     await streamsOf(writer).create({ path: "s", closed: false, bytes: bytes("") });
     const changed = streamsOf(reader).changed("s", { length: 0, closed: false }, new AbortController().signal);
     await streamsOf(writer).append("s", { contentType: "application/octet-stream", bytes: bytes("x"), close: false });
@@ -146,5 +155,39 @@ describe("plain streams", () => {
     await streams.create({ path: "big", closed: false, bytes: bytes("new") });
     const page = await streams.read("big", { from: 0, limitBytes: 100_000 });
     expect(typeof page === "string" ? page : textOf(page.chunks)).toBe("new");
+  });
+
+  it("take appends of several processes in Postgres one after the other, each once", async () => {
+    const open = async (): Promise<SessionStore> =>
+      openPostgresStore(await shareServer(), { schema: `bytes_${process.pid}` });
+    await using one = await open();
+    await using other = await open();
+    await streamsOf(one).create({ path: "shared", closed: false, bytes: bytes("") });
+    const letters = [..."abcdefghijklmnopqrst"];
+    const append = { contentType: "application/octet-stream", close: false };
+    await Promise.all(
+      letters.map((letter, index) =>
+        streamsOf(index % 2 === 0 ? one : other).append("shared", { ...append, bytes: bytes(letter) }),
+      ),
+    );
+    const page = await streamsOf(other).read("shared", { from: 0, limitBytes: 100 });
+    expect(typeof page === "string" ? page : [...textOf(page.chunks)].toSorted()).toEqual(letters);
+  });
+
+  it("give the room of a deleted stream back in Postgres", { timeout: 120_000 }, async () => {
+    const url = await shareServer();
+    const schema = `bytes_room_${process.pid}`;
+    await using store = await openPostgresStore(url, { schema, durability: "process" });
+    const append = { contentType: "application/octet-stream", close: false, bytes: new Uint8Array(1000) };
+    await streamsOf(store).create({ path: "big", closed: false, bytes: bytes("") });
+    for (let chunk = 0; chunk < 300; chunk++) await streamsOf(store).append("big", append);
+    expect(await streamsOf(store).delete("big")).toBe("deleted");
+    const options = { maxConnections: 5, statementTimeoutMs: 30_000, retryMs: 1_000 };
+    const database = new PostgresDatabase(parsePostgresUrl(url, schema), options);
+    const left =
+      "SELECT (SELECT count(*) FROM {s}.byte_stream_chunks), (SELECT count(*) FROM {s}.deleted_byte_streams)";
+    const counts = await database.query("read", left);
+    await database.close();
+    expect(counts).toEqual([[0, 0]]);
   });
 });

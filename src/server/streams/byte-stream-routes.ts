@@ -64,7 +64,7 @@ function needStreams({ store }: ServerParts): ByteStreams {
   if (store.byteStreams !== undefined) return store.byteStreams;
   throw new ValidationError(
     "streams_unsupported",
-    `The store ${store.capabilities.name} keeps no plain streams; use SQLite or the memory store for them.`,
+    `The store ${store.capabilities.name} keeps no plain streams; use one that comes with Skein.`,
   );
 }
 

@@ -1,12 +1,5 @@
-import {
-  DEFAULT_CONTENT_TYPE,
-  findDifference,
-  isExpired,
-  judgeAppend,
-  measureSubOffset,
-  toMediaType,
-} from "../byte-stream-rules.ts";
-import type { StoredByteStream } from "../byte-stream-rules.ts";
+import { isExpired, judgeAppend, judgeCreate, toByteStreamState } from "../byte-stream-rules.ts";
+import type { FoundByteStream, StoredByteStream } from "../byte-stream-rules.ts";
 import type {
   ByteStreamAppend,
   ByteStreamAppended,
@@ -44,30 +37,12 @@ export class MemoryByteStreams implements ByteStreams {
     const { path, fork } = wanted;
     const now = Date.now();
     const existing = this.#look(path, now);
-    if (existing?.isDeleted === true) return { is: "conflict", why: "it was deleted, and others were forked from it" };
     const source = fork === undefined ? undefined : this.#look(fork.from, now);
-    if (existing === undefined && fork !== undefined) {
-      if (source === undefined) return { is: "source-unknown" };
-      if (source.isDeleted) return { is: "source-gone" };
-    }
-    const hasPlace = fork?.position !== undefined || fork?.subOffset !== undefined;
-    const position =
-      source === undefined || fork === undefined ? undefined : this.#place(source, fork.position, fork.subOffset);
-    if (existing !== undefined) {
-      const why = findDifference(
-        existing.stream,
-        wanted,
-        hasPlace && typeof position === "number" ? position : undefined,
-      );
-      return why === undefined ? { is: "exists", state: toState(existing.stream) } : { is: "conflict", why };
-    }
-    if (typeof position === "string") return { is: "fork-invalid", why: position };
-    const contentType = wanted.contentType ?? source?.stream.contentType ?? DEFAULT_CONTENT_TYPE;
-    if (source !== undefined && toMediaType(contentType) !== toMediaType(source.stream.contentType))
-      return { is: "conflict", why: `its source has the content type ${source.stream.contentType}` };
-    const start = position ?? 0;
-    const isInherited = wanted.ttlSeconds === undefined && wanted.expiresAt === undefined;
-    const { ttlSeconds, expiresAt } = isInherited && source !== undefined ? source.stream : wanted;
+    const judged = judgeCreate(wanted, toFound(existing), toFound(source), (position) =>
+      source === undefined ? undefined : readChunk(source, position)?.bytes,
+    );
+    if (judged.is !== "new") return judged;
+    const { start, contentType, ttlSeconds, expiresAt } = judged;
     this.#lastId += 1;
     const made: MemoryByteStream = {
       stream: {
@@ -88,7 +63,7 @@ export class MemoryByteStreams implements ByteStreams {
     };
     this.#streams.set(path, made);
     this.#changes.notify(path);
-    return { is: "created", state: toState(made.stream) };
+    return { is: "created", state: toByteStreamState(made.stream) };
   }
 
   async append(path: string, append: ByteStreamAppend): Promise<ByteStreamAppended> {
@@ -117,7 +92,7 @@ export class MemoryByteStreams implements ByteStreams {
     this.#refuseClosed();
     const entry = this.#look(path, Date.now());
     if (entry === undefined) return "unknown";
-    return entry.isDeleted ? "gone" : toState(entry.stream);
+    return entry.isDeleted ? "gone" : toByteStreamState(entry.stream);
   }
 
   async read(
@@ -139,7 +114,7 @@ export class MemoryByteStreams implements ByteStreams {
       size += chunk.bytes.byteLength;
       next += chunk.bytes.byteLength;
     }
-    return { state: toState(entry.stream), chunks, next, isBoundary };
+    return { state: toByteStreamState(entry.stream), chunks, next, isBoundary };
   }
 
   async touch(path: string): Promise<void> {
@@ -193,14 +168,6 @@ export class MemoryByteStreams implements ByteStreams {
   #hasForks(source: MemoryByteStream): boolean {
     return Array.from(this.#streams.values()).some((entry) => entry.source === source);
   }
-
-  #place(source: MemoryByteStream, position = source.stream.length, subOffset = 0): number | string {
-    if (position > source.stream.length) return "the position is beyond the end of the source";
-    const chunk = position === source.stream.length ? undefined : readChunk(source, position);
-    const bytes = chunk?.bytes ?? new Uint8Array();
-    const further = measureSubOffset(source.stream.contentType, bytes, subOffset);
-    return further === undefined ? "the sub-offset is beyond the append that it leads into" : position + further;
-  }
 }
 
 function readChunk(
@@ -231,15 +198,6 @@ function findLast(chunks: readonly { readonly position: number }[], position: nu
   return low - 1;
 }
 
-function toState(stream: StoredByteStream): ByteStreamState {
-  const { id, path, contentType, length, closed, ttlSeconds, expiresAt } = stream;
-  return {
-    id,
-    path,
-    contentType,
-    length,
-    closed,
-    ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-  };
+function toFound(entry: MemoryByteStream | undefined): FoundByteStream | undefined {
+  return entry === undefined ? undefined : { ...entry.stream, isDeleted: entry.isDeleted };
 }

@@ -6,9 +6,9 @@ const GATHER_MS = 10;
 /** A payload has at most 8,000 bytes. */
 const MAX_PAYLOAD = 7_900;
 
-/** A name that is short enough for every schema. */
-export function toChannel(schema: string): string {
-  return `skein_${createHash("sha256").update(schema).digest("hex").slice(0, 16)}`;
+/** A name that is short enough for every schema. @param of what has changed; sessions, where it is not said */
+export function toChannel(schema: string, of = ""): string {
+  return `skein_${createHash("sha256").update(`${schema}${of}`).digest("hex").slice(0, 16)}`;
 }
 
 /** Tells other processes which sessions have grown, some milliseconds after the appends and off their way. What is lost, polling finds. */
@@ -20,9 +20,9 @@ export class ChangeNotifier {
   #isSending = false;
   #isStopped = false;
 
-  constructor(database: PostgresDatabase) {
+  constructor(database: PostgresDatabase, of?: string) {
     this.#database = database;
-    this.#channel = toChannel(database.target.schema);
+    this.#channel = toChannel(database.target.schema, of);
   }
 
   add(key: number): void {

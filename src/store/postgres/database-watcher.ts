@@ -12,6 +12,15 @@ const CONNECT_AGAIN_MS = 1_000;
 
 const HELLO = "hello";
 
+/** What is watched: its names, each with a key and a number that changes whenever it does, and the channel on which keys are told. */
+export interface Watched {
+  /** Takes an array of names. */
+  readonly sql: string;
+  readonly of?: string;
+}
+
+const SESSIONS: Watched = { sql: "SELECT id, key, last_seq FROM {s}.sessions WHERE id = ANY($1::text[])" };
+
 interface Followed {
   count: number;
   key: number;
@@ -27,6 +36,7 @@ export class DatabaseWatcher {
   readonly changes = new ChangeSignal();
   readonly #database: PostgresDatabase;
   readonly #listenUrl: string | undefined;
+  readonly #watched: Watched;
   readonly #followed = new Map<string, Followed>();
   readonly #idsByKey = new Map<number, string>();
   #client: pg.Client | undefined;
@@ -37,9 +47,10 @@ export class DatabaseWatcher {
   #isStarted = false;
 
   /** @param listenUrl undefined: only polls */
-  constructor(database: PostgresDatabase, listenUrl: string | undefined) {
+  constructor(database: PostgresDatabase, listenUrl: string | undefined, watched = SESSIONS) {
     this.#database = database;
     this.#listenUrl = listenUrl;
+    this.#watched = watched;
   }
 
   /** Watches a session until the function that it returns is called. */
@@ -96,8 +107,7 @@ export class DatabaseWatcher {
   async #check(): Promise<boolean> {
     let hasChanged = false;
     try {
-      const sql = "SELECT id, key, last_seq FROM {s}.sessions WHERE id = ANY($1::text[])";
-      const rows = (await this.#database.query("read", sql, [[...this.#followed.keys()]])) as [
+      const rows = (await this.#database.query("read", this.#watched.sql, [[...this.#followed.keys()]])) as [
         string,
         number,
         number,
@@ -122,7 +132,7 @@ export class DatabaseWatcher {
 
   async #listen(): Promise<void> {
     if (this.#listenUrl === undefined || !this.#isStarted) return;
-    const channel = toChannel(this.#database.target.schema);
+    const channel = toChannel(this.#database.target.schema, this.#watched.of);
     const client = new pg.Client({
       connectionString: this.#listenUrl,
       keepAlive: true,

@@ -46,6 +46,7 @@ import { DatabaseWatcher } from "./database-watcher.ts";
 import { importLog } from "./import-log.ts";
 import { LeaseRenewal } from "./lease-renewal.ts";
 import { recoverRuns, takeSession } from "./open-run.ts";
+import { PostgresByteStreams } from "./postgres-byte-streams.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { PostgresReader } from "./postgres-reader.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
@@ -70,6 +71,7 @@ export interface PostgresStoreParts {
 /** Sessions in a schema of a Postgres database, shared by any number of processes and machines. */
 export class PostgresStore implements SessionStore {
   readonly capabilities: StoreCapabilities;
+  readonly byteStreams: PostgresByteStreams;
   readonly #database: PostgresDatabase;
   readonly #reader: PostgresReader;
   readonly #tails: TailReader;
@@ -103,6 +105,7 @@ export class PostgresStore implements SessionStore {
     this.#renewal = new LeaseRenewal(database);
     this.#notifier = new ChangeNotifier(database);
     this.#watcher = new DatabaseWatcher(database, listenUrl);
+    this.byteStreams = new PostgresByteStreams(database, durability, listenUrl, (work) => this.#writing(work));
     // One listener for each tail that waits.
     setMaxListeners(0, this.#closed.signal);
     if (readOnly) return;
@@ -352,6 +355,7 @@ export class PostgresStore implements SessionStore {
     clearInterval(this.#recovery);
     this.#closed.abort(storeClosed());
     this.#watcher.stop();
+    await this.byteStreams.close();
     await Promise.all(Array.from(this.#writers, (writer) => writer.close()));
     await this.#renewal.stop();
     await this.#channel.close();

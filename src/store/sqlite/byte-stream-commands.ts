@@ -1,19 +1,6 @@
-import {
-  DEFAULT_CONTENT_TYPE,
-  findDifference,
-  isExpired,
-  judgeAppend,
-  measureSubOffset,
-  toMediaType,
-} from "../byte-stream-rules.ts";
-import type {
-  ByteStreamAppend,
-  ByteStreamAppended,
-  ByteStreamCreated,
-  ByteStreamFork,
-  NewByteStream,
-} from "../byte-streams.ts";
-import { BYTE_STREAM_SCHEMA, findByteStream, hasForks, readByteChunk, toByteStreamState } from "./byte-stream-rows.ts";
+import { isExpired, judgeAppend, judgeCreate, toByteStreamState } from "../byte-stream-rules.ts";
+import type { ByteStreamAppend, ByteStreamAppended, ByteStreamCreated, NewByteStream } from "../byte-streams.ts";
+import { BYTE_STREAM_SCHEMA, findByteStream, hasForks, readByteChunk } from "./byte-stream-rows.ts";
 import type { ByteStreamRow } from "./byte-stream-rows.ts";
 import type { Database } from "./sqlite-binding.ts";
 
@@ -70,25 +57,12 @@ export class ByteStreamCommands {
   #create(wanted: NewByteStream, now: number): ByteStreamCreated {
     const { path, fork, bytes } = wanted;
     const existing = this.#look(path, now);
-    if (existing?.isDeleted === true) return { is: "conflict", why: "it was deleted, and others were forked from it" };
     const source = fork === undefined ? undefined : this.#look(fork.from, now);
-    if (existing === undefined && fork !== undefined) {
-      if (source === undefined) return { is: "source-unknown" };
-      if (source.isDeleted) return { is: "source-gone" };
-    }
-    const position = source === undefined || fork === undefined ? undefined : this.#place(source, fork);
-    if (existing !== undefined) {
-      const isPlaced = fork?.position !== undefined || fork?.subOffset !== undefined;
-      const why = findDifference(existing, wanted, isPlaced && typeof position === "number" ? position : undefined);
-      return why === undefined ? { is: "exists", state: toByteStreamState(existing) } : { is: "conflict", why };
-    }
-    if (typeof position === "string") return { is: "fork-invalid", why: position };
-    const contentType = wanted.contentType ?? source?.contentType ?? DEFAULT_CONTENT_TYPE;
-    if (source !== undefined && toMediaType(contentType) !== toMediaType(source.contentType))
-      return { is: "conflict", why: `its source has the content type ${source.contentType}` };
-    const isInherited = wanted.ttlSeconds === undefined && wanted.expiresAt === undefined;
-    const { ttlSeconds, expiresAt } = isInherited && source !== undefined ? source : wanted;
-    const start = position ?? 0;
+    const judged = judgeCreate(wanted, existing, source, (position) =>
+      source === undefined ? undefined : readByteChunk(this.#database, source, position)?.bytes,
+    );
+    if (judged.is !== "new") return judged;
+    const { start, contentType, ttlSeconds, expiresAt } = judged;
     const [made] = this.#database
       .prepare(
         `INSERT INTO byte_streams (path, content_type, ttl_seconds, expires_at, length, closed, forked_from, fork_position, accessed_at)
@@ -138,13 +112,6 @@ export class ByteStreamCommands {
     this.#database
       .prepare("INSERT INTO byte_stream_chunks (stream, position, bytes) VALUES (?, ?, ?)")
       .run([key, position, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)]);
-  }
-
-  #place(source: ByteStreamRow, { position = source.length, subOffset = 0 }: ByteStreamFork): number | string {
-    if (position > source.length) return "the position is beyond the end of the source";
-    const chunk = position === source.length ? undefined : readByteChunk(this.#database, source, position);
-    const further = measureSubOffset(source.contentType, chunk?.bytes ?? new Uint8Array(), subOffset);
-    return further === undefined ? "the sub-offset is beyond the append that it leads into" : position + further;
   }
 
   /** Out of sight at once; its row goes when nothing was forked from it, and with it that of a source that only waited for this. */

@@ -1,5 +1,4 @@
-import type { StoredByteStream } from "../byte-stream-rules.ts";
-import type { ByteStreamState } from "../byte-streams.ts";
+import type { FoundByteStream } from "../byte-stream-rules.ts";
 import type { Database } from "./sqlite-binding.ts";
 
 /**
@@ -40,9 +39,8 @@ CREATE TABLE IF NOT EXISTS byte_stream_producers (
 CREATE TABLE IF NOT EXISTS deleted_byte_streams (key INTEGER PRIMARY KEY) STRICT;
 `;
 
-export interface ByteStreamRow extends StoredByteStream {
+export interface ByteStreamRow extends FoundByteStream {
   readonly key: number;
-  readonly isDeleted: boolean;
   readonly forkedFrom?: number;
   readonly forkPosition: number;
 }
@@ -138,17 +136,4 @@ export function readByteChunk(
   const [start, chunk] = raw;
   const bytes = new Uint8Array(chunk).subarray(position - start, end - start);
   return bytes.byteLength === 0 ? undefined : { bytes, isBoundary: start === position };
-}
-
-export function toByteStreamState(row: ByteStreamRow): ByteStreamState {
-  const { id, path, contentType, length, closed, ttlSeconds, expiresAt } = row;
-  return {
-    id,
-    path,
-    contentType,
-    length,
-    closed,
-    ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-  };
 }

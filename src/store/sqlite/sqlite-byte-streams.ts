@@ -1,5 +1,5 @@
 import { storeClosed, storeReadOnly } from "../store-faults.ts";
-import { isExpired, isTouchDue } from "../byte-stream-rules.ts";
+import { isExpired, isTouchDue, toByteStreamState } from "../byte-stream-rules.ts";
 import type {
   ByteStreamAppend,
   ByteStreamAppended,
@@ -11,7 +11,7 @@ import type {
   NewByteStream,
 } from "../byte-streams.ts";
 import type { ByteStreamAnswer, ByteStreamRequest } from "./byte-stream-commands.ts";
-import { findByteStream, hasByteStreams, hasForks, readByteChunk, toByteStreamState } from "./byte-stream-rows.ts";
+import { findByteStream, hasByteStreams, hasForks, readByteChunk } from "./byte-stream-rows.ts";
 import type { ByteStreamRow } from "./byte-stream-rows.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
