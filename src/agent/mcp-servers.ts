@@ -118,6 +118,19 @@ export function toAcpMcpServers(servers: readonly McpServer[], door: McpDoor | u
   });
 }
 
+/** Servers as an ACP client names them; {@link parseMcpServers} says whether they can be had. */
+export function fromAcpMcpServers(servers: readonly object[]): unknown[] {
+  const toTexts = (list: unknown): unknown =>
+    Array.isArray(list)
+      ? Object.fromEntries((list as NameAndValue[]).map(({ name, value }) => [name, value] as const))
+      : list;
+  return (servers as readonly Record<string, unknown>[]).map(({ env, headers, ...server }) => ({
+    ...server,
+    ...(env === undefined ? {} : { env: toTexts(env) }),
+    ...(headers === undefined ? {} : { headers: toTexts(headers) }),
+  }));
+}
+
 /** @throws ValidationError `invalid_option` where a gateway leads to no server of this name */
 export function requireServer(name: string, known: readonly string[] | undefined): void {
   if (known?.includes(name) === true) return;

@@ -18,7 +18,7 @@ export const AGENT_PRESET_NAMES: readonly string[] = [...Object.keys(OWN), ...Ob
 /**
  * Resolves a profile's agent: the name of a preset, a command line (split at spaces, nothing else is understood), or a command with its environment.
  *
- * @throws ValidationError `agent_unknown`, `invalid_option` for prices or servers that are none
+ * @throws ValidationError `agent_unknown`, `invalid_option` for prices or servers that are none, and servers for an agent that calls no tools
  */
 export function resolveAgent(
   profile: AgentProfile,
@@ -41,7 +41,14 @@ export function resolveAgent(
     return { command: agent.command, env: agent.env ?? {} };
   }
   const own = Object.hasOwn(OWN, agent) ? OWN[agent] : undefined;
-  if (own !== undefined) return own();
+  if (own !== undefined) {
+    if (agent === "repair" && (profile.mcpServers?.length ?? 0) > 0)
+      throw new ValidationError(
+        "invalid_option",
+        "The agent repair calls no tools of MCP servers; leave them out, or name another agent.",
+      );
+    return own();
+  }
   const coding = Object.hasOwn(CODING_AGENTS, agent) ? CODING_AGENTS[agent] : undefined;
   if (coding !== undefined) return startCodingAgent(coding, place);
   const words = agent.split(" ").filter((word) => word !== "");

@@ -3,12 +3,14 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { AgentProfile } from "../agent/agent.ts";
+import type { McpServer } from "../agent/mcp-servers.ts";
 import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import { type ModelPrices, parseModelPrices } from "../event/model-price.ts";
 import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
 import type { SandboxName } from "../runtime/open-sandbox.ts";
 import { SANDBOX_NAMES } from "../runtime/open-sandbox.ts";
+import { parseMcpFile } from "./mcp-servers.ts";
 import { parseWord } from "./parse-option.ts";
 
 /** Which agent works, and what it may see and reach. */
@@ -17,6 +19,8 @@ export interface AgentOptions {
   readonly model?: string;
   /** A file with what models cost. */
   readonly prices?: string;
+  /** A file with servers of the Model Context Protocol. */
+  readonly mcp?: string;
   readonly network: "none" | "host";
   readonly env: readonly string[];
   /** Hosts beside the models that the box may reach. */
@@ -39,6 +43,10 @@ export function addAgentOptions(command: Command): Command {
     .option(
       "--prices <file>",
       'what models cost, as JSON: {"gpt-5":{"inputUsd":1.25,"outputUsd":10}} for a million tokens',
+    )
+    .option(
+      "--mcp <file>",
+      'MCP servers for the agent, as JSON: {"mcpServers":{"name":{"command":…,"args":…}}} runs in the box, {"url":…,"headers":…} is reached through the gateway',
     )
     .option(
       "--allow-host <host>",
@@ -91,7 +99,7 @@ function collect(text: string, before: readonly string[]): readonly string[] {
  *
  * @throws ValidationError `agent_unknown`, `invalid_option` before anything is made for it
  */
-export function toProfile(options: AgentOptions, cwd: string): AgentProfile {
+export function toProfile(options: AgentOptions, cwd: string, mcpServers: readonly McpServer[]): AgentProfile {
   // The name is for people and lists, so a long command is named by its program.
   const [program = options.agent] = options.agent.split(" ");
   const profile = {
@@ -100,6 +108,7 @@ export function toProfile(options: AgentOptions, cwd: string): AgentProfile {
     ...(options.permissions === "allow" ? {} : { permissions: options.permissions }),
     ...(options.model === undefined ? {} : { model: options.model }),
     ...(options.prices === undefined ? {} : { prices: readPrices(resolve(cwd, options.prices)) }),
+    ...(mcpServers.length === 0 ? {} : { mcpServers }),
   };
   resolveAgent(profile);
   return profile;
@@ -107,6 +116,17 @@ export function toProfile(options: AgentOptions, cwd: string): AgentProfile {
 
 function readPrices(file: string): ModelPrices {
   return parseModelPrices(readJsonFile("--prices", file), `--prices ${file}`);
+}
+
+/**
+ * The MCP servers of the file that the options name.
+ *
+ * @throws ValidationError `invalid_option`
+ */
+export function readMcpServers({ mcp }: AgentOptions, cwd: string): readonly McpServer[] {
+  if (mcp === undefined) return [];
+  const file = resolve(cwd, mcp);
+  return parseMcpFile(readJsonFile("--mcp", file), `--mcp ${file}`);
 }
 
 /** @throws ValidationError `invalid_option` for a file that is not there, or is no JSON */

@@ -27,6 +27,12 @@ createInterface({ input: process.stdin }).on("line", (line) => {
 }).on("close", () => process.exit(0));
 `;
 
+const tool = (name: string): object => ({
+  name,
+  description: "Salutes somebody by name.",
+  inputSchema: { type: "object", properties: { name: { type: "string" } }, required: ["name"] },
+});
+
 export interface HttpMcpServer {
   readonly url: string;
   /** `METHOD rpc-method` of each request that showed the secret. */
@@ -36,7 +42,7 @@ export interface HttpMcpServer {
   close(): Promise<void>;
 }
 
-/** An MCP server over HTTP that wants a secret, answers calls by a stream of events, and leaves a GET standing. */
+/** An MCP server over HTTP that wants a secret, has one tool, `salute`, answers its calls by a stream of events, and leaves a GET standing. */
 export async function startHttpMcpServer(secret: string): Promise<HttpMcpServer> {
   const seen: string[] = [];
   let turnedAway = 0;
@@ -49,6 +55,11 @@ export async function startHttpMcpServer(secret: string): Promise<HttpMcpServer>
       seen.push("GET");
       response.writeHead(200, { "content-type": "text/event-stream" }).write(": here\n\n");
       return;
+    }
+    // A client that is done with its session.
+    if (request.method === "DELETE") {
+      seen.push("DELETE");
+      return void response.writeHead(204).end();
     }
     let text = "";
     request.setEncoding("utf8").on("data", (part: string) => (text += part));
@@ -65,6 +76,7 @@ export async function startHttpMcpServer(secret: string): Promise<HttpMcpServer>
         );
       }
       response.writeHead(200, { "content-type": "application/json", "mcp-session-id": "s1" });
+      if (message.method === "tools/list") return void response.end(reply({ tools: [tool("salute")] }));
       response.end(
         reply({ protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "g", version: "1" } }),
       );

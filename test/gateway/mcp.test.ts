@@ -61,7 +61,7 @@ describe("MCP servers of a profile", () => {
 
   it("B1: are reached behind the gateway by their names, with secrets that the box never sees", async () => {
     const box = await create([{ type: "gateway", name: "outside" }]);
-    expect(await say(box, "mcp outside greet name=World")).toBe("good day World");
+    expect(await say(box, "mcp outside salute name=World")).toBe("good day World");
     expect(server.seen).toEqual(["POST initialize", "POST notifications/initialized", "POST tools/call"]);
     expect(server.turnedAway).toBe(0);
     const { stdout } = await box.exec(["sh", "-c", "env; cat $HOME/../run/* 2>/dev/null; grep -ra secret-of $HOME ."]);

@@ -6,9 +6,9 @@ import { findSession } from "../../runtime/find-session.ts";
 import { readPackageCheck } from "../../runtime/package-check.ts";
 import type { SandboxName } from "../../runtime/open-sandbox.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
-import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
+import { createRunRedactor, toAgentEnv, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { toGateway } from "../model-gateway.ts";
+import { toAgent } from "../to-agent.ts";
 import { openData, toDataOption } from "../open-data.ts";
 import type { Session } from "../../store/session-store.ts";
 import { readCommandLabel, toCommandLabel } from "../loop-command-label.ts";
@@ -55,7 +55,7 @@ export async function loopPackage(
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
-  const profile = toProfile(options, line.cwd);
+  const { profile, gateway } = toAgent(options, line);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",
@@ -65,7 +65,6 @@ export async function loopPackage(
   const sessionId = resume?.sessionId ?? createId("loop");
   const lineage = toLineage(options);
   const budget = toBudget(options);
-  const gateway = toGateway(profile, options, line.env, line.interrupt.signal);
   const packageLoop: PackageLoop = {
     prompt: task.prompt,
     title: task.title,

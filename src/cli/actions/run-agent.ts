@@ -7,9 +7,9 @@ import { findSession } from "../../runtime/find-session.ts";
 import type { Runtime } from "../../runtime/open-runtime.ts";
 import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
 import { streamTask } from "../../stream/stream-task.ts";
-import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
+import { createRunRedactor, toAgentEnv, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { toGateway } from "../model-gateway.ts";
+import { toAgent } from "../to-agent.ts";
 import { openData } from "../open-data.ts";
 import { toExitCode } from "../exit-codes.ts";
 import { renderNextCommands } from "../next-commands.ts";
@@ -34,7 +34,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     );
   }
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
-  const profile = toProfile(options, line.cwd);
+  const { profile, gateway } = toAgent(options, line);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",
@@ -42,7 +42,6 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     ...(options.sandbox === undefined ? {} : { sandbox: options.sandbox }),
   });
   const sessionId = await chooseSession(runtime, options);
-  const gateway = toGateway(profile, options, line.env, interrupt.signal);
   const client = await runtime.openSandbox(options.resume === true ? sessionId : undefined, gateway);
   const files =
     task.workspace === undefined ? [] : await listWorkspaceFiles(task.workspace, { leaveOut: [runtime.directory] });

@@ -1,44 +1,42 @@
 import type { AcpAgentHandlers, AcpClientDoor, AcpPromptRequest, AcpPromptResponse } from "../../agent/acp/index.ts";
-import { acpInvalidParams, acpInvalidRequest, acpSessionNotFound, serveAcpAgent } from "../../agent/acp/index.ts";
-import type { AgentProfile } from "../../agent/agent.ts";
+import { acpInvalidParams, acpInvalidRequest, serveAcpAgent } from "../../agent/acp/index.ts";
+import { fromAcpMcpServers, parseMcpServers } from "../../agent/mcp-servers.ts";
 import { createBoxBackend } from "../../backend/box/index.ts";
 import type { StoredEventOf } from "../../event/event.ts";
+import { ValidationError } from "../../errors.ts";
 import { onAbort } from "../../internal/abort.ts";
-import { createId } from "../../internal/ids.ts";
 import { WORKSPACE_PATCH } from "../../loop/outputs/workspace-patch.ts";
-import type { Runtime } from "../../runtime/open-runtime.ts";
-import { listWorkspaceFiles } from "../../runtime/workspace-files.ts";
-import type { Box, CreateBoxOptions } from "../../sandbox/sandbox.ts";
 import { streamTask } from "../../stream/stream-task.ts";
+import { AcpSessions } from "../acp-sessions.ts";
 import { toAcpUpdate } from "../acp-updates.ts";
 import { EditorQuestions } from "../editor-questions.ts";
-import { createRunRedactor, toAgentEnv, toProfile, type AgentOptions } from "../agent-options.ts";
+import { createRunRedactor, toAgentEnv, type AgentOptions } from "../agent-options.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
-import { toGateway } from "../model-gateway.ts";
 import { openData } from "../open-data.ts";
 import { readVersion } from "../read-version.ts";
+import { toAgent, type ChosenAgent } from "../to-agent.ts";
 
 export interface ServeAcpOptions extends CommonOptions, AgentOptions {}
 
-/** Names the session that a box works for, so that a later process finds it. */
-const LABEL = "skein.acp";
 /** How long a box waits for an editor that was closed to come back. */
 const CLAIM_MS = 600_000;
 
 /** Speaks ACP on standard input and output until the editor closes it: each prompt is a durable run, each session has a box. */
 export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Promise<void> {
   const { interrupt, env } = line;
-  const profile = toProfile(options, line.cwd);
+  // What is wrong with the options is said before the editor is.
+  toAgent(options, line);
   const agentEnv = toAgentEnv(options, env);
-  const gateway = toGateway(profile, options, env, interrupt.signal);
   await using runtime = await openData(line, options, { need: "write", containment: options.containment });
-  const client = await runtime.openSandbox(undefined, gateway);
-  const sessions = new AcpSessions(runtime, profile, {
-    profile,
-    env: agentEnv,
-    network: options.network,
-    claimMs: CLAIM_MS,
-  });
+  const sessions = await AcpSessions.open(runtime, { env: agentEnv, network: options.network, claimMs: CLAIM_MS });
+  /** The agent of a session, with the servers that the editor gives it beside those of the options. */
+  const choose = ({ mcpServers = [] }: { readonly mcpServers?: readonly object[] }): ChosenAgent => {
+    try {
+      return toAgent(options, line, parseMcpServers(fromAcpMcpServers(mcpServers), "the editor"));
+    } catch (error) {
+      throw error instanceof ValidationError ? acpInvalidParams(error.message) : error;
+    }
+  };
   const running = new Map<string, AbortController>();
   const prompt = async (
     request: AcpPromptRequest,
@@ -66,7 +64,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     door: AcpClientDoor,
     signal: AbortSignal,
   ): Promise<AcpPromptResponse> => {
-    const { box, isStored, labels } = await sessions.open(sessionId, client, signal);
+    const { box, isStored, labels } = await sessions.open(sessionId, signal);
     let final: StoredEventOf<"final"> | undefined;
     let hasChange = false;
     const questions = new EditorQuestions(door, sessionId, box, signal);
@@ -102,22 +100,25 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     initialize: async () => ({
       protocolVersion: 1,
       agentInfo: { name: "skein", version: readVersion() },
-      agentCapabilities: { loadSession: true, sessionCapabilities: { resume: {} } },
+      agentCapabilities: {
+        loadSession: true,
+        mcpCapabilities: { http: true },
+        sessionCapabilities: { resume: {} },
+      },
       authMethods: [],
     }),
-    newSession: async ({ cwd }) => ({ sessionId: sessions.begin(cwd) }),
-    loadSession: async ({ sessionId, cwd }, door) => {
-      if ((await runtime.store.get(sessionId)) === undefined) throw acpSessionNotFound(sessionId);
-      sessions.remember(sessionId, cwd);
+    newSession: async (request) => ({ sessionId: sessions.begin(request.cwd, choose(request)) }),
+    loadSession: async (request, door) => {
+      const { sessionId, cwd } = request;
+      await sessions.remember(sessionId, cwd, choose(request));
       for await (const event of runtime.store.read(sessionId)) {
         const update = toAcpUpdate(event);
         if (update !== undefined) await door.update(sessionId, update);
       }
       return {};
     },
-    resumeSession: async ({ sessionId, cwd }) => {
-      if ((await runtime.store.get(sessionId)) === undefined) throw acpSessionNotFound(sessionId);
-      sessions.remember(sessionId, cwd);
+    resumeSession: async (request) => {
+      await sessions.remember(request.sessionId, request.cwd, choose(request));
       return {};
     },
     prompt,
@@ -129,60 +130,4 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
   off();
   // What still runs has nobody left to hear it.
   for (const controller of running.values()) controller.abort();
-}
-
-/** The sessions that an editor has opened, each with the folder that its box has a copy of. */
-class AcpSessions {
-  readonly #runtime: Runtime;
-  readonly #profile: AgentProfile;
-  readonly #box: CreateBoxOptions;
-  readonly #folders = new Map<string, string>();
-  readonly #boxes = new Map<string, Box>();
-
-  constructor(runtime: Runtime, profile: AgentProfile, box: CreateBoxOptions) {
-    this.#runtime = runtime;
-    this.#profile = profile;
-    this.#box = box;
-  }
-
-  begin(cwd: string): string {
-    const sessionId = createId("run");
-    this.#folders.set(sessionId, cwd);
-    return sessionId;
-  }
-
-  remember(sessionId: string, cwd: string): void {
-    this.#folders.set(sessionId, cwd);
-  }
-
-  /** The session's box: the one that it has, else the one that an earlier process left, else a new one with a copy of the folder. */
-  async open(
-    sessionId: string,
-    client: Awaited<ReturnType<Runtime["openSandbox"]>>,
-    signal: AbortSignal,
-  ): Promise<{ readonly box: Box; readonly isStored: boolean; readonly labels: Record<string, string> }> {
-    const workspace = this.#folders.get(sessionId);
-    if (workspace === undefined) throw acpSessionNotFound(sessionId);
-    const isStored = (await this.#runtime.store.get(sessionId)) !== undefined;
-    const known = this.#boxes.get(sessionId) ?? (isStored ? await this.#find(sessionId, client) : undefined);
-    const box =
-      known ??
-      (await client.create({
-        ...this.#box,
-        name: `${this.#profile.name} for an editor`,
-        labels: { [LABEL]: sessionId },
-        files: await listWorkspaceFiles(workspace, { leaveOut: [this.#runtime.directory] }),
-        signal,
-      }));
-    this.#boxes.set(sessionId, box);
-    return { box, isStored, labels: { workspace } };
-  }
-
-  async #find(sessionId: string, client: Awaited<ReturnType<Runtime["openSandbox"]>>): Promise<Box | undefined> {
-    for (const { id } of await client.list({ [LABEL]: sessionId })) {
-      const box = await client.attach(id);
-      if (box !== null) return box;
-    }
-    return undefined;
-  }
 }

@@ -34,7 +34,7 @@ interface Step {
  * | step | answer |
  * |---|---|
  * | `{{run: COMMAND}}` | calls the agent's tool for shell commands, whatever its name is |
- * | `{{call: NAME KEY=VALUE …}}` | calls the agent's tool whose name is that, or ends with it, as names of MCP servers' tools do |
+ * | `{{call: NAME KEY=VALUE …}}` | calls the agent's tool whose name is that, or ends with it, as names of MCP servers' tools do; a key may be `OUTER.INNER` |
  * | `{{say: TEXT}}` | text |
  * | `{{fault: WHAT}}` | a {@link ModelFault}, each time it is asked |
  * | `{{remember: WORD}}` | nothing by itself |
@@ -92,8 +92,21 @@ function toNamedCall(tools: readonly ScriptedTool[], text: string): ScriptedMode
   return {
     call: tool.name,
     ...(tool.namespace === undefined ? {} : { namespace: tool.namespace }),
-    args: Object.fromEntries(args.map((arg) => arg.split("=", 2) as [string, string])),
+    args: toArguments(args, tool.parameters),
   };
+}
+
+/** `KEY=VALUE`, a number where the tool wants one; `OUTER.INNER=VALUE` is one of an object. */
+function toArguments(texts: readonly string[], parameters: ScriptedTool["parameters"]): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const text of texts) {
+    const [key = "", value = ""] = text.split("=", 2);
+    const [name = "", inner] = key.split(".", 2);
+    const type = parameters[name]?.type;
+    if (inner !== undefined) result[name] = { ...(result[name] as object | undefined), [inner]: value };
+    else result[name] = type === "number" || type === "integer" ? Number(value) : value;
+  }
+  return result;
 }
 
 function remembered({ turns }: ScriptedModelRequest): string[] {

@@ -1,12 +1,15 @@
 import type { AgentProfile } from "../agent/agent.ts";
 import type { CodingAgent } from "../agent/coding-agents.ts";
 import { CODING_AGENTS } from "../agent/coding-agents.ts";
+import type { McpServer } from "../agent/mcp-servers.ts";
 import { needsModel } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import type { BoxGateway, ModelApi } from "../sandbox/box-gateway.ts";
-import type { GatewayUpstream } from "../sandbox/gateway/index.ts";
+import type { GatewayMcpServer, GatewayUpstream } from "../sandbox/gateway/index.ts";
 import { createModelGateway } from "../sandbox/gateway/index.ts";
-import type { AgentOptions } from "./agent-options.ts";
+import { readMcpServers, toProfile, type AgentOptions } from "./agent-options.ts";
+import type { CommandLine } from "./common-options.ts";
+import { placeMcpServers } from "./mcp-servers.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,28 +20,42 @@ const VARIABLES: readonly { readonly api: ModelApi; readonly keys: readonly stri
   { api: "gemini", keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"], url: "GOOGLE_GEMINI_BASE_URL" },
 ];
 
+/** The agent that the options name, and the one way out of its boxes; undefined where it needs none. */
+export interface ChosenAgent {
+  readonly profile: AgentProfile;
+  readonly gateway: BoxGateway | undefined;
+}
+
 /**
- * The way of the boxes to models, with the keys of this environment, which stay here; undefined where the agent needs none.
+ * The agent, and its way to models and MCP servers, with the keys of this environment, which stay here.
  *
- * @throws ValidationError `invalid_option` where the agent could reach no model
+ * @param more MCP servers beside those of the options
+ * @throws ValidationError `agent_unknown`; `invalid_option` also where the agent could reach no model
  */
-export function toGateway(
+export function toAgent(
+  options: AgentOptions,
+  { cwd, env, interrupt }: CommandLine,
+  more: readonly McpServer[] = [],
+): ChosenAgent {
+  const servers = placeMcpServers([...readMcpServers(options, cwd), ...more], "this command");
+  const profile = toProfile(options, cwd, servers.forAgent);
+  return { profile, gateway: toGateway(profile, options, env, interrupt.signal, servers.behindGateway) };
+}
+
+function toGateway(
   profile: AgentProfile,
   options: AgentOptions,
   env: Environment,
   signal: AbortSignal,
+  mcpServers: readonly GatewayMcpServer[],
 ): BoxGateway | undefined {
-  if (!needsModel(profile)) return undefined;
-  const upstreams = readUpstreams(env);
+  const upstreams = needsModel(profile) ? readUpstreams(env) : [];
   const { agent } = profile;
   const coding = typeof agent === "string" && Object.hasOwn(CODING_AGENTS, agent) ? CODING_AGENTS[agent] : undefined;
   if (coding !== undefined && options.network === "none") checkModel(options, coding, upstreams);
-  if (upstreams.length === 0 && options.allowHost.length === 0) return undefined;
-  return createModelGateway({
-    upstreams,
-    allowHosts: options.allowHost,
-    signal,
-  });
+  const allowHosts = needsModel(profile) ? options.allowHost : [];
+  if (upstreams.length === 0 && allowHosts.length === 0 && mcpServers.length === 0) return undefined;
+  return createModelGateway({ upstreams, allowHosts, mcpServers, signal });
 }
 
 function readUpstreams(env: Environment): GatewayUpstream[] {
