@@ -1,6 +1,7 @@
 // A loop of trivial steps, each durable before the next begins: in DBOS (a workflow of steps) and in Skein, on the same Postgres server in the
 // same run, and in Skein on SQLite. A step of Skein's loop is an iteration with a box, a session and a run of its own; beside it stands a run
-// that stores one event for each step, which is what a step of a workflow is. Then many at once, as on a worker: workflows and loops a second.
+// that stores one event for each step, which is what a step of a workflow is. Then many at once, as on a worker: workflows and loops a second,
+// and what a database is sized by: processor time, write-ahead log, and the room of an event and of an iteration.
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -61,6 +62,13 @@ const admin = new pg.Client({ connectionString: url });
 await admin.connect();
 const [{ pid }] = (await admin.query("SELECT pg_backend_pid() AS pid")).rows;
 const [, , , parent] = readFileSync(`/proc/${pid}/stat`, "utf8").split(" ");
+
+/** The first value that a query answers with, as a number. */
+async function ask(sql) {
+  const { rows } = await admin.query({ text: sql, rowMode: "array" });
+  return Number(rows[0][0]);
+}
+const askLog = () => ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn");
 
 /** Milliseconds of processor time of this process and of the server with all of its own. */
 function processorTime() {
@@ -128,6 +136,7 @@ try {
   const rates = new Map(Object.keys(crowds).map((name) => [name, []]));
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, work] of Object.entries(crowds)) {
+      const log = await askLog();
       const before = processorTime();
       const startedAt = performance.now();
       await Promise.all(
@@ -139,21 +148,29 @@ try {
       const after = processorTime();
       if (round === 0) continue;
       const each = (side) => (after[side] - before[side]) / (AT_ONCE * 4);
-      rates.get(name).push({ rate: (AT_ONCE * 4) / seconds, client: each("client"), server: each("server") });
+      const written = ((await askLog()) - log) / (AT_ONCE * 4);
+      rates.get(name).push({ rate: (AT_ONCE * 4) / seconds, client: each("client"), server: each("server"), written });
     }
   }
   const of = (values, field) => median(values.map((value) => value[field]));
   const [[, workflows]] = rates;
   console.log(
-    `\n${AT_ONCE} at once, ${STEPS_AT_ONCE} steps each, Postgres\n\n| | a second | of DBOS's | processor time of each: program | server |\n| --- | --- | --- | --- | --- |`,
+    `\n${AT_ONCE} at once, ${STEPS_AT_ONCE} steps each, Postgres\n\n| | a second | of DBOS's | processor time of each: program | server | write-ahead log of each |\n| --- | --- | --- | --- | --- | --- |`,
   );
   for (const [name, values] of rates) {
     const rate = of(values, "rate");
     const [client, server] = ["client", "server"].map((field) => `${of(values, field).toFixed(1)} ms`);
     console.log(
-      `| ${name} | ${rate.toFixed(1)} | ${(rate / of(workflows, "rate")).toFixed(2)} | ${client} | ${server} |`,
+      `| ${name} | ${rate.toFixed(1)} | ${(rate / of(workflows, "rate")).toFixed(2)} | ${client} | ${server} | ${(of(values, "written") / 1000).toFixed(1)} KB |`,
     );
   }
+  const events = await ask("SELECT sum(last_seq) FROM skein.sessions");
+  const iterations = await ask("SELECT count(*) FROM skein.sessions WHERE parent_id IS NOT NULL");
+  const bytes = await ask("SELECT pg_total_relation_size('skein.sessions') + pg_total_relation_size('skein.segments')");
+  const lines = await ask("SELECT sum(bytes) FROM skein.segments");
+  console.log(
+    `\n${events} events in ${iterations} iterations: of each event ${Math.round(bytes / events)} bytes in the tables, ${Math.round(lines / events)} of them its own; of each iteration ${Math.round(bytes / iterations)} bytes`,
+  );
   await remote.close();
   await local.close();
   await DBOS.shutdown();
