@@ -9,6 +9,8 @@ export interface BoxMemory {
 
 /** File systems of a box that lie in memory. */
 const IN_MEMORY = ["/tmp", "/dev/shm"];
+/** What the kernel keeps of a file there, also of one without content. */
+const NAME_BYTES = 1024;
 
 /**
  * Memory of all processes that can be seen, swapped out or not, with what lies in file systems that are memory. Pages of files on a disk are not
@@ -63,8 +65,8 @@ async function readShares(pid: string): Promise<{ readonly own: number; readonly
 async function measureHeld(): Promise<number> {
   let sum = 0;
   for (const path of IN_MEMORY) {
-    const { bsize, blocks, bfree } = await statfs(path);
-    sum += bsize * (blocks - bfree);
+    const { bsize, blocks, bfree, files, ffree } = await statfs(path);
+    sum += bsize * (blocks - bfree) + NAME_BYTES * (files - ffree);
   }
   return sum;
 }
