@@ -117,6 +117,8 @@ export type {
 } from "./sandbox/sandbox.ts";
 /** Servers whose tools an agent is given. @experimental */
 export type { McpServer } from "./agent/mcp-servers.ts";
+/** Which questions of an agent are answered, and which wait for a person. @experimental */
+export type { PermissionPolicy, PermissionRules } from "./agent/permission-rules.ts";
 /** What a model costs. @experimental */
 export type { ModelPrice, ModelPrices } from "./event/model-price.ts";
 /** What the model calls of a turn are held to. @experimental */

@@ -1,6 +1,7 @@
 import type { JsonValue } from "../event/event.ts";
 import type { ModelPrices } from "../event/model-price.ts";
 import type { McpServer } from "./mcp-servers.ts";
+import type { PermissionRules } from "./permission-rules.ts";
 
 /**
  * Which agent a box starts, opaque to the kernel: only a provider's boxd reads it.
@@ -14,9 +15,9 @@ export interface AgentProfile {
   readonly mode?: string;
   /**
    * What to do when the agent asks whether it may do something. `allow`, the default: what the box allows is allowed. `deny`: no.
-   * `ask`: the turn waits for `Box.answer`, for at most 10 minutes (`metadata.permissionMs`), and then it is no.
+   * `ask`: the turn waits for `Box.answer`, for at most 10 minutes (`metadata.permissionMs`), and then it is no. One for all, or by kind of tool.
    */
-  readonly permissions?: "allow" | "deny" | "ask";
+  readonly permissions?: PermissionRules;
   /** What its models cost, where a gateway meters them. Without a price the cost stays unknown, unless the provider reports it. */
   readonly prices?: ModelPrices;
   /** Servers whose tools the agent is given, in the box or behind its gateway. */

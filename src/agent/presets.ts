@@ -4,6 +4,7 @@ import { parseModelPrices } from "../event/model-price.ts";
 import type { AgentProfile } from "./agent.ts";
 import type { AgentPlace, AgentStart } from "./coding-agents.ts";
 import { parseMcpServers } from "./mcp-servers.ts";
+import { parsePermissionRules } from "./permission-rules.ts";
 import { CODING_AGENTS, startCodingAgent, startOwnAgent } from "./coding-agents.ts";
 
 const OWN: Readonly<Record<string, () => AgentStart>> = {
@@ -18,13 +19,14 @@ export const AGENT_PRESET_NAMES: readonly string[] = [...Object.keys(OWN), ...Ob
 /**
  * Resolves a profile's agent: the name of a preset, a command line (split at spaces, nothing else is understood), or a command with its environment.
  *
- * @throws ValidationError `agent_unknown`, `invalid_option` for prices or servers that are none, and servers for an agent that calls no tools
+ * @throws ValidationError `agent_unknown`, `invalid_option` for prices, servers or permissions that are none, and servers for an agent that calls no tools
  */
 export function resolveAgent(
   profile: AgentProfile,
   place: AgentPlace = { home: homedir(), mayDoAll: true },
 ): AgentStart {
-  const { agent = "repair", prices = {} } = profile;
+  const { agent = "repair", prices = {}, permissions = "allow" } = profile;
+  parsePermissionRules(permissions);
   parseMcpServers(profile.mcpServers ?? [], `the profile "${profile.name}"`);
   parseModelPrices(prices, `the profile "${profile.name}"`);
   if (typeof agent !== "string") {

@@ -4,6 +4,8 @@ import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { AgentProfile } from "../agent/agent.ts";
 import type { McpServer } from "../agent/mcp-servers.ts";
+import type { PermissionRules } from "../agent/permission-rules.ts";
+import { parsePermissionRules } from "../agent/permission-rules.ts";
 import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import { type ModelPrices, parseModelPrices } from "../event/model-price.ts";
@@ -25,7 +27,7 @@ export interface AgentOptions {
   readonly env: readonly string[];
   /** Hosts beside the models that the box may reach. */
   readonly allowHost: readonly string[];
-  readonly permissions: "allow" | "deny" | "ask";
+  readonly permissions: PermissionRules;
   readonly containment: "auto" | "require" | "none";
   /** Absent in loops that were started before there was a choice. */
   readonly sandbox?: SandboxName;
@@ -56,8 +58,8 @@ export function addAgentOptions(command: Command): Command {
     )
     .option(
       "--permissions <policy>",
-      "when the agent asks whether it may: allow, deny, or ask (`skein answer`)",
-      parseWord(["allow", "deny", "ask"] as const),
+      "when the agent asks whether it may: allow, deny, or ask (`skein answer`); by kind of tool: edit=allow,execute=ask,deny",
+      parsePermissions,
       "allow",
     )
     .option("--network <network>", "none or host", parseWord(["none", "host"] as const), "none")
@@ -83,6 +85,16 @@ export function addEnvOption(command: Command): Command {
     collect,
     [],
   );
+}
+
+/** `allow`, or `KIND=POLICY,…,POLICY`, where the last holds for all kinds that are not named. */
+function parsePermissions(text: string): PermissionRules {
+  const parts = text.split(",").map((part) => (part.includes("=") ? part : `otherwise=${part}`).split("="));
+  try {
+    return parsePermissionRules(parts.length === 1 && parts[0]?.[0] === "otherwise" ? text : Object.fromEntries(parts));
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 function collectHost(text: string, before: readonly string[]): readonly string[] {

@@ -113,6 +113,16 @@ describe("an agent over ACP", () => {
     expect(events[1]).toMatchObject({ optionId: "no", by: "policy:deny" });
   });
 
+  it("answers by the kind of tool that the question is about, and by what holds for the others", async () => {
+    const target = await open({ permissions: { execute: "deny", edit: "ask", otherwise: "allow" } });
+    const sessionId = await target.newSession();
+    // The tool was begun as one that executes; the question says nothing of its kind.
+    const { events } = await prompt(target, sessionId, "tool p open\npermission delete it");
+    expect(events).toContainEqual(expect.objectContaining({ optionId: "no", by: "policy:deny" }));
+    const other = await prompt(target, sessionId, "permission delete it");
+    expect(other.events[1]).toMatchObject({ optionId: "yes", by: "policy:allow" });
+  });
+
   it("ends a tool that never ended as interrupted", async () => {
     const target = await open();
     const { events } = await prompt(target, await target.newSession(), "tool a open\nsay bye");

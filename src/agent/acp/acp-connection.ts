@@ -6,7 +6,8 @@ import type { BackendEventBody, JsonValue } from "../../event/event.ts";
 import { BackendError } from "../../errors.ts";
 import { toAgentError } from "./acp-errors.ts";
 import { createAcpLineStream } from "./acp-line-stream.ts";
-import type { AcpLimits, PermissionPolicy } from "./acp-options.ts";
+import type { PermissionRules } from "../permission-rules.ts";
+import type { AcpLimits } from "./acp-options.ts";
 import { DEFAULT_ACP_LIMITS } from "./acp-options.ts";
 import { PermissionDesk } from "./acp-permission.ts";
 import { AcpProcess } from "./acp-process.ts";
@@ -23,7 +24,7 @@ export interface AcpConnectionOptions {
   readonly cwd: string;
   /** One that was started already with this command, environment and folder. Default: a new one. */
   readonly process?: AcpProcess;
-  readonly permissions?: PermissionPolicy;
+  readonly permissions?: PermissionRules;
   readonly limits?: Partial<AcpLimits>;
   readonly onStderr?: (text: string) => void;
   /** Hears what concerns no turn: updates between turns, lines that are not the protocol. */
@@ -149,11 +150,12 @@ export class AcpConnection {
     return acp
       .client({ name: "skein" })
       .onRequest("session/request_permission", async ({ params }) => {
-        const { emit = () => {}, name = "permission" } = this.turn ?? {};
+        const { emit = () => {}, name = "permission", mapper } = this.turn ?? {};
+        const kind = params.toolCall.kind ?? mapper?.kindOf(params.toolCall.toolCallId);
         // Who waits for a person is not silent.
         const alive = setInterval(() => this.#watch.touch(), ALIVE_MS);
         try {
-          return await this.permissions.ask(params, `${name}-${++this.#questions}`, emit);
+          return await this.permissions.ask(params, kind, `${name}-${++this.#questions}`, emit);
         } finally {
           clearInterval(alive);
         }

@@ -25,11 +25,3 @@ export const DEFAULT_ACP_LIMITS: AcpLimits = {
   lineBytes: 32 * 1024 * 1024,
   permissionMs: 600_000,
 };
-
-/**
- * What to do when the agent asks for permission. Inside a box everything that the box allows is allowed; `ask` waits for
- * `AcpAgent.answer`.
- *
- * @experimental
- */
-export type PermissionPolicy = "allow" | "deny" | "ask";

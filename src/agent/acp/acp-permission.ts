@@ -1,7 +1,8 @@
 import type * as acp from "@agentclientprotocol/sdk/unstable";
 import type { BackendEventBody, PermissionOption } from "../../event/event.ts";
 import { ValidationError } from "../../errors.ts";
-import type { PermissionPolicy } from "./acp-options.ts";
+import type { PermissionRules } from "../permission-rules.ts";
+import { choosePolicy } from "../permission-rules.ts";
 
 /**
  * A person's answer to an agent's question.
@@ -22,27 +23,26 @@ interface Question {
 
 /** The questions of an agent: answered by policy, or kept until somebody answers. Whoever waits for an answer waits for a bounded time. */
 export class PermissionDesk {
-  readonly #policy: PermissionPolicy;
+  readonly #rules: PermissionRules;
   readonly #waitMs: number;
   readonly #open = new Map<string, Question>();
 
-  constructor(policy: PermissionPolicy, waitMs: number) {
-    this.#policy = policy;
+  constructor(rules: PermissionRules, waitMs: number) {
+    this.#rules = rules;
     this.#waitMs = waitMs;
   }
 
   /** Yields both the question and the answer, so that a log says what was let through. With no option of the wanted kind the answer is `cancelled`, the protocol's way of saying no. */
   async ask(
     request: acp.RequestPermissionRequest,
+    kind: unknown,
     requestId: string,
     emit: (body: BackendEventBody) => void,
   ): Promise<acp.RequestPermissionResponse> {
     const options: PermissionOption[] = request.options.map(({ optionId, name, kind }) => ({ optionId, name, kind }));
+    const policy = choosePolicy(this.#rules, kind);
     // Whoever hears the question may answer it at once.
-    const answer =
-      this.#policy === "ask"
-        ? this.#wait(requestId, options)
-        : toAnswer(options, this.#policy, `policy:${this.#policy}`);
+    const answer = policy === "ask" ? this.#wait(requestId, options) : toAnswer(options, policy, `policy:${policy}`);
     emit({
       type: "permission.requested",
       requestId,

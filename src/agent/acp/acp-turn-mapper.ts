@@ -21,6 +21,20 @@ const KINDS: ReadonlySet<string> = new Set([
   "switch_mode",
   "other",
 ]);
+/** The fields of a tool that its events have, and our own mark. */
+const PLACED: ReadonlySet<string> = new Set([
+  "sessionUpdate",
+  "toolCallId",
+  "name",
+  "title",
+  "kind",
+  "status",
+  "content",
+  "rawInput",
+  "rawOutput",
+  "locations",
+  "startedWithArgs",
+]);
 const PLAN_STATUS: ReadonlySet<string> = new Set(["pending", "in_progress", "completed"]);
 const PRIORITIES: ReadonlySet<string> = new Set(["high", "medium", "low"]);
 
@@ -61,6 +75,11 @@ export class AcpTurnMapper {
       default:
         return this.#custom(update);
     }
+  }
+
+  /** Of which kind the agent said a tool is that has not ended. */
+  kindOf(toolCallId: string): unknown {
+    return this.#tools.get(toolCallId)?.fields["kind"];
   }
 
   /** The answer to the prompt: how the turn ended and what it took. */
@@ -129,6 +148,9 @@ export class AcpTurnMapper {
     if (fields["rawInput"] !== undefined && fields["startedWithArgs"] !== true)
       result["args"] = toJson(fields["rawInput"]);
     if (typeof fields["title"] === "string" && fields["title"] !== tool.toolName) result["title"] = fields["title"];
+    // What has no place of its own, such as `_meta`, is kept as the agent said it.
+    const rest = Object.entries(fields).filter(([name]) => !PLACED.has(name));
+    if (rest.length > 0) result["acp"] = toJson(Object.fromEntries(rest));
     this.#emit({
       type: "tool.ended",
       toolCallId,

@@ -7,7 +7,9 @@ export type { PermissionAnswer } from "./acp-permission.ts";
 /** @experimental */
 export { DEFAULT_ACP_LIMITS } from "./acp-options.ts";
 /** The Agent Client Protocol, from its client side. @experimental */
-export type { AcpLimits, PermissionPolicy } from "./acp-options.ts";
+export type { AcpLimits } from "./acp-options.ts";
+/** Which questions are answered, and which wait for a person. @experimental */
+export type { PermissionPolicy, PermissionRules } from "../permission-rules.ts";
 /** @experimental */
 export { acpInvalidParams, acpInvalidRequest, acpSessionNotFound, serveAcpAgent } from "./acp-agent-side.ts";
 /** The Agent Client Protocol, from its agent side: the protocol's own shapes under our names. @experimental */

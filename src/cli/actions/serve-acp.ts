@@ -1,6 +1,7 @@
 import type { AcpAgentHandlers, AcpClientDoor, AcpPromptRequest, AcpPromptResponse } from "../../agent/acp/index.ts";
 import { acpInvalidParams, acpInvalidRequest, serveAcpAgent } from "../../agent/acp/index.ts";
 import { fromAcpMcpServers, parseMcpServers } from "../../agent/mcp-servers.ts";
+import { mayAsk } from "../../agent/permission-rules.ts";
 import { createBoxBackend } from "../../backend/box/index.ts";
 import type { StoredEventOf } from "../../event/event.ts";
 import { ValidationError } from "../../errors.ts";
@@ -80,7 +81,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     })) {
       const update = event.type === "run.started" ? undefined : toAcpUpdate(event);
       if (update !== undefined) await door.update(sessionId, update);
-      if (event.type === "permission.requested" && options.permissions === "ask") questions.ask(event);
+      if (event.type === "permission.requested" && mayAsk(options.permissions)) questions.ask(event);
       if (event.type === "permission.answered") questions.answered(event);
       if (event.type === "artifact.created" && event.name === WORKSPACE_PATCH) hasChange = true;
       if (event.type === "final") final = event;

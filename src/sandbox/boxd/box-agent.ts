@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AcpProcess } from "../../agent/acp/acp-process.ts";
-import type { AcpAgent, AcpLimits, PermissionAnswer, PermissionPolicy } from "../../agent/acp/index.ts";
+import type { AcpAgent, AcpLimits, PermissionAnswer, PermissionRules } from "../../agent/acp/index.ts";
 import type { AgentProfile, SessionInfo } from "../../agent/agent.ts";
 import type { AgentStart } from "../../agent/coding-agents.ts";
 import { toAcpMcpServers } from "../../agent/mcp-servers.ts";
@@ -190,7 +190,7 @@ export class BoxAgent {
   }
 }
 
-function readPermissions({ permissions, metadata }: AgentProfile): PermissionPolicy {
+function readPermissions({ permissions, metadata }: AgentProfile): PermissionRules {
   return permissions ?? (metadata?.["permissions"] === "deny" ? "deny" : "allow");
 }
 
