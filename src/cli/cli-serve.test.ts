@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -102,6 +104,51 @@ export const tasks = {
     yield { type: "text.delta", text: " and on" };
   }) },
 };`;
+
+it(
+  "sends the spans of each run that it executes to a collector, once, also of a second run in the same session",
+  { timeout: 120_000 },
+  async () => {
+    const spans: { name: string; spanId: string }[] = [];
+    let hear: () => void = () => {};
+    const collector = createServer((request, response) => {
+      let body = "";
+      request.setEncoding("utf8").on("data", (piece: string) => (body += piece));
+      request.on("end", () => {
+        const { resourceSpans } = JSON.parse(body) as {
+          resourceSpans: { scopeSpans: { spans: { name: string; spanId: string }[] }[] }[];
+        };
+        spans.push(...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)));
+        response.end("{}");
+        hear();
+      });
+    }).listen(0, "127.0.0.1");
+    await once(collector, "listening");
+    await using module = await inPackage(TASKS);
+    const { child, ended } = start(["--port", "0", "--json", "--tasks", module.path], {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+    });
+    const { url } = JSON.parse(await firstLine(child)) as { url: string };
+    const post = async (path: string, body: object): Promise<{ sessionId: string }> => {
+      const heard = new Promise<void>((resolved) => (hear = resolved));
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${url}/api/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+      expect(answer.ok).toBe(true);
+      await heard;
+      return (await answer.json()) as { sessionId: string };
+    };
+    const { sessionId } = await post("runs", { name: "echo", input: { prompt: "hi" } });
+    expect(spans.map(({ name }) => name)).toContain("invoke_agent");
+    const first = spans.length;
+    await post(`runs/${sessionId}/resume`, { input: { prompt: "hi again" } });
+    expect(spans.length).toBe(2 * first);
+    expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
+    child.kill("SIGINT");
+    expect(await ended).toBe(130);
+    collector.closeAllConnections();
+    collector.close();
+  },
+);
 
 it(
   "starts the tasks of a module, and brings the runs that it executes to their end before it leaves",

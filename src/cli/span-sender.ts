@@ -3,6 +3,7 @@ import type { SessionStore } from "../store/session-store.ts";
 import type { OtlpSettings } from "../telemetry/otlp-settings.ts";
 import { readSpans } from "../telemetry/read-spans.ts";
 import { sendSpans } from "../telemetry/send-spans.ts";
+import type { SpanRecord } from "../telemetry/span-record.ts";
 import type { ServiceLog } from "./service-log.ts";
 import { toErrorFields } from "./service-log.ts";
 
@@ -12,7 +13,7 @@ const CLOSE_MS = 5_000;
 
 /**
  * Sends the spans of sessions that have ended, one session after the other, from the log: nothing of it is in the way of a run.
- * A session that is still open is passed over: whoever goes on with it sends it whole.
+ * A session that is still open is passed over: whoever goes on with it sends it whole. Of one that was sent before, what is new since is sent.
  */
 export class SpanSender {
   readonly #store: SessionStore;
@@ -20,6 +21,8 @@ export class SpanSender {
   readonly #log: ServiceLog;
   readonly #closing = new AbortController();
   readonly #waiting: string[] = [];
+  /** When the last span ended that was sent, of the sessions that were sent lately. */
+  readonly #sent = new Map<string, number>();
   #work: Promise<void> | undefined;
   #hasFailed = false;
 
@@ -54,7 +57,21 @@ export class SpanSender {
       const session = await this.#store.get(sessionId);
       if (session === undefined || session.openRun !== undefined) return;
       const { content } = this.#settings;
-      await sendSpans(readSpans(this.#store, sessionId, { content }), this.#settings, this.#closing.signal);
+      const before = this.#sent.get(sessionId) ?? 0;
+      let last = before;
+      const unsent = async function* (spans: AsyncIterable<SpanRecord>): AsyncGenerator<SpanRecord> {
+        for await (const span of spans) {
+          if (span.endedAt > before) yield span;
+          last = Math.max(last, span.endedAt);
+        }
+      };
+      await sendSpans(unsent(readSpans(this.#store, sessionId, { content })), this.#settings, this.#closing.signal);
+      this.#sent.delete(sessionId);
+      this.#sent.set(sessionId, last);
+      for (const oldest of this.#sent.keys()) {
+        if (this.#sent.size <= MAX_WAITING) break;
+        this.#sent.delete(oldest);
+      }
       if (this.#hasFailed) this.#log.say("info", "telemetry.recovered", "the collector takes spans again");
       this.#hasFailed = false;
     } catch (error) {

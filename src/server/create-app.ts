@@ -50,6 +50,8 @@ export interface AppOptions {
   readonly longPollMs?: number;
   /** Hears of failures that nobody expected; requests learn no more than that there was one. Default: they are not told of. */
   readonly onError?: (error: unknown) => void;
+  /** Hears of each run that was started here when it has ended, its `final` stored. */
+  readonly onRunEnded?: (sessionId: string) => void;
 }
 
 /**
@@ -92,6 +94,7 @@ export function createApp(options: AppOptions): SkeinApp {
       loops: options.loops ?? {},
       ...(options.answerElsewhere === undefined ? {} : { answerElsewhere: options.answerElsewhere }),
       onError: (error) => onError?.(error),
+      onRunEnded: options.onRunEnded,
     }),
     watch: new SessionWatch(store),
     chatTask: options.chat,

@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openMemoryStore, randomK, runLoop } from "skein";
+import type { JobContext, WorkerNote } from "skein/fleet";
+import { createLocalQueue, runWorker } from "skein/fleet";
 import type { DockerSandboxClient } from "skein/sandbox/docker";
 import { openDockerSandbox } from "skein/sandbox/docker";
 import { testSandboxClient } from "skein/testing";
@@ -40,6 +43,40 @@ function testEngine(name: string, kind: "unix" | "tcp"): void {
         },
       }),
       capabilities: { contained: true, forks: "files" },
+    });
+
+    it("runs the jobs of a fleet's worker in boxes of the engine, and leaves none", { timeout: 120_000 }, async () => {
+      const stop = new AbortController();
+      const queue = createLocalQueue();
+      await using store = await openMemoryStore();
+      const jobs = {
+        async study({ sessionId, resume, signal, openSandbox }: JobContext): Promise<void> {
+          await runLoop({
+            task: "study",
+            driver: randomK(1),
+            agentRun: {
+              profile: { name: "scripted", agent: "scripted" },
+              taskToPrompt: () => "write notes.txt from the box\nread notes.txt",
+            },
+            output: {
+              parse: (events) => events.map((event) => (event.type === "text.delta" ? event.text : "")).join(""),
+            },
+            validator: { validate: (output) => ({ valid: output === "from the box\n", score: 1 }) },
+            sandboxClient: await openSandbox(),
+            store,
+            sessionId,
+            resume,
+            signal,
+          });
+        },
+      };
+      await queue.add({ id: "job_study", name: "study" });
+      const onNote = (note: WorkerNote): void => {
+        if (note.note === "job.ended") stop.abort();
+      };
+      await runWorker({ queue, store, jobs, openSandbox: async () => client, signal: stop.signal, onNote });
+      expect(await store.get("job_study")).toMatchObject({ status: "completed" });
+      expect(await client.list()).toEqual([]);
     });
   });
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { answerQuestion } from "../../runtime/answer-question.ts";
 import { TOKENS_FOLDER } from "../../runtime/data-directory.ts";
+import { readOtlpSettings } from "../../telemetry/otlp-settings.ts";
 import { AccessTokens, createApp, KeptAccessTokens, openServer } from "../../server/index.ts";
 import type { CommandLine, CommonOptions } from "../common-options.ts";
 import { hasData, openData, toDataPlace } from "../open-data.ts";
@@ -8,6 +9,7 @@ import { EXIT } from "../exit-codes.ts";
 import { readTasks } from "./read-tasks.ts";
 import type { LogFormat } from "../service-log.ts";
 import { createServiceLog, toErrorFields } from "../service-log.ts";
+import { SpanSender } from "../span-sender.ts";
 
 export interface ServeOptions extends CommonOptions {
   readonly port?: number;
@@ -21,9 +23,11 @@ export interface ServeOptions extends CommonOptions {
 export async function serveData(line: CommandLine, options: ServeOptions): Promise<void> {
   const { terminal, interrupt, env } = line;
   const { SKEIN_TOKEN } = env;
+  const otlp = options.tasks === undefined ? undefined : readOtlpSettings(env);
+  const { database } = toDataPlace(line, options);
   const log = createServiceLog(line, {
     format: options.log,
-    secrets: [toDataPlace(line, options).database, SKEIN_TOKEN].filter((secret) => secret !== undefined),
+    secrets: [database, SKEIN_TOKEN, ...Object.values(otlp?.headers ?? {})].filter((secret) => secret !== undefined),
   });
   const hasSecret = SKEIN_TOKEN !== undefined && SKEIN_TOKEN !== "";
   // A secret that cannot be one is refused before anything is made.
@@ -36,8 +40,10 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
   const offered = options.tasks === undefined ? {} : await readTasks(line.cwd, options.tasks, runtime);
   await using kept = await KeptAccessTokens.open(join(runtime.directory, TOKENS_FOLDER));
   if (hasSecret) kept.issue({ scope: "write", name: "SKEIN_TOKEN", token: SKEIN_TOKEN });
+  const sender = otlp === undefined ? undefined : new SpanSender(runtime.store, otlp, log);
   const app = createApp({
     store: runtime.store,
+    onRunEnded: (sessionId) => sender?.add(sessionId),
     ...offered,
     inspector: true,
     answerElsewhere: async (session, requestId, answer) =>
@@ -90,6 +96,7 @@ export async function serveData(line: CommandLine, options: ServeOptions): Promi
     await app.settled();
     clearInterval(stay);
   }
+  await sender?.close();
   if (options.log === "json") log.say("info", "server.drained", "ended in order");
   line.exit(EXIT.done);
 }

@@ -64,6 +64,7 @@ export interface RunRegistryOptions {
   readonly loops: Readonly<Record<string, LoopDefinition>>;
   readonly answerElsewhere?: AnswerElsewhere;
   readonly onError: (error: unknown) => void;
+  readonly onRunEnded?: ((sessionId: string) => void) | undefined;
 }
 
 /** Where a run is stored. */
@@ -329,8 +330,9 @@ export class RunRegistry {
           else if (!isAbortError(error)) this.#options.onError(error);
         })
         .finally(() => {
-          if (sessionId !== undefined && this.#live.get(sessionId)?.controller === controller)
-            this.#live.delete(sessionId);
+          if (sessionId === undefined || this.#live.get(sessionId)?.controller !== controller) return;
+          this.#live.delete(sessionId);
+          this.#options.onRunEnded?.(sessionId);
         });
     });
   }
