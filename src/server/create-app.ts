@@ -119,7 +119,9 @@ export function createApp(options: AppOptions): SkeinApp {
     if (context.req.method === "OPTIONS")
       return new Response(null, { status: 204, headers: guard.corsHeaders(context.req.raw) });
     await next();
-    const { headers } = context.res;
+    const { headers, body } = context.res;
+    // Nobody will read it, so what it holds is given back.
+    if (context.req.method === "HEAD") await body?.cancel();
     for (const [name, value] of Object.entries(guard.corsHeaders(context.req.raw))) headers.set(name, value);
     headers.set("x-content-type-options", "nosniff");
     if (!headers.has("cross-origin-resource-policy")) headers.set("cross-origin-resource-policy", "same-origin");

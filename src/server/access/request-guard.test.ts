@@ -257,6 +257,9 @@ describe("limits", () => {
     await first.body?.cancel();
     expect((await open()).status).toBe(200);
     await second.body?.cancel();
+    // One that is asked about and not read takes no place.
+    for (let times = 0; times < 3; times++)
+      expect(await statusOf(app, "/api/sessions/loop/live", { method: "HEAD" })).toBe(200);
   });
 });
 
