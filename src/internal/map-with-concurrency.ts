@@ -17,6 +17,10 @@ export async function mapWithConcurrency<Item, Result>(
   signal?: AbortSignal,
 ): Promise<Result[]> {
   requireCount("A concurrency limit", limit);
+  if (items.length === 1) {
+    throwIfAborted(signal);
+    return [await fn(items[0] as Item, 0)];
+  }
   const results = new Array<Result>(items.length);
   let next = 0;
   let failed = false;

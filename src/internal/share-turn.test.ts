@@ -9,11 +9,12 @@ it("gives the event loop back however many go on from promise to promise, and le
     if (!isOver) setImmediate(countTurns);
   };
   countTurns();
-  const endsAt = performance.now() + 60;
+  // However few turns a loaded machine has in a second: they come, or the loop was never given back.
+  const endsAt = performance.now() + 10_000;
   const rounds = await Promise.all(
     Array.from({ length: 8 }, async () => {
       let round = 0;
-      for (; performance.now() < endsAt; round++) await (shareTurn() ?? Promise.resolve());
+      for (; turns <= 5 && performance.now() < endsAt; round++) await (shareTurn() ?? Promise.resolve());
       return round;
     }),
   );

@@ -291,7 +291,7 @@ class OwningLineage implements SandboxLineage {
 
   /** Waits for a box, but not longer than the signal allows: one that arrives after the abort is deleted. */
   async #arrival(make: () => Promise<Box>, signal: AbortSignal | undefined): Promise<Box> {
-    const arriving = this.#limit(async () => {
+    const arriving = this.#limit(() => {
       throwIfAborted(signal);
       return make();
     });

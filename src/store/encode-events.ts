@@ -24,7 +24,7 @@ export interface AppendPosition {
   /** The id for a run that begins in this append. */
   readonly runId?: string | undefined;
   /** Bodies, by their index, whose lines and digests are the caller's to find: a large event is written in steps. */
-  readonly unwritten?: ReadonlySet<number>;
+  readonly unwritten?: ReadonlySet<number> | undefined;
 }
 
 /** An append, ready to be stored: each line is the JSON of the event beside it, or empty where it is `unwritten`. */

@@ -19,9 +19,9 @@ export function checkNewSession(session: NewSession): void {
 /** A session as it is made, before its first event and its first writer. */
 export function toNewSession({ id, kind, labels = {}, parentId }: NewSession, createdAt: number): Session {
   return {
-    ...NO_RUN,
     id,
     kind,
+    status: NO_RUN.status,
     labels: { ...labels },
     ...(parentId === undefined ? {} : { parentId }),
     lastSeq: 0,

@@ -13,35 +13,39 @@ export const NO_RUN: RunState = { status: "created" };
  */
 export function foldRunState(state: RunState, event: StoredEvent): RunState {
   switch (event.type) {
-    case "run.started":
-      return {
-        ...state,
-        status: "running",
-        openRun: { runId: event.runId, startedSeq: event.seq },
-        lastRunId: event.runId,
-      };
-    case "session.created": {
+    case "run.started": {
+      const openRun = { runId: event.runId, startedSeq: event.seq };
+      return toState("running", openRun, event.runId, state.backend, state.resumeToken);
+    }
+    case "session.created":
       // A conversation that begins anew has no token of an older one.
-      const { resumeToken: _old, ...rest } = state;
-      return {
-        ...rest,
-        backend: event.backend,
-        ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }),
-      };
+      return toState(state.status, state.openRun, state.lastRunId, event.backend, event.resumeToken);
+    case "session.resumed": {
+      const resumeToken = event.resumeToken ?? state.resumeToken;
+      return toState(state.status, state.openRun, state.lastRunId, event.backend, resumeToken);
     }
-    case "session.resumed":
-      return {
-        ...state,
-        backend: event.backend,
-        ...(event.resumeToken === undefined ? {} : { resumeToken: event.resumeToken }),
-      };
     case "backend.started":
-      return state.backend === event.backend ? state : { ...state, backend: event.backend };
-    case "final": {
-      const { openRun: _closed, ...rest } = state;
-      return { ...rest, status: event.status };
-    }
+      if (state.backend === event.backend) return state;
+      return toState(state.status, state.openRun, state.lastRunId, event.backend, state.resumeToken);
+    case "final":
+      return toState(event.status, undefined, state.lastRunId, state.backend, state.resumeToken);
     default:
       return state;
   }
+}
+
+/** Field by field: an iteration of a loop passes here several times, and a copy of an object with some fields left out costs ten times as much. */
+function toState(
+  status: RunState["status"],
+  openRun: RunState["openRun"],
+  lastRunId: RunState["lastRunId"],
+  backend: RunState["backend"],
+  resumeToken: RunState["resumeToken"],
+): RunState {
+  const state: { -readonly [Field in keyof RunState]: RunState[Field] } = { status };
+  if (openRun !== undefined) state.openRun = openRun;
+  if (lastRunId !== undefined) state.lastRunId = lastRunId;
+  if (backend !== undefined) state.backend = backend;
+  if (resumeToken !== undefined) state.resumeToken = resumeToken;
+  return state;
 }

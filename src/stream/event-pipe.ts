@@ -2,6 +2,8 @@ import { SkeinError } from "../errors.ts";
 import type { BoxEvent, StoredEvent } from "../event/event.ts";
 import { killPoint } from "../internal/kill-point.ts";
 import { endOfTurn, shareTurn } from "../internal/share-turn.ts";
+import { isImmediate } from "../store/immediate-writer.ts";
+import type { ImmediateWriter } from "../store/immediate-writer.ts";
 import type { SessionWriter } from "../store/session-store.ts";
 import { FlowShare } from "./flow-share.ts";
 
@@ -13,6 +15,8 @@ const SEND_AT = 256;
 
 /** Batches on their way: one whose flush is awaited, one that is written, one that waits for both. */
 const MAX_SENT = 3;
+
+const DRAINED = Promise.resolve();
 
 /** An append that was handed to the writer. */
 interface Sent {
@@ -29,6 +33,10 @@ interface Sent {
  */
 export class EventPipe {
   readonly #writer: SessionWriter;
+  /** The writer, where nothing waits for it: what is sent is stored and handed on before the call returns. */
+  readonly #immediate: ImmediateWriter | undefined;
+  /** An immediate writer's events are being handed on: what is pushed meanwhile comes after them. */
+  #isDelivering = false;
   readonly #deliver: (events: readonly StoredEvent[]) => void;
   readonly #onFailure: (error: unknown) => void;
   readonly #runId: string;
@@ -48,6 +56,7 @@ export class EventPipe {
     onFailure: (error: unknown) => void,
   ) {
     this.#writer = writer;
+    this.#immediate = isImmediate(writer) ? writer : undefined;
     this.#runId = runId;
     this.#deliver = deliver;
     this.#onFailure = onFailure;
@@ -62,7 +71,7 @@ export class EventPipe {
     if (this.#failure !== undefined || bodies.length === 0) return;
     for (const body of bodies) this.#pending.push(body);
     this.#share.add(bodies.length);
-    if (this.#pending.length >= SEND_AT && this.#sent.length < MAX_SENT && this.#isAccepted) this.#send();
+    if (this.#pending.length >= SEND_AT && this.#sent.length < MAX_SENT && this.#mayAppend) this.#send();
     this.#flushing ??= this.#flush();
   }
 
@@ -73,9 +82,12 @@ export class EventPipe {
   }
 
   /** Resolves when all that was pushed is stored and handed on. @throws what the append threw */
-  async drain(): Promise<void> {
+  drain(): Promise<void> {
     // Whoever waits for the end needs no more to gather: what is pending can join what is on its way.
-    this.submit();
+    return this.submit() && this.#sent.length === 0 ? DRAINED : this.#drain();
+  }
+
+  async #drain(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing;
     if (this.#failure !== undefined) throw this.#failure.error;
   }
@@ -109,7 +121,7 @@ export class EventPipe {
    * it is stored in this order, before whatever is asked of the writer next, or the writer is at its end. Otherwise `drain` tells.
    */
   submit(): boolean {
-    while (this.#failure === undefined && this.#isAccepted) {
+    while (this.#failure === undefined && this.#mayAppend) {
       if (this.#pending.length === 0) return true;
       this.#send();
     }
@@ -117,16 +129,16 @@ export class EventPipe {
   }
 
   /** True where the writer has taken all that was sent: what is sent next stands right behind it. */
-  get #isAccepted(): boolean {
-    return this.#sent.every(({ isAccepted }) => isAccepted);
+  get #mayAppend(): boolean {
+    return !this.#isDelivering && this.#sent.every(({ isAccepted }) => isAccepted);
   }
 
   async #flush(): Promise<void> {
     // One turn of the microtask queue, so that what is pushed together is stored together.
-    await Promise.resolve();
+    await DRAINED;
     // Where the consumer has others to take first, nothing is lost by waiting until this turn is over: larger batches are larger segments.
-    if (this.#sent.length === 0 && this.#pending.length < SEND_AT && this.#share.held > this.#pending.length)
-      await endOfTurn();
+    const pending = this.#pending.length;
+    if (this.#sent.length === 0 && pending > 0 && pending < SEND_AT && this.#share.held > pending) await endOfTurn();
     while (this.#failure === undefined) {
       const [sent] = this.#sent;
       if (sent !== undefined) {
@@ -150,6 +162,10 @@ export class EventPipe {
     if (batch.length > MAX_BATCH) batch = this.#pending.splice(0, MAX_BATCH);
     else this.#pending = [];
     killPoint("before-append");
+    if (this.#immediate !== undefined) {
+      this.#deliverNow(this.#appendNow(this.#immediate, batch));
+      return;
+    }
     let isAccepted = false;
     const stored = this.#writer.append(batch, {
       runId: this.#runId,
@@ -160,6 +176,35 @@ export class EventPipe {
     this.#sent.push({ batch, isAccepted, stored });
   }
 
+  #deliverNow(stored: readonly StoredEvent[]): void {
+    this.#isDelivering = true;
+    try {
+      this.#deliver(stored);
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  /** As `#conclude`, of an append that has happened when it returns. */
+  #appendNow(writer: ImmediateWriter, batch: readonly BoxEvent[]): StoredEvent[] {
+    const runId = this.#runId;
+    const rest: StoredEvent[] = [];
+    try {
+      return writer.appendNow(batch, { runId });
+    } catch (error) {
+      if (!isRefused(error, batch)) {
+        this.#fail(error);
+        return rest;
+      }
+    }
+    try {
+      for (const body of batch) rest.push(...writer.appendNow([body], { runId }));
+    } catch (error) {
+      this.#fail(error);
+    }
+    return rest;
+  }
+
   /**
    * The events of a batch that are stored. A batch that holds one impossible event is refused as a whole: what stands before
    * that event is stored all the same.
@@ -168,7 +213,7 @@ export class EventPipe {
     try {
       return await stored;
     } catch (error) {
-      if (!SkeinError.is(error) || error.kind !== "validation" || batch.length === 1) {
+      if (!isRefused(error, batch)) {
         this.#fail(error);
         return [];
       }
@@ -195,4 +240,9 @@ export class EventPipe {
   forgive(): void {
     this.#failure = undefined;
   }
+}
+
+/** True where one of several events was refused: those before it can be stored without it. */
+function isRefused(error: unknown, batch: readonly BoxEvent[]): boolean {
+  return SkeinError.is(error) && error.kind === "validation" && batch.length > 1;
 }

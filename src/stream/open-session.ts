@@ -43,7 +43,10 @@ export async function openSession(store: SessionStore, options: OpenSessionOptio
       ...(parentId === undefined ? {} : { parentId }),
     };
     const begin = first === undefined ? undefined : beginOf(store);
-    if (first !== undefined && begin !== undefined) return { ...(await begin(about, first())), historySeq: 0 };
+    if (first !== undefined && begin !== undefined) {
+      const { session, writer, events } = await begin(about, first());
+      return { session, writer, events, historySeq: 0 };
+    }
     const session = await store.create(about);
     const writer = await store.openWriter(sessionId);
     return { session, writer, historySeq: 0 };

@@ -12,6 +12,7 @@ import { createId } from "../internal/ids.ts";
 import { inTurns } from "../internal/share-turn.ts";
 import type { FirstAppend } from "../store/begin-session.ts";
 import type { Session, SessionStore, SessionWriter } from "../store/session-store.ts";
+import { onLost } from "../store/writer-loss.ts";
 import { BackendPull } from "./backend-pull.ts";
 import { beginRedaction } from "./begin-redaction.ts";
 import { EventPipe } from "./event-pipe.ts";
@@ -120,9 +121,7 @@ export class TaskRun {
     const offAbort = onAbort(signal, () =>
       this.#end.settle({ status: "aborted", reason: "aborted", error: toAbortError(signal as AbortSignal) }),
     );
-    const offLost = onAbort(writer.lost, () =>
-      this.#end.settle({ status: "failed", reason: "store_failed", error: writer.lost?.reason }),
-    );
+    const offLost = onLost(writer, (error) => this.#end.settle({ status: "failed", reason: "store_failed", error }));
     const timer =
       deadlineMs === undefined
         ? undefined
@@ -219,9 +218,9 @@ export class TaskRun {
     const isStarted = this.#touched;
     this.#touched = true;
     const { session } = open;
-    const context = this.#context(open, session.resumeToken);
-    const starting = resume ? backend.resume?.(session, this.#spec, context) : backend.start?.(this.#spec, context);
-    const started = await this.#end.orEnd(Promise.resolve(starting));
+    const before = (): BackendContext => this.#context(open, session.resumeToken);
+    const starting = resume ? backend.resume?.(session, this.#spec, before()) : backend.start?.(this.#spec, before());
+    const started = starting === undefined ? undefined : await this.#end.orEnd(Promise.resolve(starting));
     if (this.#end.outcome !== undefined) return;
     const resumeToken = started?.resumeToken ?? session.resumeToken;
     if (!isStarted) {

@@ -65,13 +65,18 @@ export class MemorySession {
 
   toSession(): Session {
     const { about, origin, writer } = this;
+    const { status, openRun, lastRunId, backend, resumeToken } = this.state;
     return {
       id: about.id,
       kind: about.kind,
       labels: { ...about.labels },
       ...(about.parentId === undefined ? {} : { parentId: about.parentId }),
       ...(origin === undefined ? {} : { forkedFrom: { sessionId: origin.session.about.id, atSeq: origin.atSeq } }),
-      ...this.state,
+      status,
+      ...(openRun === undefined ? {} : { openRun }),
+      ...(lastRunId === undefined ? {} : { lastRunId }),
+      ...(backend === undefined ? {} : { backend }),
+      ...(resumeToken === undefined ? {} : { resumeToken }),
       lastSeq: this.lastSeq,
       epoch: this.epoch,
       ...(writer === undefined ? {} : { writer: { owner: writer.owner, leaseUntil: writer.leaseUntil() } }),

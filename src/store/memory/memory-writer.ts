@@ -1,7 +1,10 @@
 import type { StoredEvent } from "../../event/event.ts";
-import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
+import { declareImmediate } from "../immediate-writer.ts";
+import type { ImmediateWriter } from "../immediate-writer.ts";
+import type { AppendBody, AppendOptions } from "../session-store.ts";
 import { fenced, storeClosed, writerClosed } from "../store-faults.ts";
 import { encodeEvents } from "../encode-events.ts";
+import { WriterLoss, declareLoss } from "../writer-loss.ts";
 import type { MemorySession, MemorySessionHolder } from "./memory-session.ts";
 
 export interface MemoryWriterOptions {
@@ -11,12 +14,12 @@ export interface MemoryWriterOptions {
 }
 
 /** The one live writer of a session in memory. Its process is its lease: it lives until it is closed or taken over. */
-export class MemoryWriter implements SessionWriter, MemorySessionHolder {
+export class MemoryWriter implements ImmediateWriter, MemorySessionHolder {
   readonly epoch: number;
   readonly owner: string;
   readonly #session: MemorySession;
   readonly #options: MemoryWriterOptions;
-  readonly #lost = new AbortController();
+  readonly #loss = new WriterLoss();
   #closed: "writer" | "store" | undefined;
 
   constructor(session: MemorySession, options: MemoryWriterOptions) {
@@ -24,6 +27,8 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
     this.#options = options;
     this.epoch = session.epoch;
     this.owner = options.owner;
+    declareImmediate(this);
+    declareLoss(this, this.#loss);
   }
 
   get sessionId(): string {
@@ -31,7 +36,7 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
   }
 
   get lost(): AbortSignal {
-    return this.#lost.signal;
+    return this.#loss.signal;
   }
 
   leaseUntil(): number {
@@ -67,7 +72,7 @@ export class MemoryWriter implements SessionWriter, MemorySessionHolder {
 
   /** Another writer was opened. */
   fence(): void {
-    this.#lost.abort(fenced(this.sessionId, this.epoch));
+    this.#loss.tell(fenced(this.sessionId, this.epoch));
   }
 
   async close(): Promise<void> {

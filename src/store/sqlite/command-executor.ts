@@ -37,25 +37,31 @@ export class CommandExecutor {
   readonly #liveEpoch: Statement;
   readonly #release: Statement;
   /** Leases that the running transaction ends; they are dropped once it is committed. */
-  readonly #ended: (() => void)[] = [];
+  #ended: (() => void)[] = [];
+  /** The writer that the running transaction found to be its session's, by appending under it. */
+  #live: { readonly key: number; readonly epoch: number } | undefined;
 
   constructor(database: Database, leases: OpenLeases) {
     this.#database = database;
     this.#leases = leases;
     this.#segments = new SegmentWriter(database);
     this.#imports = new ImportCommands(database, this.#segments);
-    this.#insertBegun = database
-      .prepare(
-        `INSERT OR IGNORE INTO sessions (id, kind, labels, parent_id, last_seq, epoch, created_at, updated_at, owner, owner_process, lease_until,
-           status, open_run_id, open_run_seq, last_run_id, backend, resume_token)
-         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key`,
-      )
-      .raw();
+    this.#insertBegun = database.prepare(
+      `INSERT OR IGNORE INTO sessions (id, kind, labels, parent_id, last_seq, epoch, created_at, updated_at, owner, owner_process, lease_until,
+         status, open_run_id, open_run_seq, last_run_id, backend, resume_token)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
     this.#liveEpoch = database.prepare("SELECT 1 FROM sessions WHERE key = ? AND epoch = ?").raw();
     this.#release = database.prepare(
       "UPDATE sessions SET owner = NULL, owner_process = NULL, lease_until = 0 WHERE key = ? AND epoch = ?",
     );
     this.#byteStreams = new ByteStreamCommands(database);
+  }
+
+  /** Called when a transaction begins: nothing that one before it found or wanted counts, for it may have been rolled back. */
+  begin(): void {
+    this.#ended = [];
+    this.#live = undefined;
   }
 
   execute(command: SqliteCommand): CommandResult {
@@ -100,7 +106,7 @@ export class CommandExecutor {
 
   /** Called when the transaction is durable; what changed in memory only counts from then on. */
   settle(): void {
-    for (const end of this.#ended.splice(0)) end();
+    for (const end of this.#ended) end();
   }
 
   #find(id: string): SessionRow | undefined {
@@ -111,7 +117,10 @@ export class CommandExecutor {
     const lease = this.#leases.check(command.key, command.epoch);
     if (typeof lease === "string") return { is: "fenced", why: lease };
     const leaseUntil = Date.now() + lease.leaseMs;
-    if (this.#segments.append(command, lease, leaseUntil)) return { is: "done" };
+    if (this.#segments.append(command, lease, leaseUntil)) {
+      this.#live = command;
+      return { is: "done" };
+    }
     this.#leases.drop(command.key, command.epoch);
     return { is: "fenced", why: "taken_over" };
   }
@@ -136,13 +145,14 @@ export class CommandExecutor {
     if (under !== undefined) {
       const lease = this.#leases.check(under.key, under.epoch);
       if (typeof lease === "string") return { is: "fenced", why: lease };
-      if (this.#liveEpoch.all([under.key, under.epoch]).length === 0) {
+      const isLive = this.#live?.key === under.key && this.#live.epoch === under.epoch;
+      if (!isLive && this.#liveEpoch.all([under.key, under.epoch]).length === 0) {
         this.#leases.drop(under.key, under.epoch);
         return { is: "fenced", why: "taken_over" };
       }
     }
     const { lastSeq } = segment;
-    const [row] = this.#insertBegun.all([
+    const inserted = this.#insertBegun.run([
       session.id,
       session.kind,
       JSON.stringify(session.labels ?? {}),
@@ -154,9 +164,9 @@ export class CommandExecutor {
       this.#identity,
       Date.now() + leaseMs,
       ...toStateColumns(state),
-    ]) as [number][];
-    if (row === undefined) return { is: "exists" };
-    const [key] = row;
+    ]);
+    if (inserted.changes !== 1) return { is: "exists" };
+    const key = inserted.lastInsertRowid;
     this.#leases.open(key, 1, leaseMs);
     this.#segments.begin(key, segment, this.#leases.check(key, 1) as Lease);
     for (const digest of digests) this.#segments.refer(key, digest);

@@ -15,6 +15,7 @@ export function commitCommands(
 ): CommandResult[] {
   const before = readMonotonicMs();
   const isAppend = commands.some(({ kind }) => kind === "append" || kind === "begin");
+  executor.begin();
   const results = inTransaction(database, () => {
     const answers = commands.map((command) => executor.execute(command));
     if (isAppend) killPoint("after-append");

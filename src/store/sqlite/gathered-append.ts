@@ -12,7 +12,7 @@ export interface AppendRequest {
   readonly firstSeq: number;
   readonly lines: readonly string[];
   /** Present where the events changed it. */
-  readonly state?: RunState;
+  readonly state: RunState | undefined;
   readonly at: number;
   readonly digests: readonly string[];
   /** By position: lines that were stored in parts before. */
@@ -28,7 +28,7 @@ export interface Waiting {
 }
 
 /** The appends of one writer that go into one transaction, as the segments that they will be. */
-export class GatheredAppend {
+export class GatheredAppend implements Waiting {
   readonly key: number;
   readonly epoch: number;
   readonly #firstSeq: number;

@@ -10,7 +10,7 @@ import type { ErrorCode } from "../../errors.ts";
  * with `all`, since a statement that was left halfway keeps its read transaction, and a checkpoint then cannot pass it.
  */
 export interface Statement {
-  run(parameters: readonly unknown[]): { readonly changes: number };
+  run(parameters: readonly unknown[]): { readonly changes: number; readonly lastInsertRowid: number };
   all(parameters: readonly unknown[]): unknown[];
   raw(): Statement;
 }

@@ -9,6 +9,7 @@ import type { EncodedEvents } from "../encode-events.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
+import { WriterLoss, declareLoss } from "../writer-loss.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
 import { LARGE_LINE_CHARACTERS, cutLine, writeLargeLine } from "./large-line.ts";
 import type { LargeLine } from "./large-line.ts";
@@ -28,8 +29,6 @@ export interface SqliteWriterHooks {
   /** The writer is closed, or lost. */
   onEnd(writer: SqliteWriter): void;
 }
-
-const NOTHING = {};
 
 /** A call of `append` that waits for its commit. */
 class PendingAppend implements Waiting {
@@ -71,7 +70,7 @@ export class SqliteWriter implements SessionWriter {
   readonly key: number;
   readonly #channel: WriterChannel;
   readonly #hooks: SqliteWriterHooks;
-  readonly #lost = new AbortController();
+  readonly #loss = new WriterLoss();
   #state: RunState;
   #givenOut: number;
   /** What appends have to wait for while a large event is stored in parts. */
@@ -88,10 +87,11 @@ export class SqliteWriter implements SessionWriter {
     this.epoch = opened.epoch;
     this.#state = opened.state;
     this.#givenOut = opened.lastSeq;
+    declareLoss(this, this.#loss);
   }
 
   get lost(): AbortSignal {
-    return this.#lost.signal;
+    return this.#loss.signal;
   }
 
   append(bodies: readonly AppendBody[], { runId, onAccepted }: AppendOptions = {}): Promise<StoredEvent[]> {
@@ -134,12 +134,8 @@ export class SqliteWriter implements SessionWriter {
 
   #encode(bodies: readonly AppendBody[], runId: string | undefined, unwritten?: ReadonlySet<number>): EncodedEvents {
     const { sessionId } = this;
-    const position = { sessionId, lastSeq: this.#givenOut, state: this.#state, at: Date.now() };
-    return encodeEvents(bodies, {
-      ...position,
-      ...(runId === undefined ? NOTHING : { runId }),
-      ...(unwritten === undefined ? NOTHING : { unwritten }),
-    });
+    const lastSeq = this.#givenOut;
+    return encodeEvents(bodies, { sessionId, lastSeq, state: this.#state, at: Date.now(), runId, unwritten });
   }
 
   /** The positions are taken: what is encoded next comes behind. */
@@ -151,7 +147,7 @@ export class SqliteWriter implements SessionWriter {
       lines,
       at: events.at(-1)?.at ?? 0,
       digests,
-      ...(state === this.#state ? NOTHING : { state }),
+      state: state === this.#state ? undefined : state,
     };
     this.#givenOut += lines.length;
     this.#state = state;
@@ -259,7 +255,7 @@ export class SqliteWriter implements SessionWriter {
     if (this.#end !== undefined || this.#isClosed) return;
     this.#end = refusal;
     this.#hooks.onEnd(this);
-    this.#lost.abort(reason);
+    this.#loss.tell(reason);
   }
 
   close(): Promise<void> {

@@ -29,8 +29,10 @@ const COMMITS_PER_CHECKPOINT = 256;
 /** So many callers hear of a commit in one turn of the event loop; the others in the next, so that timers and sockets get theirs. */
 const SETTLE_PER_TURN = 256;
 
-interface Entry extends Waiting {
+/** What gathers for a transaction, and who waits for it. */
+interface Entry {
   readonly command: SqliteCommand | GatheredAppend;
+  readonly waiting: Waiting;
 }
 
 interface Answer {
@@ -114,7 +116,7 @@ export class WriterChannel {
     return new Promise((settle, fail) => {
       // Appends that come later must not overtake it by joining an earlier one.
       this.#open.clear();
-      this.#gathered.push({ command, settle, fail });
+      this.#gathered.push({ command, waiting: { settle, fail } });
       this.#schedule();
     });
   }
@@ -129,15 +131,7 @@ export class WriterChannel {
     if (append === undefined || append.epoch !== request.epoch) {
       append = new GatheredAppend(request);
       this.#open.set(request.key, append);
-      const gathered = append;
-      this.#gathered.push({
-        command: gathered,
-        settle: (result) => gathered.settle(result),
-        fail: (error) => gathered.fail(error),
-        get weight() {
-          return gathered.weight;
-        },
-      });
+      this.#gathered.push({ command: append, waiting: append });
     }
     this.#gatheredCharacters += append.add(request, waiting);
     this.#schedule();
@@ -187,24 +181,25 @@ export class WriterChannel {
 
   #sendGathered(): void {
     while (this.#gathered.length > 0 && this.#inFlight.size < MAX_IN_FLIGHT && this.#failure === undefined) {
-      const entries = this.#takeGathered();
-      const characters = entries.reduce(
-        (sum, { command }) => sum + (command instanceof GatheredAppend ? command.characters : 0),
-        0,
-      );
-      const commands = entries.map(({ command }) =>
-        command instanceof GatheredAppend ? command.toCommand() : command,
-      );
-      if (this.#commitHere(entries, commands, characters)) continue;
+      const waiting: Waiting[] = [];
+      const commands: SqliteCommand[] = [];
+      let characters = 0;
+      for (const entry of this.#takeGathered()) {
+        const { command } = entry;
+        waiting.push(entry.waiting);
+        commands.push(command instanceof GatheredAppend ? command.toCommand() : command);
+        if (command instanceof GatheredAppend) characters += command.characters;
+      }
+      if (this.#commitHere(waiting, commands, characters)) continue;
       const id = this.#nextId++;
-      this.#inFlight.set(id, entries);
+      this.#inFlight.set(id, waiting);
       this.#keepAlive(true);
       this.#worker.postMessage({ type: "commit", id, commands } satisfies ToThread);
     }
   }
 
   /** Executes small work at once where it need not wait for the disk, nor for what is on its way to the thread. */
-  #commitHere(entries: readonly Entry[], commands: readonly SqliteCommand[], characters: number): boolean {
+  #commitHere(entries: readonly Waiting[], commands: readonly SqliteCommand[], characters: number): boolean {
     if (this.#direct === undefined || this.#inFlight.size > 0 || characters > DIRECT_CHARACTERS) return false;
     try {
       const results = this.#direct.commit(commands);
@@ -305,7 +300,7 @@ export class WriterChannel {
     this.#failure = failure;
     // What was committed before the failure is stored, and is told so.
     for (const { to, result } of this.#answers.splice(0)) to.settle(result);
-    const entries = [...[...this.#inFlight.values()].flat(), ...this.#gathered];
+    const entries = [...[...this.#inFlight.values()].flat(), ...this.#gathered.map(({ waiting }) => waiting)];
     this.#inFlight.clear();
     this.#gathered = [];
     for (const entry of entries) entry.fail(failure);
