@@ -20,11 +20,11 @@ export interface BegunSession {
 
 /**
  * Makes a session, becomes its writer and appends its first events: what `create`, `openWriter` and `append` do one after the other,
- * in one atomic step. A store that waits for nothing answers, or throws, at once.
+ * in one atomic step.
  *
  * @throws ValidationError `session_exists`, and what `append` rejects with; FencedError where `under` is no longer the live writer of its session
  */
-export type BeginSession = (session: NewSession, first: FirstAppend) => BegunSession | Promise<BegunSession>;
+export type BeginSession = (session: NewSession, first: FirstAppend) => Promise<BegunSession>;
 
 const offers = new WeakMap<SessionStore, BeginSession>();
 

@@ -78,7 +78,7 @@ export class MemoryStore implements SessionStore {
     return this.#sessions.get(sessionId)?.toSession();
   }
 
-  #begin(about: NewSession, { bodies, runId, under }: FirstAppend): BegunSession {
+  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
     this.#refuseClosed();
     checkNewSession(about);
     checkFirstBodies(bodies);
