@@ -82,6 +82,7 @@ describe.skipIf(reason !== undefined)(
           );
           expect(await listMounts(place.path)).toHaveLength(1);
           expect(await findNamed(place.path)).toEqual([]);
+          expect(listKnownToRuntime(place.path)).toEqual([]);
         }
       },
     );
@@ -121,6 +122,7 @@ describe.skipIf(reason !== undefined)(
         await own.deleteCheckpoint(checkpointId);
         await own.sweep();
         expect(listContainers(place.path)).toEqual([]);
+        expect(listKnownToRuntime(place.path)).toEqual([]);
         await vi.waitFor(async () => expect(await findNamed(place.path)).toEqual([]), {
           timeout: 60_000,
           interval: 250,
@@ -187,6 +189,13 @@ describe.skipIf(reason !== undefined)(
 
 async function listMounts(path: string): Promise<string[]> {
   return (await readFile("/proc/mounts", "utf8")).split("\n").filter((line) => line.includes(path));
+}
+
+/** Containers of this place that the runtime keeps a state of, though Podman may know nothing of them. */
+function listKnownToRuntime(path: string): string[] {
+  const listed = execFileSync("runc", ["list", "--format=json"], { encoding: "utf8" });
+  const containers = JSON.parse(listed) as { id: string; annotations: Record<string, string> }[] | null;
+  return (containers ?? []).filter((each) => JSON.stringify(each).includes(path)).map(({ id }) => id);
 }
 
 /** Processes that name the place in their command line, such as a Podman that was left alone. */

@@ -62,6 +62,7 @@ if (config.diskMb !== undefined) {
   new DiskWatch({
     folders: [config.workspace, config.home, config.run],
     limitMb: config.diskMb,
+    ...(config.ownsRoot === true ? { layer: { root: "/", sinceMs: Date.now() } } : {}),
     // Without walls boxd sees the host's processes too, and not whose they are.
     ownsProcesses: config.contained,
     onFull: stopBox,

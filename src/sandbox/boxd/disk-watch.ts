@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { SandboxError } from "../../errors.ts";
+import type { DiskLayer } from "./measure-disk.ts";
 import { measureDisk } from "./measure-disk.ts";
 
 /** How often it is looked how much of the disk has gone since the last measurement: one call to the kernel. */
@@ -16,6 +17,8 @@ export interface DiskWatchOptions {
   /** What may be written to in the box and lies on a disk. */
   readonly folders: readonly string[];
   readonly limitMb: number;
+  /** What else of the box's is on the same disk. */
+  readonly layer?: DiskLayer;
   /** Whether all processes that can be seen are the box's, so that what they hold open is the box's too. */
   readonly ownsProcesses: boolean;
   /** The box holds more than it may. Called once. */
@@ -63,16 +66,19 @@ export class DiskWatch {
     if (this.#free < 0) this.#free = free;
     const now = performance.now();
     const isSuspect = this.#bytes + (this.#free - free) >= this.#options.limitMb * MEGABYTE;
-    if (now < (isSuspect ? this.#suspectAt : this.#nextAt)) return false;
+    const dueInMs = (isSuspect ? this.#suspectAt : this.#nextAt) - now;
+    // A box that is woken from a checkpoint on a machine that was started since finds that clock set back.
+    if (dueInMs > 0 && dueInMs <= SLOWEST_MS) return false;
     this.#free = free;
     return true;
   }
 
   async #measure(): Promise<void> {
-    const { folders, limitMb, ownsProcesses, onFull } = this.#options;
+    const { folders, limitMb, ownsProcesses, layer, onFull } = this.#options;
     // Time of the processor and not of the clock: a machine that has much else to do must not make the watch rest longer.
     const began = process.cpuUsage();
-    this.#bytes = await measureDisk(folders, { enough: limitMb * MEGABYTE + 1, ownsProcesses });
+    const enough = limitMb * MEGABYTE + 1;
+    this.#bytes = await measureDisk(folders, { enough, ownsProcesses, ...(layer === undefined ? {} : { layer }) });
     const { user, system } = process.cpuUsage(began);
     const tookMs = (user + system) / 1000;
     const now = performance.now();

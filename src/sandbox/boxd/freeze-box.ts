@@ -42,12 +42,16 @@ function listOthers(): number[] {
     .filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid && !isRelay(pid));
 }
 
-/** The host's own line into a box that it reaches by nothing else: what ends the standstill comes over it. */
+/**
+ * The host's own line into a box that it reaches by nothing else: what ends the standstill comes over it. Its parent is outside of the box, where
+ * nothing that was started in the box can have its own.
+ */
 const RELAY = /^node\0\/opt\/skein\/.*\/relay-main\.js\0/;
 
 function isRelay(pid: number): boolean {
   try {
-    return RELAY.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    const isFromOutside = /^PPid:\t0$/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+    return isFromOutside && RELAY.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
   } catch {
     return false;
   }

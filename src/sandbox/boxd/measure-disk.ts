@@ -11,6 +11,15 @@ export interface MeasureOptions {
   readonly enough: number;
   /** Whether every process that can be seen counts. */
   readonly ownsProcesses: boolean;
+  /** What else of the folders' file system may be written to. Of it counts what was changed since that time, a file's own content or not. */
+  readonly layer?: DiskLayer;
+}
+
+/** The files of a container beside its workspace and home: the image's, which cost the box nothing until it changes them. */
+export interface DiskLayer {
+  readonly root: string;
+  /** Milliseconds since the epoch. The time of a change is the kernel's own: nothing in a box can set it. */
+  readonly sinceMs: number;
 }
 
 /**
@@ -19,12 +28,13 @@ export interface MeasureOptions {
  */
 export async function measureDisk(
   folders: readonly string[],
-  { enough, ownsProcesses }: MeasureOptions,
+  { enough, ownsProcesses, layer }: MeasureOptions,
 ): Promise<number> {
   const seen = new Set<string>();
   const devices = new Set<number>();
   let sum = 0;
-  const count = (stats: Stats): void => {
+  const count = (stats: Stats, ofLayer: boolean): void => {
+    if (ofLayer && stats.ctimeMs < (layer?.sinceMs ?? 0)) return;
     if (stats.nlink > 1 && !stats.isDirectory()) {
       const inode = `${stats.dev}:${stats.ino}`;
       if (seen.has(inode)) return;
@@ -32,22 +42,27 @@ export async function measureDisk(
     }
     sum += Math.max(LEAST_BYTES, stats.blocks * BLOCK);
   };
-  const waiting = [...folders];
+  const waiting = folders.map((path) => ({ path, ofLayer: false }));
+  // The least first: what is looked at last is taken out first.
+  if (layer !== undefined) waiting.unshift({ path: layer.root, ofLayer: true });
+  const device = layer === undefined ? undefined : (await lstat(layer.root)).dev;
   for (let folder = waiting.pop(); folder !== undefined && sum < enough; folder = waiting.pop()) {
-    const own = await lstat(folder).catch(() => undefined);
-    if (own === undefined) continue;
-    devices.add(own.dev);
-    count(own);
+    const { path: own, ofLayer } = folder;
+    const stats = await lstat(own).catch(() => undefined);
+    if (stats === undefined || (ofLayer && stats.dev !== device)) continue;
+    devices.add(stats.dev);
+    count(stats, ofLayer);
     // A folder that is taken away while it is read is no longer of interest.
-    const entries = await opendir(folder).catch(() => undefined);
+    const entries = await opendir(own).catch(() => undefined);
     if (entries === undefined) continue;
     try {
       for await (const entry of entries) {
-        const path = join(folder, entry.name);
-        if (entry.isDirectory()) waiting.push(path);
-        else {
-          const stats = await lstat(path).catch(() => undefined);
-          if (stats !== undefined) count(stats);
+        const path = join(own, entry.name);
+        if (entry.isDirectory()) {
+          if (!ofLayer || !folders.includes(path)) waiting.push({ path, ofLayer });
+        } else {
+          const file = await lstat(path).catch(() => undefined);
+          if (file !== undefined) count(file, ofLayer);
         }
         if (sum >= enough) break;
       }
@@ -55,7 +70,8 @@ export async function measureDisk(
       // As above.
     }
   }
-  return sum >= enough || !ownsProcesses ? sum : sum + (await measureDeleted(folders, devices));
+  const roots = layer === undefined ? folders : [layer.root];
+  return sum >= enough || !ownsProcesses ? sum : sum + (await measureDeleted(roots, devices));
 }
 
 async function measureDeleted(folders: readonly string[], devices: ReadonlySet<number>): Promise<number> {
@@ -84,7 +100,7 @@ export function readDeletedMaps(maps: string, folders: readonly string[]): Map<s
     const match = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ (\d+) +(\/.*) \(deleted\)$/.exec(line);
     if (match === null) continue;
     const [, start = "", end = "", inode = "", path = ""] = match;
-    if (!folders.some((folder) => path.startsWith(`${folder}/`))) continue;
+    if (!folders.some((folder) => path.startsWith(folder.endsWith("/") ? folder : `${folder}/`))) continue;
     found.set(inode, (found.get(inode) ?? 0) + Number.parseInt(end, 16) - Number.parseInt(start, 16));
   }
   return found;

@@ -57,6 +57,8 @@ export interface BoxdConfig {
   readonly diskMb?: number;
   /** What a contained box as a whole may hold, where no control group keeps it; absent: something else does, or there is no limit. */
   readonly measured?: { readonly memoryMb?: number; readonly pids?: number };
+  /** Whether the rest of the box's files can be written to as well, on the same disk; what it changes there counts too. */
+  readonly ownsRoot?: boolean;
 }
 
 export interface BoxHealth {

@@ -57,8 +57,10 @@ const GONE_MS = 20_000;
  */
 export interface DockerSandboxCapabilities {
   readonly contained: true;
-  /** The limits of `CreateBoxOptions.limits` that are kept; `diskMb` bounds each file, not their sum. */
+  /** The limits of `CreateBoxOptions.limits` that are kept. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
+  /** How `diskMb` is kept. `measured`: all that the box may write to is counted while it runs, and it is ended when that is too much. */
+  readonly diskLimit: "measured";
   /** Forks have the files, as layers of an image; processes start again. */
   readonly forks: "files";
   /** The engine's name and version, as it says them itself. */
@@ -100,6 +102,7 @@ export class DockerSandboxClient implements SandboxClient, AsyncDisposable {
     this.capabilities = {
       contained: true,
       limits: ["cpu", "memoryMb", "pids", "diskMb"],
+      diskLimit: "measured",
       forks: "files",
       engine: state.engineVersion,
     };

@@ -70,7 +70,7 @@ async function stageFiles({
   const folder = join(toBoxFolder(directory, record.id), "stage");
   const config = join(folder, INSIDE.config);
   await mkdir(config, { recursive: true });
-  await writeFile(join(config, CONFIG_NAME), JSON.stringify(toContainerConfig(record)), { mode: 0o600 });
+  await writeFile(join(config, CONFIG_NAME), JSON.stringify(toContainerConfig(record, true)), { mode: 0o600 });
   const names: string[] = [INSIDE.config];
   if (fill !== undefined) {
     const workspace = join(folder, INSIDE.workspace);

@@ -29,6 +29,8 @@ export interface PodmanRunOptions {
 
 /** Runs Podman's command line, with the flags and the PATH that checkpoints need. */
 export class PodmanCommand {
+  /** The OCI runtime that Podman is told to use; undefined: Podman's own choice. */
+  readonly runtime: string | undefined;
   readonly #base: readonly string[];
   readonly #path: string;
   readonly #program: string;
@@ -37,8 +39,8 @@ export class PodmanCommand {
     const folders = [CRIU_FOLDER, ...(process.env["PATH"] ?? "").split(":"), ...SYSTEM_FOLDERS];
     this.#path = [...new Set(folders.filter((folder) => folder !== ""))].join(":");
     this.#program = options.program ?? "podman";
-    const runtime = options.runtime ?? (this.find("runc") === undefined ? undefined : "runc");
-    this.#base = ["--cgroup-manager=cgroupfs", ...(runtime === undefined ? [] : ["--runtime", runtime])];
+    this.runtime = options.runtime ?? (this.find("runc") === undefined ? undefined : "runc");
+    this.#base = ["--cgroup-manager=cgroupfs", ...(this.runtime === undefined ? [] : ["--runtime", this.runtime])];
   }
 
   /** Where a program lies; undefined: nowhere. */

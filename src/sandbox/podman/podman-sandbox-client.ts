@@ -52,8 +52,10 @@ import { startContainer, waitForBoxd } from "./start-container.ts";
  */
 export interface PodmanSandboxCapabilities {
   readonly contained: true;
-  /** The limits of `CreateBoxOptions.limits` that are kept; `diskMb` bounds each file, not their sum. */
+  /** The limits of `CreateBoxOptions.limits` that are kept. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
+  /** How `diskMb` is kept. `measured`: all that the box may write to is counted while it runs, and it is ended when that is too much. */
+  readonly diskLimit: "measured";
   /** How files are copied for a fork. `snapshot`: at once, on btrfs. `copy`: as the file system can. */
   readonly files: "snapshot" | "copy";
 }
@@ -89,7 +91,12 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   /** Use `openPodmanSandbox`. */
   constructor(state: PodmanSandboxState) {
     this.#state = state;
-    this.capabilities = { contained: true, limits: ["cpu", "memoryMb", "pids", "diskMb"], files: state.cow.kind };
+    this.capabilities = {
+      contained: true,
+      limits: ["cpu", "memoryMb", "pids", "diskMb"],
+      diskLimit: "measured",
+      files: state.cow.kind,
+    };
     const owner: PodmanBoxOwner = {
       checkpoint: (box, options) => this.#checkpoint(box, options),
       fork: (checkpointId, options) => this.restore(checkpointId, options),

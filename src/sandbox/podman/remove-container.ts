@@ -16,6 +16,7 @@ import {
 import type { ContainerPaths } from "./container-paths.ts";
 import type { CowTree } from "./cow-tree.ts";
 import type { PodmanCommand } from "./podman-command.ts";
+import { CRIU_ANNOTATION } from "./start-container.ts";
 
 /**
  * Ends a box's container, also one that somebody was about to make when he was killed, and looks again whether it is gone.
@@ -23,7 +24,8 @@ import type { PodmanCommand } from "./podman-command.ts";
  */
 export async function endContainer(id: string, record: BoxRecord | undefined, podman: PodmanCommand): Promise<void> {
   // A Podman whose caller was killed goes on with what it was told to do.
-  for (const command of findCommands("podman", id)) await killAndWait(command);
+  const interrupted = findCommands("podman", id);
+  for (const command of interrupted) await killAndWait(command);
   const name = toContainerName(id);
   const removed = await podman.try(["rm", "--force", "--ignore", "--time=0", name]);
   const left = await podman.try(["ps", "--all", "--quiet", `--filter=label=${BOX_LABEL}=${id}`]);
@@ -38,6 +40,26 @@ export async function endContainer(id: string, record: BoxRecord | undefined, po
   }
   // The monitor of a container whose Podman was killed waits for an end that nobody tells it.
   for (const monitor of findCommands("conmon", id)) await killAndWait(monitor);
+  if (record?.state !== "running" || interrupted.length > 0 || removed.exitCode !== 0)
+    await removeFromRuntime(id, podman);
+}
+
+/** A Podman that was killed while its runtime worked knows nothing of what the runtime keeps: a folder of its state, and control groups. */
+async function removeFromRuntime(id: string, podman: PodmanCommand): Promise<void> {
+  const { runtime } = podman;
+  if (runtime === undefined) return;
+  const listed = await podman.host([runtime, "list", "--format=json"]);
+  if (listed.exitCode !== 0) return;
+  const containers = JSON.parse(listed.stdout) as readonly KnownContainer[] | null;
+  for (const container of containers ?? [])
+    if (container.annotations?.[CRIU_ANNOTATION]?.includes(`/${id}/`) === true)
+      await podman.host([runtime, "delete", "--force", container.id]);
+}
+
+/** As the runtime lists them. */
+interface KnownContainer {
+  readonly id: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** Commands of a program that name the box. */

@@ -26,6 +26,8 @@ import type { ContainerPaths } from "./container-paths.ts";
 import type { PodmanCommand } from "./podman-command.ts";
 
 const START_MS = 60_000;
+/** Names the file of CRIU's options to the runtime. It lies in the box's folder, so it names the box too. */
+export const CRIU_ANNOTATION = "org.criu.config";
 
 export interface StartContainerOptions {
   readonly directory: string;
@@ -149,7 +151,7 @@ async function toRunArguments({ directory, record, runtime, image, paths }: Star
     `--label=${BOX_LABEL}=${id}`,
     `--label=${DIRECTORY_LABEL}=${directory}`,
     `--pidfile=${paths.pidFile}`,
-    `--annotation=org.criu.config=${paths.criu}`,
+    `--annotation=${CRIU_ANNOTATION}=${paths.criu}`,
     `--network=${spec.network}`,
     "--log-driver=none",
     "--restart=no",
@@ -205,6 +207,6 @@ async function toLimits({ cpu, memoryMb, pids, diskMb }: BoxLimits): Promise<str
 async function writeConfig(record: BoxRecord, paths: ContainerPaths): Promise<void> {
   await mkdir(paths.config, { recursive: true });
   await mkdir(paths.scratch, { recursive: true });
-  await writeFile(join(paths.config, CONFIG_NAME), JSON.stringify(toContainerConfig(record)), { mode: 0o600 });
+  await writeFile(join(paths.config, CONFIG_NAME), JSON.stringify(toContainerConfig(record, false)), { mode: 0o600 });
   await chmod(paths.config, 0o755);
 }

@@ -47,9 +47,12 @@ export function toContainerEnvironment(record: BoxRecord): Record<string, string
   };
 }
 
-/** How boxd of a container is started: the file that it is given. */
-export function toContainerConfig(record: BoxRecord): BoxdConfig {
-  const { profile, claimMs, agentStart, env, gateway, agentFolder } = record.spec;
+/**
+ * How boxd of a container is started: the file that it is given.
+ * @param ownsRoot whether the box can write to the files of its image
+ */
+export function toContainerConfig(record: BoxRecord, ownsRoot: boolean): BoxdConfig {
+  const { profile, claimMs, agentStart, env, gateway, agentFolder, limits } = record.spec;
   const preload = `--require=${toPreload(findBoxRuntime().boxdMain)}`;
   return {
     boxId: record.id,
@@ -69,6 +72,7 @@ export function toContainerConfig(record: BoxRecord): BoxdConfig {
     agentStart,
     ...(gateway === undefined ? {} : { gateway }),
     ...(agentFolder === undefined ? {} : { agentFolder: INSIDE.agent }),
+    ...(limits.diskMb === undefined ? {} : { diskMb: limits.diskMb, ownsRoot }),
   };
 }
 
