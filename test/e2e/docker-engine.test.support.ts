@@ -29,9 +29,9 @@ export async function startEngine(kind: "unix" | "tcp"): Promise<TestEngine> {
   let service: ChildProcess | undefined;
   const start = async (): Promise<void> => {
     await rm(socketPath, { force: true });
-    service = spawn("podman", ["--cgroup-manager=cgroupfs", "--runtime=runc", "system", "service", "--time=0", host], {
-      stdio: "ignore",
-    });
+    // A service that nobody talks to for so long ends by itself: a test that was killed cannot end it.
+    const command = ["system", "service", "--time=300", host];
+    service = spawn("podman", ["--cgroup-manager=cgroupfs", "--runtime=runc", ...command], { stdio: "ignore" });
     let failure: string | undefined;
     service.once("error", (error) => (failure = error.message));
     service.once("exit", (code) => (failure ??= `it ended with ${code}`));
@@ -52,7 +52,12 @@ export async function startEngine(kind: "unix" | "tcp"): Promise<TestEngine> {
     await kill();
     await rm(folder, { recursive: true, force: true });
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return { host, kill, start, stop, [Symbol.asyncDispose]: stop };
 }
 
