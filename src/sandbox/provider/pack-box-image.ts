@@ -145,14 +145,20 @@ async function addLink(path: string, paths: Set<string>): Promise<void> {
   if (stats?.isSymbolicLink() === true) paths.add(path);
 }
 
-/** The libraries that programs are linked with, and those that the C library loads by name. */
+/**
+ * Loaded by name by the C library, or linked with by programs that were built elsewhere and are put into boxes, such as coding agents: the parts of
+ * the C library that older systems had as files of their own, and the run-time libraries of C and C++ compilers.
+ */
+const LIBRARIES = /^(libnss_(dns|files)|lib(m|rt|dl|util|pthread|resolv|gcc_s|stdc\+\+))\.so\.\d+$/;
+
+/** The libraries that programs are linked with, and those of the same folders that others need. */
 async function findLibraries(programs: readonly string[]): Promise<string[]> {
   const result = await run(["ldd", ...programs]);
   const linked = [...result.stdout.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].map((match) => match[1] as string);
   const folders = new Set(linked.map((path) => dirname(path)));
   const named: string[] = [];
   for (const folder of folders)
-    for (const name of await readdir(folder)) if (/^libnss_(dns|files)\.so/.test(name)) named.push(join(folder, name));
+    for (const name of await readdir(folder)) if (LIBRARIES.test(name)) named.push(join(folder, name));
   return [...new Set([...linked, ...named])];
 }
 
