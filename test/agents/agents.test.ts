@@ -6,13 +6,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { AgentProfile, Box } from "skein";
 import { createModelGateway } from "skein/sandbox/gateway";
 import type { LocalBox, LocalSandboxClient } from "skein/sandbox/local";
 import { openLocalSandbox } from "skein/sandbox/local";
+import { openPodmanSandbox } from "skein/sandbox/podman";
 import type { ScriptedModel } from "skein/testing";
 import { startScriptedModel } from "skein/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runProcess } from "../../dist/internal/spawn-process.js";
+import { openPlace, whyNoPodman } from "../e2e/podman-here.test.support.ts";
 import type { HttpMcpServer } from "../gateway/mcp-servers.test.support.ts";
 import { startHttpMcpServer, STDIO_SERVER } from "../gateway/mcp-servers.test.support.ts";
 
@@ -63,6 +66,8 @@ afterAll(() => {
     "MCP outside",
     "second turn",
     "fork",
+    "in a container",
+    "memory fork",
     "cancel",
     "killed",
     ...FAULTS,
@@ -70,6 +75,15 @@ afterAll(() => {
   const lines = rows.map((row) => `| ${columns.map((column) => row[column] ?? "failed").join(" | ")} |`);
   console.log(["", `| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...lines, ""].join("\n"));
 });
+
+const noPodman = whyNoPodman();
+
+/** Number and command of the agent's own process in a container; what it starts for a moment is left out. */
+async function findAgentProcess(box: Box): Promise<string> {
+  const look = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0" " " < $p/cmdline)"; done | sort -n';
+  const { stdout } = (await box.exec?.(["sh", "-c", look])) ?? { stdout: "" };
+  return stdout.split("\n").find((line) => line.includes(" /opt/agent/")) ?? "none";
+}
 
 /** What the model does instead of answering. */
 const FAULTS = ["400", "429", "500", "cut"] as const;
@@ -81,6 +95,12 @@ describe.each(NAMES)("%s in a contained box", (name) => {
   let outside: HttpMcpServer;
   let client: LocalSandboxClient;
   let box: LocalBox;
+  let gateway: ReturnType<typeof createModelGateway>;
+  const profile: AgentProfile = {
+    name,
+    agent: name,
+    model: name === "claude" ? "scripted" : "openai/scripted",
+  };
 
   const timed = async <T>(column: string, work: () => Promise<T>): Promise<T> => {
     const started = performance.now();
@@ -97,7 +117,7 @@ describe.each(NAMES)("%s in a contained box", (name) => {
   }
 
   const turn = async (
-    target: LocalBox,
+    target: Box,
     prompt: string,
     options: { signal?: AbortSignal; onEvent?: (type: string) => void } = {},
   ): Promise<Turn> => {
@@ -130,23 +150,17 @@ describe.each(NAMES)("%s in a contained box", (name) => {
     directory = await mkdtemp(join(tmpdir(), "skein-agents-"));
     model = await startScriptedModel({ key: KEY });
     outside = await startHttpMcpServer(SECRET);
-    client = await openLocalSandbox({
-      directory,
-      containment: "require",
-      agents: AGENTS,
-      gateway: createModelGateway({
-        upstreams: [
-          { api: "openai", baseUrl: `${model.url}/v1`, key: KEY },
-          { api: "anthropic", baseUrl: model.url, key: KEY },
-        ],
-        mcpServers: [{ name: "gate", url: outside.url, headers: { "x-secret": SECRET } }],
-      }),
+    gateway = createModelGateway({
+      upstreams: [
+        { api: "openai", baseUrl: `${model.url}/v1`, key: KEY },
+        { api: "anthropic", baseUrl: model.url, key: KEY },
+      ],
+      mcpServers: [{ name: "gate", url: outside.url, headers: { "x-secret": SECRET } }],
     });
+    client = await openLocalSandbox({ directory, containment: "require", agents: AGENTS, gateway });
     box = await client.create({
       profile: {
-        name,
-        agent: name,
-        model: name === "claude" ? "scripted" : "openai/scripted",
+        ...profile,
         mcpServers: [
           { name: "greeter", command: "node", args: ["mcp.mjs"], env: { GREETING: "hey" } },
           { type: "gateway", name: "gate" },
@@ -227,6 +241,37 @@ describe.each(NAMES)("%s in a contained box", (name) => {
       await fork.delete();
     }
   });
+
+  it.skipIf(noPodman !== undefined)(
+    "B2: lives on in forks of its memory, where its box is a container, and each branch and the parent know their own",
+    async () => {
+      await using place = await openPlace("snapshot");
+      const containers = await openPodmanSandbox({ directory: place.path, agents: AGENTS, gateway });
+      const parent = await containers.create({ profile });
+      await timed("in a container", () =>
+        turn(parent, "{{remember: zebra}} {{run: echo parent > made.txt}} {{say: done}}"),
+      );
+      const agentProcess = await findAgentProcess(parent);
+      expect(agentProcess).not.toBe("none");
+      const { checkpointId } = await parent.checkpoint({ mode: "memory" });
+      const forks = await Promise.all([parent.fork(checkpointId), parent.fork(checkpointId)]);
+      // The very process of the parent: it was not started again.
+      for (const fork of forks) expect(await findAgentProcess(fork)).toBe(agentProcess);
+      const words = ["first", "second", "third"];
+      for (const [index, branch] of [...forks, parent].entries()) {
+        const word = words[index] as string;
+        const prompt = `{{remember: ${word}}} {{recall}} {{run: echo ${word} > made.txt}}`;
+        const { text } =
+          index === 0 ? await timed("memory fork", () => turn(branch, prompt)) : await turn(branch, prompt);
+        expect(text).toContain(`I remember zebra ${word}`);
+      }
+      for (const [index, branch] of [...forks, parent].entries())
+        expect(Buffer.from(await branch.readFile("made.txt")).toString()).toBe(`${words[index]}\n`);
+      await Promise.all([parent, ...forks].map((branch) => branch.delete()));
+      await containers.deleteCheckpoint(checkpointId);
+      await containers.close();
+    },
+  );
 
   it("K3: is cancelled in the middle of a tool, and can be prompted again", async () => {
     const controller = new AbortController();
