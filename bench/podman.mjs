@@ -186,7 +186,6 @@ try {
   );
   await parent.exec(["sh", "-c", "kill $(cat pulse.pid); rm pulse*"]);
 
-  // ── forks side by side ──
   const { checkpointId } = await parent.checkpoint({ mode: "memory" });
   const archive = join(place, "checkpoints", checkpointId, "memory.tar");
   const unpacked = join(place, "unpacked");
@@ -221,6 +220,19 @@ try {
   };
   const image = await podman(["inspect", "--format={{.ImageName}}", `skein-${parent.id}`]);
   console.log(`archive of the memory: ${megabytes(statSync(archive).size)}`);
+  // ── what each takes ──
+  const children = await Promise.all(Array.from({ length: 4 }, () => parent.fork(checkpointId)));
+  const firstProcess = (id) => JSON.parse(readFileSync(join(place, "boxes", id, "box.json"), "utf8")).process.pid;
+  execFileSync("sync");
+  const memory = children.map(({ id }) => memoryOf(firstProcess(id)));
+  const disk = await Promise.all(children.map(({ id }) => diskOf(id)));
+  const kilobytes = (key) => `${Math.round(median(disk.map((each) => each[key])) / 1e3)} KB`;
+  console.log(
+    `each of 4 forks: ${megabytes(median(memory))} of memory (proportional set size; the parent ${megabytes(memoryOf(firstProcess(parent.id)))}); on the disk ${kilobytes("folder")} in its folder and ${kilobytes("podman")} in Podman's storage`,
+  );
+  await Promise.all(children.map((child) => child.delete()));
+
+  // ── forks side by side ──
   // Containers of one archive would write the numbers of their first processes into one file; each gets an archive of its own, outside the time.
   const dump = readFileSync(archive).toString("latin1");
   const pidFileOf = (last) => join(place, "boxes", parent.id, last);
@@ -296,18 +308,6 @@ try {
       ].join(" | "),
     );
   }
-
-  // ── what each takes ──
-  const children = await Promise.all(Array.from({ length: 4 }, () => parent.fork(checkpointId)));
-  const firstProcess = (id) => JSON.parse(readFileSync(join(place, "boxes", id, "box.json"), "utf8")).process.pid;
-  execFileSync("sync");
-  const memory = children.map(({ id }) => memoryOf(firstProcess(id)));
-  const disk = await Promise.all(children.map(({ id }) => diskOf(id)));
-  const kilobytes = (key) => `${Math.round(median(disk.map((each) => each[key])) / 1e3)} KB`;
-  console.log(
-    `each of 4 forks: ${megabytes(median(memory))} of memory (proportional set size; the parent ${megabytes(memoryOf(firstProcess(parent.id)))}); on the disk ${kilobytes("folder")} in its folder and ${kilobytes("podman")} in Podman's storage`,
-  );
-  await Promise.all(children.map((child) => child.delete()));
 
   // ── in a row ──
   const each = [];

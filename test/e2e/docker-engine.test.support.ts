@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -86,7 +86,14 @@ async function findFreePort(): Promise<number> {
 export function removeImagesOf(directory: string): void {
   const label = readFileSync(join(directory, "engine-label"), "utf8");
   const filter = `--filter=label=skein.directory=${label}`;
-  const listed = execFileSync("podman", ["images", "--all", "--quiet", filter], { encoding: "utf8" });
-  for (const id of new Set(listed.split("\n").filter((line) => line !== "")))
-    execFileSync("podman", ["rmi", id], { stdio: "ignore" });
+  const list = (): string[] => {
+    const listed = execFileSync("podman", ["images", "--all", "--quiet", filter], { encoding: "utf8" });
+    return [...new Set(listed.split("\n").filter((line) => line !== ""))];
+  };
+  // One that others stand on goes only after them, and takes with it what nothing names any more.
+  for (let left = list(), before = Infinity; left.length > 0; left = list()) {
+    if (left.length >= before) throw new Error(`images of ${directory} cannot be removed: ${left.join(", ")}`);
+    before = left.length;
+    spawnSync("podman", ["rmi", ...left], { stdio: "ignore" });
+  }
 }

@@ -26,9 +26,9 @@ function testEngine(name: string, kind: "unix" | "tcp"): void {
       await client.forkStatus();
     }, 600_000);
     afterAll(async () => {
-      await client.close();
+      await engine?.stop();
+      await client?.close();
       removeImagesOf(directory);
-      await engine.stop();
       await rm(directory, { recursive: true, force: true });
     }, 120_000);
 

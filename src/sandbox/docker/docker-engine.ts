@@ -19,6 +19,13 @@ export interface FoundContainer {
   readonly createdAt: number;
 }
 
+export interface FoundState {
+  readonly running: boolean;
+  readonly exitCode: number;
+  /** Whether there is such a limit: an engine may leave one out that it cannot keep, and say nothing. */
+  readonly limits: Readonly<Record<"memoryMb" | "pids" | "cpu", boolean>>;
+}
+
 export interface FoundImage {
   readonly id: string;
   readonly tags: readonly string[];
@@ -59,9 +66,15 @@ export class DockerEngine {
   }
 
   /** Undefined: there is none of this name. */
-  async inspectContainer(name: string): Promise<{ readonly running: boolean; readonly exitCode: number } | undefined> {
+  async inspectContainer(name: string): Promise<FoundState | undefined> {
     const found = await this.#find(`asked for ${name}`, this.#docker.getContainer(name).inspect());
-    return found === undefined ? undefined : { running: found.State.Running, exitCode: found.State.ExitCode };
+    if (found === undefined) return undefined;
+    const { Memory, PidsLimit, NanoCpus, CpuQuota } = found.HostConfig;
+    return {
+      running: found.State.Running,
+      exitCode: found.State.ExitCode,
+      limits: { memoryMb: isSet(Memory), pids: isSet(PidsLimit), cpu: isSet(NanoCpus) || isSet(CpuQuota) },
+    };
   }
 
   /** Ends a container and removes it with the volumes that are its own. One that is gone already, or is on its way, is no error. */
@@ -242,4 +255,8 @@ function messageOf(error: unknown): string {
   const { json, message } = error as { json?: { message?: unknown }; message?: unknown };
   const said = typeof json?.message === "string" ? json.message : String(message);
   return said.trim().slice(-400);
+}
+
+function isSet(limit: number | null | undefined): boolean {
+  return (limit ?? 0) > 0;
 }

@@ -54,11 +54,23 @@ export async function startContainer(options: StartContainerOptions): Promise<vo
   throwIfAborted(signal);
   await engine.createContainer(name, toContainer(record, label, image));
   throwIfAborted(signal);
+  await checkLimits(engine, record);
   await engine.putArchive(name, stage.archive, "/");
   await rm(stage.folder, { recursive: true, force: true });
   throwIfAborted(signal);
   await engine.startContainer(name);
   await waitForBoxd(options);
+}
+
+/** A limit that was asked for is kept, or there is no box. */
+async function checkLimits(engine: DockerEngine, { id, spec: { limits } }: BoxRecord): Promise<void> {
+  const kept = (await engine.inspectContainer(toContainerName(id)))?.limits;
+  const lost = (["memoryMb", "pids", "cpu"] as const).filter((name) => limits[name] !== undefined && !kept?.[name]);
+  if (lost.length > 0)
+    throw new SandboxError(
+      "box_create_failed",
+      `The engine ${engine.name} does not keep the limit ${lost.join(", ")} of a box, as one without root does not where control groups are of version 1; leave it out, or use another engine.`,
+    );
 }
 
 /** What goes into the container before it starts, as one archive: boxd's configuration, and the files of the workspace. */

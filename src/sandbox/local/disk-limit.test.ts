@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { collect, take } from "../../testing/box-events.ts";
 import { measureDisk, readDeletedMaps } from "../boxd/measure-disk.ts";
 import { canContainHere } from "./contained-here.test.support.ts";
@@ -87,6 +87,34 @@ describe("what is counted", () => {
     for (let index = 0; index < 20; index++) await writeFile(join(folder, `${index}`), "");
     const sum = await measureDisk([folder], { enough: 8 * 4096, ownsProcesses: false });
     expect(sum).toBe(8 * 4096);
+  });
+
+  it("is of a container's own files what was changed since it started, and each file once", async () => {
+    await mkdir(join(folder, "image/deep"), { recursive: true });
+    await mkdir(join(folder, "workspace"));
+    for (const name of ["image/kept", "image/deep/changed", "workspace/file"])
+      await writeFile(join(folder, name), Buffer.alloc(MEGABYTE));
+    // From the future on nothing of the image has changed; from the past on all of it has.
+    const measure = (sinceMs: number): Promise<number> =>
+      measureDisk([join(folder, "workspace")], {
+        enough: 64 * MEGABYTE,
+        ownsProcesses: false,
+        layer: { root: folder, sinceMs },
+      });
+    // Folders count too, and what a file takes beside its content is the file system's affair.
+    const megabytes = async (sinceMs: number): Promise<number> => Math.round((await measure(sinceMs)) / MEGABYTE);
+    expect(await megabytes(Date.now() + 60_000)).toBe(1);
+    expect(await megabytes(0)).toBe(3);
+    // Its own time is what a box can set; that of the change is not.
+    const { ctimeMs } = await stat(join(folder, "image/kept"));
+    await vi.waitFor(
+      async () => {
+        await utimes(join(folder, "image/deep/changed"), 0, 0);
+        expect((await stat(join(folder, "image/deep/changed"))).ctimeMs).toBeGreaterThan(ctimeMs + 1);
+      },
+      { timeout: 10_000 },
+    );
+    expect(await megabytes(ctimeMs + 1)).toBe(2);
   });
 
   it("is what a process has mapped of a file that nobody can open", () => {
