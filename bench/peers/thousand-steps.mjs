@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DurableStream } from "@durable-streams/client";
 import { DurableStreamTestServer } from "@durable-streams/server";
+import { getSQLiteEventStore } from "@event-driven-io/emmett-sqlite";
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { SqliteSaver } from "@langchain/langgraph-checkpoint-sqlite";
 import sqlite3 from "sqlite3";
@@ -70,6 +71,23 @@ async function durableStreams(path, clock) {
   await server.stop();
 }
 
+/** An event store of event sourcing, as it comes: it opens the file anew for each call. */
+async function emmett(path, clock) {
+  const store = getSQLiteEventStore({ fileName: path });
+  // The tables are made by the first call.
+  await store.readStream("bench");
+  clock.start();
+  for (let step = 0; step < STEPS; step++)
+    await store.appendToStream("bench", [{ type: "step", data: { step, text } }]);
+  clock.stop();
+  // Its connections close later than its calls end: with another one the file comes to its size.
+  const database = new sqlite3.Database(path);
+  await new Promise((resolve, reject) =>
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)", (error) => (error === null ? resolve() : reject(error))),
+  );
+  await new Promise((resolve) => database.close(resolve));
+}
+
 /** What one writes oneself: one row an event, one transaction each, with the most used asynchronous driver. */
 async function sqliteRows(path, clock) {
   const database = new sqlite3.Database(path);
@@ -91,6 +109,7 @@ const peers = {
   "Skein, streamTask over SQLite": skein,
   "LangGraph.js, SQLite checkpointer": langGraph,
   "Durable Streams reference server": durableStreams,
+  "Emmett, SQLite event store": emmett,
   "sqlite3, one row an event": sqliteRows,
 };
 
