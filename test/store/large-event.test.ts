@@ -21,7 +21,7 @@ const toolEnded = (result: string): EventBody => ({
 
 it("L1: stores and delivers a large event without its secrets, while another session's events go on between its steps", async () => {
   await using store = await openSqliteStore(join(folder, "beside.db"));
-  const text = `${'a "line"\n'.repeat(900_000)}${KEY}${"b".repeat(8_000_000)}`;
+  const text = `${'a "line"\n'.repeat(150_000)}${KEY}${"b".repeat(2_000_000)}`;
   let isYielded = false;
   let isSeen = false;
   let besides = 0;
@@ -57,7 +57,7 @@ it("L1: stores and delivers a large event without its secrets, while another ses
     if (event.type === "tool.ended") isSeen = true;
   }
   await beside;
-  expect(besides).toBeGreaterThan(3);
+  expect(besides).toBeGreaterThan(1);
   expect(events.map(({ type }) => type).slice(3)).toEqual(["tool.ended", "text.delta", "backend.ended", "final"]);
   const stored: StoredEvent[] = [];
   for await (const event of store.read("large")) stored.push(event);
@@ -73,7 +73,7 @@ it("L2: an abort in the middle of a large event leaves it out, and the run's end
     async *stream() {
       yield { type: "text.delta", text: "before." };
       setImmediate(() => abort.abort());
-      yield toolEnded("- sk".repeat(10_000_000));
+      yield toolEnded("- sk".repeat(2_000_000));
     },
   };
   const types: string[] = [];

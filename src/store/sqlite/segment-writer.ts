@@ -4,7 +4,7 @@ import type { Database, Statement } from "./sqlite-binding.ts";
 import type { AppendCommand, PutPartCommand, SegmentText } from "./sqlite-command.ts";
 
 /** A segment that is shorter takes what follows into its own row: as many bytes as one page of the file holds without overflowing. */
-export const MERGE_BELOW_BYTES = 3_600;
+export const MERGE_BELOW_BYTES = 4_000;
 
 /** Writes events: the one way in which a log grows. All of it happens inside the caller's transaction. */
 export class SegmentWriter {
