@@ -74,7 +74,10 @@ describe("export and import", () => {
     expect(cut.exitCode).toBe(2);
     expect(cut.stderr).toMatch(/cannot be imported, line 6: .*Nothing was stored/);
     const missing = await skein(cwd, ["import", "no-such-file"]);
-    expect(missing.stderr).toMatch(/no-such-file could not be read/);
+    expect(missing.stderr).toMatch(/There is no file \S*no-such-file; .*\[path_not_found\]/);
+    const task = await skein(cwd, ["resume", "task_nightly"]);
+    expect(task.exitCode).toBe(2);
+    expect(task.stderr).toContain("skein run <task> --session task_nightly --resume");
     expect((await skein(cwd, ["ls", "--all", "--json"])).stdout).not.toContain("copy");
   });
 });

@@ -124,7 +124,7 @@ describe("skein loop", () => {
     expect(starts.at(-1)).toMatchObject({ continues: starts[0]?.runId });
     const attempt = await skein(cwd, ["resume", `${log[0]?.sessionId}.0`]);
     expect(attempt.exitCode).toBe(2);
-    expect(attempt.stderr).toContain("[session_mismatch]");
+    expect(attempt.stderr).toMatch(/one attempt of a loop; .*`skein resume loop_\w+`.*\[session_mismatch\]/);
     expect((await skein(cwd, ["boxes", "ls"])).stdout).toBe("No boxes.\n");
   });
 

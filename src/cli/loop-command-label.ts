@@ -30,9 +30,17 @@ export function toCommandLabel<Options extends { readonly env: readonly string[]
  *
  * @throws ValidationError `session_mismatch` for a session that no `skein loop` made
  */
-export function readCommandLabel<Options>({ id, kind, labels }: Session): LoopCommand<Options> {
+export function readCommandLabel<Options>({ id, kind, labels, parentId }: Session): LoopCommand<Options> {
   const text = labels[COMMAND_LABEL];
-  if (kind !== "loop" || text === undefined) {
+  if (kind !== "loop") {
+    throw new ValidationError(
+      "session_mismatch",
+      parentId === undefined
+        ? `Session ${id} is not a loop's. A new run in it: \`skein run <task> --session ${id} --resume\`.`
+        : `Session ${id} is one attempt of a loop; resume the loop: \`skein resume ${parentId}\`.`,
+    );
+  }
+  if (text === undefined) {
     throw new ValidationError(
       "session_mismatch",
       `Session ${id} was not made by \`skein loop\`, so the command line cannot resume it; a program can, with runLoop({ sessionId, resume: true }).`,

@@ -14,7 +14,11 @@ export interface ImportOptions extends CommonOptions {
 export async function readSessionFile(line: CommandLine, file: string, options: ImportOptions): Promise<void> {
   const path = resolve(line.cwd, file);
   const handle = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new ValidationError("path_not_found", `The file ${path} could not be read: ${cause.message}.`, { cause });
+    const reason =
+      cause.code === "ENOENT"
+        ? `There is no file ${path}; name one that \`skein export\` wrote.`
+        : `The file ${path} could not be read: ${cause.message}.`;
+    throw new ValidationError("path_not_found", reason, { cause });
   });
   if (!(await handle.stat()).isFile()) {
     await handle.close();

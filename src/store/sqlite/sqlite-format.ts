@@ -125,9 +125,13 @@ export async function inspectFile(path: string): Promise<FileKind> {
     checkFormat(path, readNumber(database, "PRAGMA application_id"), readNumber(database, "PRAGMA user_version"));
   } catch (error) {
     if ((error as { rawCode?: number }).rawCode !== 26) throw toStoreError(error, path);
-    throw new StoreError("store_foreign", `${path} is not a database; it was left as it is. Name another file.`, {
-      cause: error,
-    });
+    throw new StoreError(
+      "store_foreign",
+      `${path} is not a database; it was left as it is. Move it away, or name another file.`,
+      {
+        cause: error,
+      },
+    );
   } finally {
     database.close();
   }
@@ -139,7 +143,7 @@ export function checkFormat(path: string, applicationId: number, version: number
   if (applicationId !== APPLICATION_ID) {
     throw new StoreError(
       "store_foreign",
-      `${path} is a database of another program; it was left as it is. Name another file.`,
+      `${path} is a database of another program; it was left as it is. Move it away, or name another file.`,
     );
   }
   if (version > FORMAT_VERSION) {
