@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { cp, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -136,4 +137,57 @@ it("says what happens in one JSON object a line without a secret, and sends the 
   expect(said).not.toContain(new URL(url).password || "no password");
   expect(bodies.join("")).toContain('"invoke_agent"');
   expect(bodies.join("")).not.toContain("hello world");
+});
+
+const LONG_JOBS = `
+import { runTask } from ${JSON.stringify(ROOT)};
+import { createIterableBackend } from ${JSON.stringify(ITERABLE)};
+export default {
+  async work({ job, store, sessionId, resume, signal }) {
+    const backend = createIterableBackend("work", async function* () {
+      yield { type: "text.delta", text: resume ? "gone on" : "begun" };
+      if (job.input === "long" && !resume) await new Promise(() => {});
+    });
+    await runTask({ task: "work", backend, store, sessionId, resume, signal });
+  },
+};
+`;
+
+/** This build with another version and other code in the function that the engine runs for a job, as the next release has. */
+async function makeNextRelease(): Promise<string> {
+  const project = join(import.meta.dirname, "..", "..");
+  const release = await makeFolder({});
+  await cp(join(project, "dist"), join(release, "dist"), { recursive: true });
+  await symlink(join(project, "node_modules"), join(release, "node_modules"));
+  const manifest = JSON.parse(await readFile(join(project, "package.json"), "utf8")) as Record<string, unknown>;
+  await writeFile(join(release, "package.json"), JSON.stringify({ ...manifest, version: "99.0.0" }));
+  const queue = join(release, "dist", "runtime", "fleet", "dbos", "dbos-queue.js");
+  const code = await readFile(queue, "utf8");
+  const changed = code.replace("this.#run(job),", "this.#run(job /* of the next release */),");
+  expect(changed).not.toBe(code);
+  await writeFile(queue, changed);
+  return join(release, "dist", "cli", "main.js");
+}
+
+it("leaves nothing in the queue when the next release takes the place of this one", async () => {
+  const cwd = await makeFolder({ "jobs.mjs": LONG_JOBS });
+  const data = ["--data", `${url}?schema=fleet_deploy_${process.pid}`];
+  const flags = ["--limit", "1", "--lease", "3s"];
+  for (const [id, input] of Object.entries({ job_running: "long", job_waiting: "short" }))
+    await skein(cwd, ["fleet", "add", "work", JSON.stringify(input), "--id", id, ...data]);
+  const old = startSkein(cwd, ["worker", "jobs.mjs", "--log", "json", ...flags, ...data]);
+  await old.waitFor(/"job.started".*job_running/);
+  const tail = startSkein(cwd, ["tail", "job_running", "--json", ...data]);
+  await tail.waitFor(/"run.started"/);
+  tail.kill("SIGTERM");
+  old.kill("SIGKILL");
+  await old.ended;
+
+  const next = startSkein(cwd, ["worker", "jobs.mjs", "--log", "json", ...flags, ...data], {}, await makeNextRelease());
+  await next.waitFor(/"job.ended".*job_waiting/);
+  await next.waitFor(/"job.ended".*job_running/);
+  next.kill("SIGTERM");
+  expect(await next.ended).toBe(0);
+  expect((await skein(cwd, ["show", "job_running", "--json", ...data])).stdout).toContain("gone on");
+  expect((await skein(cwd, ["show", "job_waiting", "--json", ...data])).stdout).toContain("begun");
 });

@@ -49,13 +49,14 @@ export interface RunningSkein {
   readonly lines: readonly string[];
 }
 
-/** Starts `skein` and leaves it running. */
+/** Starts `skein`, or another build of it, and leaves it running. */
 export function startSkein(
   cwd: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  main = MAIN,
 ): RunningSkein {
-  const child = startProcess([process.execPath, MAIN, ...args], {
+  const child = startProcess([process.execPath, main, ...args], {
     cwd,
     env: environment(env),
     stdio: ["ignore", "pipe", "pipe"],
