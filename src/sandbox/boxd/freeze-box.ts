@@ -10,30 +10,31 @@ const MAX_ROUNDS = 50;
  * @returns what lets them go on
  */
 export function freezeBox(): () => void {
-  const stopped = new Set<number>();
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    // What was forked while we were stopping is found in the next round.
-    const fresh = listOthers().filter((pid) => !stopped.has(pid));
-    if (fresh.length === 0) break;
-    for (const pid of fresh) {
-      send(pid, "SIGSTOP");
-      stopped.add(pid);
-    }
-  }
+  const { reached } = sendToOthers("SIGSTOP");
   return () => {
-    for (const pid of stopped) send(pid, "SIGCONT");
+    for (const pid of reached) send(pid, "SIGCONT");
   };
 }
 
-/** Kills every other process of a contained box; what is forked meanwhile is found in the next round. */
+/** Kills every other process of a contained box. */
 export function killBox(): void {
+  // Where they fork faster than they are found, one call takes all that are there, the host's line too, and the kernel lets nobody fork meanwhile.
+  if (!sendToOthers("SIGKILL").isEach) send(-1, "SIGKILL");
+}
+
+/** Each process is sent the signal once: one that was killed is seen until it is buried. */
+function sendToOthers(signal: NodeJS.Signals): { readonly reached: ReadonlySet<number>; readonly isEach: boolean } {
+  const reached = new Set<number>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const others = listOthers();
-    if (others.length === 0) return;
-    for (const pid of others) send(pid, "SIGKILL");
+    // What was forked meanwhile is found in the next round.
+    const fresh = listOthers().filter((pid) => !reached.has(pid));
+    if (fresh.length === 0) return { reached, isEach: true };
+    for (const pid of fresh) {
+      send(pid, signal);
+      reached.add(pid);
+    }
   }
-  // They fork faster than they are found: one call takes all that are there, and the kernel lets nobody fork meanwhile.
-  send(-1, "SIGKILL");
+  return { reached, isEach: false };
 }
 
 function listOthers(): number[] {
