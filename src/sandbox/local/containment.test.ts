@@ -206,9 +206,9 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     await writing.exec([
       "sh",
       "-c",
-      "(setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> a; echo $i >> b; done' &)",
+      // What is still in the command's own group goes with it.
+      "(setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> a; echo $i >> b; done' &); until [ -s b ]; do :; done",
     ]);
-    await writing.exec(["sh", "-c", "until [ -s b ]; do :; done"]);
     const { checkpointId } = await writing.checkpoint();
     const fork = await writing.fork(checkpointId);
     const { stdout } = await fork.exec(["sh", "-c", "tail -qn 1 a b"]);
