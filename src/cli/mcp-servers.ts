@@ -13,8 +13,11 @@ export interface PlacedMcpServers {
 /** What other programs write for the protocol's "Streamable HTTP". */
 const HTTP_TYPES: readonly unknown[] = ["streamable-http", "streamableHttp"];
 
+const FIELDS = ["type", "command", "args", "env", "url", "headers", "disabled"];
+
 /**
  * The servers of a file that other programs have, too: `{"mcpServers":{NAME:{"command":…,"args":…,"env":…}}}`, or `{"url":…,"headers":…}` for one.
+ * One with `"disabled": true` is left out. A field that means nothing here is refused: without it the server would be another than its author meant.
  *
  * @throws ValidationError `invalid_option`
  */
@@ -25,10 +28,17 @@ export function parseMcpFile(value: unknown, where: string): readonly McpServer[
       "invalid_option",
       `${where} holds no servers; write {"mcpServers":{"name":{"command":"node","args":["server.mjs"]}}}.`,
     );
-  const list = Object.entries(servers as Record<string, object | null>).map(([name, server]) => {
-    const { type, url } = (server ?? {}) as { readonly type?: unknown; readonly url?: unknown };
-    const isHttp = HTTP_TYPES.includes(type) || (type === undefined && url !== undefined);
-    return { ...server, name, ...(isHttp ? { type: "http" } : {}) };
+  const list = Object.entries(servers as Record<string, object | null>).flatMap(([name, server]) => {
+    const { disabled, ...fields } = (server ?? {}) as Readonly<Record<string, unknown>>;
+    if (disabled === true) return [];
+    const unknown = Object.keys(server ?? {}).find((field) => !FIELDS.includes(field));
+    if (unknown !== undefined)
+      throw new ValidationError(
+        "invalid_option",
+        `${where}: ${JSON.stringify(name)} has the field ${JSON.stringify(unknown)}, which Skein does not know; a server has ${FIELDS.join(", ")}.`,
+      );
+    const isHttp = HTTP_TYPES.includes(fields["type"]) || (fields["type"] === undefined && fields["url"] !== undefined);
+    return [{ ...fields, name, ...(isHttp ? { type: "http" } : {}) }];
   });
   return parseMcpServers(list, where);
 }

@@ -50,7 +50,8 @@ describe("MCP servers of the command line and of editors", { timeout: 120_000 },
       "empty.json": "{}",
       "nothing.json": '{"mcpServers":{"a":{"args":[]}}}',
       "sse.json": '{"mcpServers":{"a":{"type":"sse","url":"http://127.0.0.1:1/"}}}',
-      "good.json": '{"mcpServers":{"a":{"command":"node"}}}',
+      "elsewhere.json": '{"mcpServers":{"a":{"command":"node","cwd":"/"}}}',
+      "good.json": '{"mcpServers":{"a":{"command":"node"},"off":{"command":1,"disabled":true}}}',
     });
     const refuse = async (file: string, why: string, agent = AGENT): Promise<void> => {
       const result = await skein(cwd, ["run", "say hi", ...agent, "--mcp", file]);
@@ -59,6 +60,7 @@ describe("MCP servers of the command line and of editors", { timeout: 120_000 },
     await refuse("empty.json", "holds no servers");
     await refuse("nothing.json", '"a" has no command');
     await refuse("sse.json", "the gateway does not pass on");
+    await refuse("elsewhere.json", 'has the field "cwd"');
     await refuse("nowhere.json", "cannot be read");
     await refuse("good.json", "calls no tools of MCP servers", ["--agent", "repair"]);
   });
