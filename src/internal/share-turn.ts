@@ -1,5 +1,5 @@
 /** How long streams may go on in one turn of the event loop before timers and sockets get theirs. */
-const TURN_MS = 1;
+const TURN_MS = 2;
 
 let endsAt = 0;
 let isCounting = false;
