@@ -31,7 +31,10 @@ export async function startEngine(kind: "unix" | "tcp"): Promise<TestEngine> {
     await rm(socketPath, { force: true });
     // A service that nobody talks to for so long ends by itself: a test that was killed cannot end it.
     const command = ["system", "service", "--time=300", host];
-    service = spawn("podman", ["--cgroup-manager=cgroupfs", "--runtime=runc", ...command], { stdio: "ignore" });
+    service = spawn("podman", ["--cgroup-manager=cgroupfs", "--runtime=runc", ...command], {
+      cwd: folder,
+      stdio: "ignore",
+    });
     let failure: string | undefined;
     service.once("error", (error) => (failure = error.message));
     service.once("exit", (code) => (failure ??= `it ended with ${code}`));
