@@ -400,6 +400,7 @@ export function testSandboxClient(kit: SandboxClientKit): void {
         }));
     });
 
+    // Only a sandbox that says that its checkpoints travel is held to it.
     describe.skipIf(kit.capabilities.travels !== true)("checkpoints that travel", () => {
       const options: CreateBoxOptions = { profile };
 

@@ -200,6 +200,7 @@ describe.each(NAMES)("%s in a contained box", (name) => {
     expect(await callMcp("MCP", "greeter", "greet")).toContain("hey World");
   });
 
+  // An agent that goes on without a server that is slow to answer may have no tools of it on a busy machine.
   it.skipIf(WAITS_BRIEFLY.includes(name))(
     "calls a tool of an MCP server behind the gateway, which adds the secret that the server wants",
     async () => {
@@ -242,6 +243,7 @@ describe.each(NAMES)("%s in a contained box", (name) => {
     }
   });
 
+  // Memory is forked by Podman and CRIU; continuous integration has both.
   it.skipIf(noPodman !== undefined)(
     "B2: lives on in forks of its memory, where its box is a container, and each branch and the parent know their own",
     async () => {
