@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseDuration, parsePositive, parseSpeed, parseWhole, parseWord } from "./parse-option.ts";
+import { parseDuration, parsePort, parsePositive, parseSpeed, parseWhole, parseWord } from "./parse-option.ts";
 
 it.each([
   ["90", 90_000],
@@ -27,4 +27,9 @@ it("reads numbers, words and speeds", () => {
   expect(() => parseWord(["a", "b"])("c")).toThrow(/one of a, b/);
   expect([parseSpeed("1"), parseSpeed("10x"), parseSpeed("max")]).toEqual([1, 10, Number.POSITIVE_INFINITY]);
   expect(() => parseSpeed("fast")).toThrow(/or max/);
+});
+
+it("knows which ports there are", () => {
+  expect([parsePort("0"), parsePort("65535")]).toEqual([0, 65_535]);
+  expect(() => parsePort("65536")).toThrow(/A port is at most 65535, not 65536/);
 });

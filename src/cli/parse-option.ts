@@ -11,6 +11,13 @@ export function parseWhole(min: number, what: string): (text: string) => number 
   };
 }
 
+/** A port of TCP; 0 for any that is free. */
+export function parsePort(text: string): number {
+  const value = parseWhole(0, "A port")(text);
+  if (value > 65_535) throw new InvalidArgumentError(`A port is at most 65535, not ${value}.`);
+  return value;
+}
+
 /** A number above 0. */
 export function parsePositive(what: string): (text: string) => number {
   return (text) => {

@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { ServeOptions } from "../actions/serve-data.ts";
 import { addCommonOptions, type CommandLine } from "../common-options.ts";
-import { parseWhole } from "../parse-option.ts";
+import { parsePort } from "../parse-option.ts";
 import { LOG_FORMATS } from "../service-log.ts";
 
 export function addServeCommand(program: Command, line: CommandLine): void {
   const command = program
     .command("serve")
     .description("Serve the sessions of the data directory over HTTP, with a page to look at them. Until Ctrl-C.")
-    .option("--port <port>", "the port; 0 takes any that is free (default: 7337)", parseWhole(0, "A port"))
+    .option("--port <port>", "the port; 0 takes any that is free (default: 7337)", parsePort)
     .option("--host <address>", "the address; one that others can reach demands SKEIN_TOKEN (default: 127.0.0.1)")
     .option("--allow-origin <origins...>", "origins of other sites whose pages may call")
     .option(

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { WorkerCommandOptions } from "../actions/run-worker.ts";
 import { addCommonOptions, type CommandLine } from "../common-options.ts";
-import { parseDuration, parseWhole } from "../parse-option.ts";
+import { parseDuration, parsePort, parseWhole } from "../parse-option.ts";
 import { LOG_FORMATS } from "../service-log.ts";
 
 export function addWorkerCommand(program: Command, line: CommandLine): void {
@@ -15,7 +15,7 @@ export function addWorkerCommand(program: Command, line: CommandLine): void {
     .option("--tenant-limit <n>", "jobs at a time of one tenant, in all workers", parseWhole(1, "A limit"))
     .option("--lease <time>", "after so long without a sign of life others take over", parseDuration, 15_000)
     .option("--drain <time>", "how long the end waits for what runs", parseDuration, 60_000)
-    .option("--port <n>", "serve /healthz, /readyz and /metrics there", parseWhole(0, "A port"))
+    .option("--port <n>", "serve /healthz, /readyz and /metrics there", parsePort)
     .option("--host <address>", "on this address (default: 127.0.0.1)")
     .addOption(
       new Option("--log <format>", "what it says: for people, or one JSON object a line")
