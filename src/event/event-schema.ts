@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isBackendEventType } from "./event.ts";
 import type { EventBody, EventType } from "./event.ts";
 import { hasQuickShape } from "./quick-shape.ts";
 
@@ -100,6 +101,11 @@ const SCHEMAS: { readonly [Type in EventType]: z.ZodType } = {
 
 /** Every type there is. */
 export const EVENT_TYPES = Object.keys(SCHEMAS) as readonly EventType[];
+
+/** True for the types that only the stream and the kernel write, whatever else the body is. */
+export function isReservedEventType(type: unknown): type is EventType {
+  return typeof type === "string" && Object.hasOwn(SCHEMAS, type) && !isBackendEventType(type);
+}
 
 /** True where the schema itself takes the body. */
 export function fitsSchema(type: EventType, body: unknown): boolean {

@@ -166,7 +166,6 @@ export class LoopRun<Task, Output, Decision> {
     }
     for (const body of toLoopStart(this.#options, this.#settings, this.#fingerprint, this.#memory.lastRunId))
       this.#log.record(body);
-    if (this.#options.allowChanged !== true) this.#memory.requireSame(this.#fingerprint);
   }
 
   async #createLineage(): Promise<SandboxLineage> {

@@ -252,6 +252,9 @@ describe("a resumed loop", () => {
       resume: true,
     };
     await expect(runLoop(changed)).rejects.toMatchObject({ code: "loop_changed" });
+    const types = (await collect(store.read("l"))).map(({ type }) => type);
+    expect(types.filter((type) => type === "run.started")).toHaveLength(1);
+    expect(types.at(-1)).toBe("final");
     expect(await runLoop({ ...changed, allowChanged: true })).toMatchObject({ iterations: [{}, {}, {}] });
   });
 

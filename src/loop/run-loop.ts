@@ -54,6 +54,7 @@ export async function runLoop<Task, Output, Decision>(
     });
     try {
       const memory = await LoopMemory.read<Task, Output>(store, open.session, open.historySeq, options.output);
+      if (open.events === undefined && options.allowChanged !== true) memory.requireSame(opening.fingerprint);
       return await new LoopRun(options, settings, store, open, memory, opening).execute();
     } finally {
       // A lease that cannot be given up runs out by itself.

@@ -1,5 +1,5 @@
 import type { StoredEvent } from "../event/event.ts";
-import type { AppendBody, NewSession, Session, SessionStore, SessionWriter } from "./session-store.ts";
+import type { AppendBody, NamedSession, Session, SessionStore, SessionWriter } from "./session-store.ts";
 
 /** How a session begins. */
 export interface FirstAppend {
@@ -24,7 +24,7 @@ export interface BegunSession {
  *
  * @throws ValidationError `session_exists`, and what `append` rejects with; FencedError where `under` is no longer the live writer of its session
  */
-export type BeginSession = (session: NewSession, first: FirstAppend) => Promise<BegunSession>;
+export type BeginSession = (session: NamedSession, first: FirstAppend) => Promise<BegunSession>;
 
 const offers = new WeakMap<SessionStore, BeginSession>();
 

@@ -1,11 +1,19 @@
 import { ValidationError } from "../errors.ts";
+import { createId } from "../internal/ids.ts";
 import { NO_RUN } from "./run-state.ts";
-import type { NewSession, Session } from "./session-store.ts";
+import type { NamedSession, NewSession, Session } from "./session-store.ts";
 
 const MAX_LENGTH = 256;
 
+/** A session with an id and a kind. @throws ValidationError `invalid_option` */
+export function nameSession({ id = createId("session"), kind = "task", ...about }: NewSession): NamedSession {
+  const session = { ...about, id, kind };
+  checkNewSession(session);
+  return session;
+}
+
 /** @throws ValidationError `invalid_option` for names that a database, a URL or a terminal would not give back unchanged */
-export function checkNewSession(session: NewSession): void {
+export function checkNewSession(session: NamedSession): void {
   checkName("id of a session", session.id);
   checkName("kind of a session", session.kind);
   if (session.parentId !== undefined) checkName("parentId", session.parentId);
@@ -17,7 +25,7 @@ export function checkNewSession(session: NewSession): void {
 }
 
 /** A session as it is made, before its first event and its first writer. */
-export function toNewSession({ id, kind, labels = {}, parentId }: NewSession, createdAt: number): Session {
+export function toNewSession({ id, kind, labels = {}, parentId }: NamedSession, createdAt: number): Session {
   return {
     id,
     kind,

@@ -114,16 +114,23 @@ export const DEFAULT_LEASE_MS = 15_000;
 export type SessionStatus = "created" | "running" | RunStatus;
 
 export interface NewSession {
-  readonly id: string;
-  /** `task` or `loop`; other words are allowed and are listed by `list({ kind })`. */
-  readonly kind: string;
+  /** 1 to 256 characters without control characters. Default: a new one. */
+  readonly id?: string;
+  /** `task` or `loop`; other words are allowed and are listed by `list({ kind })`. Default `task`. */
+  readonly kind?: string;
   readonly labels?: Readonly<Record<string, string>>;
   /** The session on whose behalf this one is written, such as the loop of an iteration. */
   readonly parentId?: string;
 }
 
+/** A new session whose id and kind are settled. */
+export interface NamedSession extends NewSession {
+  readonly id: string;
+  readonly kind: string;
+}
+
 /** A session that comes from another store. */
-export interface ImportedSession extends NewSession {
+export interface ImportedSession extends NamedSession {
   readonly createdAt: number;
   readonly forkedFrom?: { readonly sessionId: string; readonly atSeq: number };
 }

@@ -2,7 +2,7 @@ import { ValidationError } from "../errors.ts";
 import type { StoredEvent } from "../event/event.ts";
 import { beginOf } from "../store/begin-session.ts";
 import type { FirstAppend } from "../store/begin-session.ts";
-import type { NewSession, Session, SessionStore, SessionWriter } from "../store/session-store.ts";
+import type { NamedSession, Session, SessionStore, SessionWriter } from "../store/session-store.ts";
 
 export interface OpenSessionOptions {
   readonly sessionId: string;
@@ -36,7 +36,7 @@ export interface OpenSession {
 export async function openSession(store: SessionStore, options: OpenSessionOptions): Promise<OpenSession> {
   const { sessionId, kind, resume, takeOver, backend, labels, parentId, first } = options;
   if (!resume) {
-    const about: NewSession = {
+    const about: NamedSession = {
       id: sessionId,
       kind,
       ...(labels === undefined ? {} : { labels }),

@@ -321,6 +321,7 @@ describe("streamTask", () => {
     const cases: [unknown, string][] = [
       [{ type: "final", status: "completed", reason: "mine", usage: {}, durationMs: 0 }, "event_reserved"],
       [{ type: "run.started", kind: "task", task: "x" }, "event_reserved"],
+      [{ type: "final" }, "event_reserved"],
       [{ type: "nonsense" }, "event_invalid"],
       [{ type: "text.delta", text: 7 }, "event_invalid"],
       [{ type: "custom", name: "big", data: 1n }, "event_not_json"],

@@ -2,7 +2,7 @@ import { BackendError, FencedError, SkeinError, StoreError, ValidationError, isA
 import type { BackendContext, TaskSpec } from "../backend/backend.ts";
 import { toErrorDetail } from "../event/error-detail.ts";
 import type { BoxEvent, EventBody, FinalBody, StoredEvent } from "../event/event.ts";
-import { isBackendEventType } from "../event/event.ts";
+import { isReservedEventType } from "../event/event-schema.ts";
 import { isLongerThan } from "../event/json-size.ts";
 import { copyPlainDelta, parseEventBody } from "../event/parse-event.ts";
 import type { Redaction } from "../event/redaction/redactor.ts";
@@ -244,14 +244,16 @@ export class TaskRun {
   }
 
   #parse(value: unknown): BoxEvent {
-    const body = copyPlainDelta(value) ?? parseEventBody(value);
-    if (!isBackendEventType(body.type)) {
+    const delta = copyPlainDelta(value);
+    if (delta !== undefined) return delta;
+    const { type } = Object(value) as { readonly type?: unknown };
+    if (isReservedEventType(type)) {
       throw new ValidationError(
         "event_reserved",
-        `The backend ${this.#options.backend.kind} yielded a ${body.type} event, which only Skein itself writes.`,
+        `The backend ${this.#options.backend.kind} yielded a ${type} event, which only Skein itself writes.`,
       );
     }
-    return body;
+    return parseEventBody(value);
   }
 
   #take(pipe: EventPipe, body: BoxEvent): Promise<void> | undefined {

@@ -1,7 +1,7 @@
 import type { StoredEvent } from "../../event/event.ts";
 import { NO_RUN } from "../run-state.ts";
 import type { RunState } from "../run-state.ts";
-import type { NewSession, Session } from "../session-store.ts";
+import type { NamedSession, Session } from "../session-store.ts";
 
 /** Where a forked session's log begins: in another one's. */
 export interface MemoryForkOrigin {
@@ -20,7 +20,7 @@ export interface MemorySessionHolder {
 
 /** One session in memory. Events are kept as their lines, so that nobody can change one by holding on to it. */
 export class MemorySession {
-  readonly about: NewSession;
+  readonly about: NamedSession;
   readonly origin: MemoryForkOrigin | undefined;
   readonly createdAt: number;
   updatedAt: number;
@@ -30,7 +30,7 @@ export class MemorySession {
   readonly digests = new Set<string>();
   readonly #lines: string[] = [];
 
-  constructor(about: NewSession, now: number, origin?: MemoryForkOrigin) {
+  constructor(about: NamedSession, now: number, origin?: MemoryForkOrigin) {
     this.about = { ...about, labels: { ...about.labels } };
     this.createdAt = now;
     this.updatedAt = now;

@@ -11,12 +11,13 @@ import { checkForkRange, findForkPoint } from "../fork-position.ts";
 import { ImportedLog } from "../imported-log.ts";
 import { InterruptedRun } from "../interrupted-run.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
-import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession } from "../new-session.ts";
+import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession, nameSession } from "../new-session.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { compareNewestFirst, isMatch, takeLimit } from "../session-filter.ts";
 import type {
   ImportedRecord,
   ImportedSession,
+  NamedSession,
   NewSession,
   OpenWriterOptions,
   PruneFilter,
@@ -66,9 +67,9 @@ export class MemoryStore implements SessionStore {
     offerBegin(this, (about, first) => this.#begin(about, first));
   }
 
-  async create(about: NewSession): Promise<Session> {
+  async create(session: NewSession): Promise<Session> {
     this.#refuseClosed();
-    checkNewSession(about);
+    const about = nameSession(session);
     if (this.#sessions.has(about.id)) throw sessionExists(about.id);
     return this.#add(new MemorySession(about, Date.now())).toSession();
   }
@@ -78,7 +79,7 @@ export class MemoryStore implements SessionStore {
     return this.#sessions.get(sessionId)?.toSession();
   }
 
-  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+  async #begin(about: NamedSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
     this.#refuseClosed();
     checkNewSession(about);
     checkFirstBodies(bodies);

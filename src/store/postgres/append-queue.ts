@@ -1,11 +1,11 @@
-import type { NewSession } from "../session-store.ts";
+import type { NamedSession } from "../session-store.ts";
 import type { RunState } from "../run-state.ts";
 
 export type AppendOutcome = "done" | "taken_over" | "lease_over";
 
 /** A session that is made, with its writer and its first events, by the statement that stores what its maker has appended. */
 export interface SessionBeginning {
-  readonly about: NewSession;
+  readonly about: NamedSession;
   readonly owner: string;
   readonly ownerProcess: string | null;
   readonly leaseMs: number;

@@ -8,7 +8,14 @@ import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { encodeEvents, MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
-import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession, toNewSession } from "../new-session.ts";
+import {
+  checkAfter,
+  checkFirstBodies,
+  checkLeaseMs,
+  checkNewSession,
+  nameSession,
+  toNewSession,
+} from "../new-session.ts";
 import { encodeOwner } from "../owner-identity.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { NO_RUN } from "../run-state.ts";
@@ -16,6 +23,7 @@ import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
   ImportedRecord,
   ImportedSession,
+  NamedSession,
   NewSession,
   OpenWriterOptions,
   PruneFilter,
@@ -117,16 +125,16 @@ export class PostgresStore implements SessionStore {
     this.#recovery.unref();
   }
 
-  async create(about: NewSession): Promise<Session> {
+  async create(session: NewSession): Promise<Session> {
     return this.#writing(async () => {
-      checkNewSession(about);
+      const about = nameSession(session);
       const now = Date.now();
       if (!(await this.#statements.create(about, now))) throw sessionExists(about.id);
       return toNewSession(about, now);
     });
   }
 
-  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+  async #begin(about: NamedSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
     return this.#writing(async () => {
       checkNewSession(about);
       checkFirstBodies(bodies);

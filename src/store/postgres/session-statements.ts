@@ -5,7 +5,7 @@ import type { InterruptionReason } from "../interrupted-run.ts";
 import { encodeOwner } from "../owner-identity.ts";
 import { NO_RUN, foldRunState } from "../run-state.ts";
 import type { RunState } from "../run-state.ts";
-import type { NewSession } from "../session-store.ts";
+import type { NamedSession } from "../session-store.ts";
 import { NOW } from "./postgres-database.ts";
 import type { PostgresDatabase, Row } from "./postgres-database.ts";
 import { isViolation } from "./postgres-failure.ts";
@@ -119,7 +119,7 @@ export class SessionStatements {
   }
 
   /** False where the id is taken. */
-  async create({ id, kind, labels, parentId }: NewSession, now: number): Promise<boolean> {
+  async create({ id, kind, labels, parentId }: NamedSession, now: number): Promise<boolean> {
     const rows = await this.#control(CREATE, [
       id,
       kind,

@@ -1,7 +1,7 @@
 import type { FinalBody } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
 import type { RunState } from "../run-state.ts";
-import type { ImportedSession, NewSession } from "../session-store.ts";
+import type { ImportedSession, NamedSession } from "../session-store.ts";
 import type { ByteStreamAnswer, ByteStreamRequest } from "./byte-stream-commands.ts";
 import type { SqliteFailure } from "./sqlite-binding.ts";
 
@@ -9,7 +9,7 @@ import type { SqliteFailure } from "./sqlite-binding.ts";
 export type SqliteCommand =
   | AppendCommand
   | PutPartCommand
-  | { readonly kind: "create"; readonly session: NewSession; readonly now: number }
+  | { readonly kind: "create"; readonly session: NamedSession; readonly now: number }
   | BeginCommand
   | OpenWriterCommand
   | { readonly kind: "close-writer"; readonly key: number; readonly epoch: number }
@@ -88,7 +88,7 @@ export interface OpenWriterCommand {
 /** Makes a session that begins with a segment, and its writer. */
 export interface BeginCommand {
   readonly kind: "begin";
-  readonly session: NewSession;
+  readonly session: NamedSession;
   readonly owner: string;
   readonly leaseMs: number;
   readonly segment: SegmentText;
@@ -115,7 +115,7 @@ export interface ForkCommand {
   readonly kind: "fork";
   readonly parentKey: number;
   readonly atSeq: number;
-  readonly session: NewSession;
+  readonly session: NamedSession;
   readonly state: RunState;
   /** The `final` of a run that was open at the position: the fork's first own event. */
   readonly own?: SegmentText;

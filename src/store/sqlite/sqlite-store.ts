@@ -8,13 +8,21 @@ import type { BegunSession, FirstAppend } from "../begin-session.ts";
 import { checkDigest, createBlobRef } from "../blob-digest.ts";
 import { encodeEvents, MAX_EVENT_BYTES } from "../encode-events.ts";
 import { checkForkRange, findForkPoint } from "../fork-position.ts";
-import { checkAfter, checkFirstBodies, checkLeaseMs, checkNewSession, toNewSession } from "../new-session.ts";
+import {
+  checkAfter,
+  checkFirstBodies,
+  checkLeaseMs,
+  checkNewSession,
+  nameSession,
+  toNewSession,
+} from "../new-session.ts";
 import { NO_RUN } from "../run-state.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
 import type {
   ImportedRecord,
   ImportedSession,
+  NamedSession,
   NewSession,
   OpenWriterOptions,
   PruneFilter,
@@ -100,15 +108,15 @@ export class SqliteStore implements SessionStore {
     this.#recovery.unref();
   }
 
-  async create(about: NewSession): Promise<Session> {
+  async create(session: NewSession): Promise<Session> {
     const channel = this.#writable();
-    checkNewSession(about);
+    const about = nameSession(session);
     const result = await channel.send({ kind: "create", session: about, now: Date.now() });
     if (result.is === "exists") throw sessionExists(about.id);
     return this.#reader.load(about.id).session;
   }
 
-  async #begin(about: NewSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
+  async #begin(about: NamedSession, { bodies, runId, under }: FirstAppend): Promise<BegunSession> {
     const channel = this.#writable();
     checkNewSession(about);
     checkFirstBodies(bodies);

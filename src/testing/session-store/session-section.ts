@@ -31,6 +31,14 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       expect(await store.get("one")).toEqual(made);
     });
 
+    it("gives a session that names nothing an id and the kind of a task", async () => {
+      const store = await stores.open();
+      const [one, other] = [await store.create({}), await store.create({})];
+      expect(one).toMatchObject({ id: expect.any(String), kind: "task", labels: {}, status: "created" });
+      expect(other.id).not.toBe(one.id);
+      expect(await store.get(one.id)).toEqual(one);
+    });
+
     it("refuses an id that is taken", async () => {
       const store = await stores.open();
       await store.create({ id: "one", kind: "task" });
