@@ -23,9 +23,9 @@ export interface Place {
   readonly index?: number;
 }
 
-/** A checkpoint of a place, or why there is none. */
+/** A checkpoint of a place, and why a better one could not be had; or why there is none. */
 export type CheckpointOutcome =
-  | { readonly checkpointId: string; readonly mode: CheckpointMode }
+  | { readonly checkpointId: string; readonly mode: CheckpointMode; readonly reason?: string }
   | { readonly checkpointId?: undefined; readonly reason: string };
 
 /** What a log says of a box that a resumed loop takes over. */

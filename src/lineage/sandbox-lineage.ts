@@ -144,7 +144,7 @@ class OwningLineage implements SandboxLineage {
       child = this.#own({ box: arrived, mode, ...(conversationId === undefined ? {} : { conversationId }) }, index);
     }
     const { branch } = child;
-    const reason = checkpoint.checkpointId === undefined ? { reason: checkpoint.reason } : {};
+    const { reason } = checkpoint;
     this.#record({
       type: "box.forked",
       boxId: branch.box.id,
@@ -152,7 +152,7 @@ class OwningLineage implements SandboxLineage {
       mode: branch.mode,
       ...indexOf(child),
       ...conversationOf(branch),
-      ...reason,
+      ...(reason === undefined ? {} : { reason }),
     });
     return child;
   }

@@ -11,7 +11,7 @@ function modesToTry({ mode }: SandboxCapabilities, onlyMemory: boolean): Checkpo
 
 /**
  * Checkpoints a box, leaving it running: memory and files if that can be, else files alone. A way that throws or yields no id
- * is followed by the next one; the outcome says why none worked.
+ * is followed by the next one; the outcome says which ways did not work, and why.
  *
  * @throws ValidationError `fork_unsupported` where the client's probe says yes and the box has no `fork`
  */
@@ -36,7 +36,10 @@ export async function takeCheckpoint(
       if (typeof checkpoint?.checkpointId !== "string" || checkpoint.checkpointId === "")
         failures.push(`${mode}: no checkpoint id`);
       else if (onlyMemory && actual !== "memory") failures.push(`${mode}: the checkpoint holds files only`);
-      else return { checkpointId: checkpoint.checkpointId, mode: actual };
+      else {
+        const reason = failures.length === 0 ? {} : { reason: failures.join("; ") };
+        return { checkpointId: checkpoint.checkpointId, mode: actual, ...reason };
+      }
     } catch (error) {
       failures.push(`${mode}: ${error instanceof Error ? error.message : String(error)}`);
     }

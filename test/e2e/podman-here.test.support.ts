@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { statfsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,6 +40,26 @@ export async function openPlace(kind: "snapshot" | "copy"): Promise<Place> {
     await rm(folder, { recursive: true, force: true });
   };
   return { path, remove, [Symbol.asyncDispose]: remove };
+}
+
+/** A folder for boxes on a file system of its own that can be made as full as is wanted. */
+export async function openSmallPlace(bytes: number): Promise<Place & { leaveRoom(bytes: number): void }> {
+  const folder = await mkdtemp(join(tmpdir(), "skein-podman-"));
+  const path = join(folder, "boxes");
+  await mkdir(path);
+  const mount = (size: number, ...options: string[]): void => {
+    execFileSync("mount", ["-t", "tmpfs", "-o", [...options, `size=${size}`].join(","), "tmpfs", path]);
+  };
+  mount(bytes);
+  const leaveRoom = (free: number): void => {
+    const { blocks, bfree, bsize } = statfsSync(path);
+    mount((blocks - bfree) * bsize + free, "remount");
+  };
+  const remove = async (): Promise<void> => {
+    execFileSync("umount", [path]);
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { path, leaveRoom, remove, [Symbol.asyncDispose]: remove };
 }
 
 /** The boxes of all containers of this place, whatever state they are in. */

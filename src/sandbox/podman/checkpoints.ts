@@ -63,12 +63,14 @@ export async function removeCheckpoint(directory: string, id: string, cow: CowTr
 }
 
 async function takeMemory(
-  { podman, cow, box, leaveRunning }: CreateCheckpointOptions,
+  { podman, cow, box, record, leaveRunning }: CreateCheckpointOptions,
   paths: ContainerPaths,
   target: CheckpointPaths,
 ): Promise<void> {
   const take = (): Promise<void> =>
-    box.whileDisconnected(() => takeMemoryCheckpoint({ id: box.id, paths, target, cow, podman, leaveRunning }));
+    box.whileDisconnected(() =>
+      takeMemoryCheckpoint({ id: box.id, first: record.process, paths, target, cow, podman, leaveRunning }),
+    );
   try {
     await take();
   } catch (error) {

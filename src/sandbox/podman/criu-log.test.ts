@@ -10,7 +10,7 @@ it("says why CRIU failed in the words of its log, without times and places in it
     const log = join(folder, "dump.log");
     await writeFile(
       log,
-      "(00.01) Dumping\n(00.02)     18: Error (criu/sk-unix.c:849): unix: Can't dump half of stream unix connection.\n(00.03) Error (criu/cr-dump.c:2128): Dumping FAILED.\n",
+      "(00.01) Dumping\n(00.01) Error (criu/rlimit.c:10): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n(00.02)     18: Error (criu/sk-unix.c:849): unix: Can't dump half of stream unix connection.\n(00.03) Error (criu/cr-dump.c:2128): Dumping FAILED.\n",
     );
     const said = `Error: OCI runtime error: runc: criu failed: type NOTIFY errno 0\nlog file: ${log}`;
     expect(await explainCriuFailure(said)).toBe(

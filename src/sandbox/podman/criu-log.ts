@@ -1,6 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { withAdvice } from "../provider/index.ts";
 
 const MAX_LINES = 3;
+/** What CRIU calls an error and goes on from: a host that lacks the right to raise a limit, and how a program of its own ended. */
+const NO_REASON = /^rlimit: Can't setup|^exited, status=/;
 
 /**
  * Why CRIU would not: the lines of its log that say so, else what Podman said. Podman names the log in its message.
@@ -18,7 +21,8 @@ export async function explainCriuFailure(said: string): Promise<string> {
         .replace(/^\([\d.]+\)\s*(\d+:\s*)?/, "")
         .replace(/^Error \([^)]*\):\s*/, "")
         .trim(),
-    );
+    )
+    .filter((line) => !NO_REASON.test(line));
   const told = [...new Set(errors)].slice(0, MAX_LINES).join("; ");
   const last =
     said
@@ -26,5 +30,5 @@ export async function explainCriuFailure(said: string): Promise<string> {
       .split("\n")
       .at(-1)
       ?.replace(/^Error: /, "") ?? "";
-  return told === "" ? last.slice(-400) : `CRIU: ${told}`;
+  return withAdvice(told === "" ? last.slice(-400) : `CRIU: ${told}`);
 }

@@ -88,11 +88,16 @@ export async function writeCriuOptions(paths: ContainerPaths): Promise<void> {
   );
 }
 
+/** In the folder of a dump: what the command said that was run while everything was stopped. */
+export const SAID_WHILE_STOPPED = "while-stopped.log";
+
 /** What CRIU runs while everything in the box is stopped: between the dump of its memory and its going on. */
 export async function writeActionScript(paths: ContainerPaths, command: readonly string[]): Promise<void> {
   const words = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const script =
-    command.length === 0 ? "" : `if [ "$CRTOOLS_SCRIPT_ACTION" = post-dump ]; then exec ${words} >&2; fi\n`;
+    command.length === 0
+      ? ""
+      : `if [ "$CRTOOLS_SCRIPT_ACTION" = post-dump ]; then exec ${words} >"$CRTOOLS_IMAGE_DIR/../${SAID_WHILE_STOPPED}" 2>&1; fi\n`;
   await writeFile(paths.actionScript, `#!/bin/sh\n${script}exit 0\n`, { mode: 0o700 });
 }
 

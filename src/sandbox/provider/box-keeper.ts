@@ -11,6 +11,7 @@ import type { Box, BoxInfo, Labels } from "../sandbox.ts";
 import { BoxCeiling } from "./box-ceiling.ts";
 import type { BoxRecord, BoxSpec, NewBox } from "./box-record.ts";
 import { BOX_RECORD, readBoxRecord, toBoxFolder, writeRecord } from "./box-record.ts";
+import { withAdvice } from "./describe-failure.ts";
 import type { GatewayOption } from "./gateway-doors.ts";
 import { GatewayDoors } from "./gateway-doors.ts";
 import { listBoxes } from "./list-records.ts";
@@ -101,7 +102,8 @@ export class BoxKeeper<Kind extends KeptBox> {
       await this.#provider.remove(id, record).catch((failure: unknown) => failures.push(failure));
       if (signal?.aborted) throw toAbortError(signal);
       if (SkeinError.is(error)) throw error;
-      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${(error as Error).message}`, {
+      const why = withAdvice((error as Error).message);
+      throw new SandboxError("box_create_failed", `The box ${id} could not be made: ${why}`, {
         cause: error,
         suppressed: failures,
       });

@@ -33,7 +33,7 @@ export {
   toStartCommand,
 } from "./container-config.ts";
 export { renewRuntime, runtimesFolder } from "./box-runtime-folder.ts";
-export { describeFailure } from "./describe-failure.ts";
+export { describeFailure, withAdvice } from "./describe-failure.ts";
 export { defaultImage, packBoxImage } from "./pack-box-image.ts";
 export { placeFiles } from "./place-files.ts";
 export { findBoxProcesses } from "./box-processes.ts";

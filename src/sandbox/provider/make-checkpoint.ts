@@ -6,6 +6,7 @@ import { ownIdentity } from "../../internal/process-identity.ts";
 import type { CheckpointMode } from "../sandbox.ts";
 import type { BoxRecord, CheckpointRecord } from "./box-record.ts";
 import { CHECKPOINT_RECORD, toCheckpointFolder, writeRecord } from "./box-record.ts";
+import { withAdvice } from "./describe-failure.ts";
 
 /** What says enough of itself; anything else is `checkpoint_failed`. */
 const OWN_WORDS = ["box_busy", "box_gone", "sandbox_away", "checkpoint_failed"];
@@ -63,7 +64,7 @@ export async function makeCheckpoint({
     if (SkeinError.is(error) && OWN_WORDS.includes(error.code)) throw error;
     throw new SandboxError(
       "checkpoint_failed",
-      `The box ${box.id} could not be checkpointed: ${(error as Error).message}`,
+      `The box ${box.id} could not be checkpointed: ${withAdvice((error as Error).message)}`,
       { cause: error },
     );
   }
