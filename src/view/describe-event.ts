@@ -1,5 +1,6 @@
 import type { ErrorDetail, StoredEvent } from "../event/event.ts";
 import { renderOrigin } from "./box-origin.ts";
+import { describeReason } from "./describe-reason.ts";
 import { formatCount, formatDuration, formatScore, formatUsage } from "./format-figures.ts";
 import { toPlainLine } from "./plain-text.ts";
 
@@ -102,7 +103,7 @@ export function describeEvent(event: StoredEvent): EventLine {
         label: "end",
         text: join([
           event.status,
-          event.reason === event.status ? "" : event.reason,
+          describeReason(event.reason, event.status),
           formatDuration(event.durationMs),
           formatUsage(event.usage),
         ]),

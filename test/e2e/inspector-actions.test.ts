@@ -128,7 +128,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
     it("takes an answer by a click, and one that turns the question down", patient, async () => {
       const id = await start("ask", "clean up");
       const { page, incidents } = await visit(`#/session/${id}`);
-      await page.getByRole("button", { name: "Turn it down" }).click();
+      await page.getByRole("button", { name: "None of these" }).click();
       await page.getByText("So: turned down.").waitFor(patient);
       expect(await eventOf(id, "permission.answered")).not.toHaveProperty("optionId");
       // A question that somebody else answered goes away here too.
@@ -204,7 +204,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
       await page.goto(`${door.url}/#token=${token}`);
       await page.goto(`${door.url}/#/session/${id}`);
       await page.getByLabel("Waits for an answer").getByText("Somebody who may write can answer it.").waitFor(patient);
-      for (const name of ["Abort", "Fork", "Resume", "New run", "Keep it", "Turn it down"])
+      for (const name of ["Abort", "Fork", "Resume", "New run", "Keep it", "None of these"])
         expect(await page.getByRole("button", { name }).count()).toBe(0);
       await page.context().close();
       await guarded.close();

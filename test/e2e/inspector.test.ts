@@ -30,6 +30,10 @@ describe.skipIf(whyNoBrowser !== undefined)(
       store = await openSqliteStore(join(folder, "skein.db"));
       loopId = await runBeam(store);
       await writeSession(store, "failed-run", failedRun());
+      await writeSession(store, "interrupted-run", [
+        { type: "run.started", kind: "task", task: "Make the tests pass." },
+        { type: "final", status: "interrupted", reason: "owner_dead", usage: {}, durationMs: 1200 },
+      ]);
       await writeSession(store, "long-run", longRun(LONG));
       await writeSession(store, "hostile-run", hostileRun());
       app = createApp({ store, inspector: true, tasks: { wait: { backend: waiting } } });
@@ -59,7 +63,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
 
     it("lists sessions, finds them by words and status, and opens one by keys", async () => {
       const { page, incidents } = await visit("");
-      await page.getByText("4 sessions").waitFor();
+      await page.getByText("5 sessions").waitFor();
       await page.keyboard.press("/");
       await page.keyboard.type("spell");
       await page.getByText("1 session", { exact: true }).waitFor();
@@ -78,13 +82,22 @@ describe.skipIf(whyNoBrowser !== undefined)(
 
     it("opens a failed run on its failure, with the reason above it", async () => {
       const { page, incidents } = await visit("#/session/failed-run");
-      await page.getByLabel("Why it failed").getByText("529: overloaded").waitFor();
+      await page.getByLabel("Why it ended").getByText("529: overloaded").waitFor();
       const failure = page.locator(".block-failure.selected");
       await failure.getByText("the backend model failed").waitFor();
       await expect.poll(() => failure.evaluate(isSeen), patience).toBe(true);
       // The failures before it are one key away each.
       await page.keyboard.press("E");
       await page.locator(".block-tool.fails.selected").waitFor();
+      expect(incidents).toEqual([]);
+      await page.close();
+    });
+
+    it("says in words why a run was interrupted, with the code at hand", async () => {
+      const { page, incidents } = await visit("#/session/interrupted-run");
+      await page.getByLabel("Why it ended").getByText("Ended as interrupted: its process died.").waitFor();
+      const said = page.locator(".end-line").getByText("its process died");
+      expect(await said.getAttribute("title")).toBe("owner_dead");
       expect(incidents).toEqual([]);
       await page.close();
     });
@@ -267,7 +280,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
 
     it("has a place for every key, and names them", async () => {
       const { page } = await visit("");
-      await page.getByText("4 sessions").waitFor();
+      await page.getByText("5 sessions").waitFor();
       await page.keyboard.press("?");
       await page.getByRole("dialog", { name: "Keys" }).waitFor();
       await page.keyboard.press("Escape");
@@ -328,6 +341,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
     it("says what is not there", async () => {
       const { page, incidents } = await visit("#/session/nobody-knows-it");
       await page.getByText("This session is not here.").waitFor();
+      await page.locator("main code").getByText("nobody-knows-it").waitFor();
       expect(incidents).toEqual([]);
       await page.close();
     });
@@ -335,6 +349,7 @@ describe.skipIf(whyNoBrowser !== undefined)(
     const views = (): [string, string, string][] => [
       ["", "failed-run", "list"],
       ["#/session/failed-run", "the backend model failed", "timeline"],
+      ["#/session/interrupted-run", "its process died", "interrupted"],
       [`#/session/${loopId}`, "round 1", "lineage"],
       [`#/session/${loopId}/usage`, "Tokens by branch", "usage"],
       [`#/compare/${loopId}.2/${loopId}.3`, "here they part", "compare"],

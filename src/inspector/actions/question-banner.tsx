@@ -110,8 +110,8 @@ function Question({ question, sessionId, iteration, hasKeys }: QuestionProps) {
               {toPlainLine(name).slice(0, 200)}
             </button>
           ))}
-          <button type="button" disabled={given !== undefined} onClick={() => void answer(null, "turned down")}>
-            {hasKeys && options.length < 9 ? <kbd aria-hidden="true">{options.length + 1}</kbd> : null} Turn it down
+          <button type="button" disabled={given !== undefined} onClick={() => void answer(null, "none of these")}>
+            {hasKeys && options.length < 9 ? <kbd aria-hidden="true">{options.length + 1}</kbd> : null} None of these
           </button>
           {given === undefined ? null : <span class="quiet">{`handed on: ${given.slice(0, 200)}`}</span>}
         </div>

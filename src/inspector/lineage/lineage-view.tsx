@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { StoredEvent } from "../../event/event.ts";
 import { renderOrigin } from "../../view/box-origin.ts";
+import { describeReason } from "../../view/describe-reason.ts";
 import { describeError } from "../../view/describe-event.ts";
 import { formatCost, formatCount, formatDuration, formatScore, formatUsage } from "../../view/format-figures.ts";
 import { type IterationProgress, LoopProgress } from "../../view/loop-progress.ts";
@@ -174,7 +175,7 @@ function describeLoop(progress: LoopProgress): string {
       ? progress.waiting > 0
         ? `${progress.waiting} waiting for a box`
         : ""
-      : toPlainLine(final.reason),
+      : describeReason(final.reason, final.status),
   ];
   return parts.filter((part) => part !== "").join(" · ");
 }

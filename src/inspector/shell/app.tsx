@@ -2,6 +2,8 @@ import { useEffect, useState } from "preact/hooks";
 import { CompareView } from "../compare/compare-view.tsx";
 import { SessionList } from "../list/session-list.tsx";
 import { ConnectionBanner } from "./connection-banner.tsx";
+import { useObservable } from "../data/observable.ts";
+import { directory } from "../data/session-directory.ts";
 import { EmptyState } from "./empty-state.tsx";
 import { KeyHelp } from "./key-help.tsx";
 import { useKeys } from "./keys.ts";
@@ -61,15 +63,24 @@ export function App() {
           ) : route.view === "compare" ? (
             <CompareView route={route} />
           ) : (
-            <EmptyState title="Choose a session.">
-              <p>
-                <kbd>j</kbd> <kbd>k</kbd> and <kbd>Enter</kbd>, or a click. <kbd>?</kbd> shows all keys.
-              </p>
-            </EmptyState>
+            <NothingChosen />
           )}
         </main>
       </div>
       {isHelp ? <KeyHelp onClose={() => setHelp(false)} /> : null}
     </div>
+  );
+}
+
+/** Beside the list; where that has nothing to choose from, it says so itself. */
+function NothingChosen() {
+  useObservable(directory);
+  if (directory.sessions.length === 0) return null;
+  return (
+    <EmptyState title="Choose a session.">
+      <p>
+        <kbd>j</kbd> <kbd>k</kbd> and <kbd>Enter</kbd>, or a click. <kbd>?</kbd> shows all keys.
+      </p>
+    </EmptyState>
   );
 }

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { StoredEvent, Usage } from "../../event/event.ts";
 import { addUsage } from "../../event/usage.ts";
 import type { Session } from "../../store/session-store.ts";
+import { describeReason } from "../../view/describe-reason.ts";
 import { describeTask } from "../../view/describe-task.ts";
 import { findFailure } from "../../view/event-blocks.ts";
 import { formatAgo, formatCount, formatDuration, formatUsage } from "../../view/format-figures.ts";
@@ -54,7 +55,14 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
   if (log.problem !== undefined)
     return (
       <EmptyState title={log.problem.status === 404 ? "This session is not here." : "This session cannot be read."}>
-        <p>{log.problem.message}</p>
+        <p>
+          {log.problem.status === 404
+            ? "It was deleted, or it is of another data directory than the one that this server shows."
+            : log.problem.message}
+        </p>
+        <p>
+          <code>{toPlainLine(id).slice(0, 300)}</code>
+        </p>
         <p>
           <a href="#/">All sessions</a>
         </p>
@@ -64,7 +72,7 @@ export function SessionView({ route }: { readonly route: SessionRoute }) {
     <div class="session">
       <SessionHead session={session} log={log} status={status} position={position} />
       <QuestionBanner log={log} running={running} />
-      <FailureBanner log={log} session={session} status={status} />
+      <EndBanner log={log} session={session} status={status} />
       <nav class="tabs" aria-label="Views">
         {tabs.map((name) => (
           <a
@@ -176,31 +184,38 @@ function useUsage(log: SessionLog): Usage {
   return current.usage;
 }
 
+const isEnd = ({ type }: StoredEvent): boolean => type === "backend.failed" || type === "final";
+
 /** So many of the last events are looked at for a failure before the whole log is there. */
 const TAIL = 30;
 
-/** Says at once why a run failed, however long its log is, and leads to the place. */
-function FailureBanner({ log, session, status }: HeadProps) {
+/** Says at once why a run failed or was interrupted, however long its log is, and leads to the place. */
+function EndBanner({ log, session, status }: HeadProps) {
   const [tail, setTail] = useState<readonly StoredEvent[]>([]);
   const lastSeq = session?.lastSeq ?? 0;
-  const isWanted = status === "failed" && !log.isLoaded && lastSeq > TAIL;
+  const isBad = status === "failed" || status === "interrupted";
+  const isWanted = isBad && !log.isLoaded && lastSeq > TAIL;
   useEffect(() => {
     setTail([]);
     if (!isWanted) return;
     const path = `/api/sessions/${encodeURIComponent(log.sessionId)}/events?after=${lastSeq - TAIL}&limit=${TAIL}`;
     void getJson<StoredEvent[]>(path).then(setTail, () => {});
   }, [log, isWanted, lastSeq]);
-  const found = useMemo(
-    () => (status === "failed" && log.isLoaded ? findFailure(log.grouper.blocks)?.events[0] : undefined),
-    [log, status, log.isLoaded, status === "failed" ? log.events.length : 0],
-  );
-  if (status !== "failed") return null;
-  const event = found ?? tail.findLast(({ type }) => type === "backend.failed" || type === "final");
+  const found = useMemo(() => {
+    if (!isBad || !log.isLoaded) return undefined;
+    return status === "failed" ? findFailure(log.grouper.blocks)?.events[0] : log.events.findLast(isEnd);
+  }, [log, status, log.isLoaded, isBad ? log.events.length : 0]);
+  if (!isBad) return null;
+  const event = found ?? tail.findLast(isEnd);
   if (event === undefined || (event.type !== "final" && event.type !== "backend.failed")) return null;
   return (
-    <section class="banner bad-banner" aria-label="Why it failed" tabIndex={0}>
+    <section class={`banner ${status === "failed" ? "bad" : "warn"}-banner`} aria-label="Why it ended" tabIndex={0}>
       {event.error === undefined ? (
-        <p>{event.type === "final" ? `Ended as failed: ${toPlainLine(event.reason)}.` : "The backend failed."}</p>
+        <p>
+          {event.type === "final"
+            ? `Ended as ${event.status}: ${describeReason(event.reason, event.status) || "no reason was given"}.`
+            : "The backend failed."}
+        </p>
       ) : (
         <FailureDetail error={event.error} brief />
       )}

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { BlobRef, StoredEvent, StoredEventOf } from "../../event/event.ts";
 import { summarizeToolResult } from "../../view/activity.ts";
 import { describeError, describeEvent } from "../../view/describe-event.ts";
+import { describeReason } from "../../view/describe-reason.ts";
 import { describeTask } from "../../view/describe-task.ts";
 import { type EventBlock, readBlockText, tellsFailure } from "../../view/event-blocks.ts";
 import { formatDuration, formatUsage } from "../../view/format-figures.ts";
@@ -230,13 +231,12 @@ function BlobText({ blob, isPatch }: { blob: BlobRef; isPatch: boolean }) {
 
 function End({ event, isExpanded }: { event: StoredEventOf<"final">; isExpanded: boolean }) {
   const usage = formatUsage(event.usage);
+  const reason = describeReason(event.reason, event.status);
   return (
     <>
       <p class="end-line">
         <StatusLabel status={event.status} />
-        {event.reason === event.status || event.reason === "completed" ? null : (
-          <span>{toPlainLine(event.reason)}</span>
-        )}
+        {reason === "" ? null : <span title={toPlainLine(event.reason)}>{reason}</span>}
         <span class="figure">{formatDuration(event.durationMs)}</span>
         {usage === "" ? null : <span class="figure">{usage}</span>}
       </p>
