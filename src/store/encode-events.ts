@@ -25,9 +25,21 @@ export interface AppendPosition {
   readonly runId?: string | undefined;
   /** Bodies, by their index, whose lines and digests are the caller's to find: a large event is written in steps. */
   readonly unwritten?: ReadonlySet<number> | undefined;
+  /** What an event's line is. Default: its JSON. */
+  readonly writer?: LineWriter;
 }
 
-/** An append, ready to be stored: each line is the JSON of the event beside it, or empty where it is `unwritten`. */
+/** Writes the line of each event. @throws ValidationError `event_too_large` */
+export interface LineWriter {
+  /** A delta that has nothing but its text and maybe its place in a turn. */
+  delta(event: DeltaEvent): string;
+  /** Any other event. */
+  event(event: StoredEvent): string;
+}
+
+type DeltaEvent = Extract<StoredEvent, { readonly type: "text.delta" | "reasoning.delta" }>;
+
+/** An append, ready to be stored: each line is that of the event beside it, or empty where it is `unwritten`. */
 export interface EncodedEvents {
   readonly events: StoredEvent[];
   readonly lines: string[];
@@ -49,14 +61,14 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
   let digests = NO_DIGESTS;
   let { lastSeq: seq, state } = position;
   let newRunId = position.runId;
-  const deltas = new DeltaLines(sessionId, at);
+  const writer = position.writer ?? new WholeLines(sessionId, at);
   if (newRunId !== undefined) checkName("runId", newRunId);
   for (const body of bodies) {
     seq += 1;
     if (isPlainDelta(body) && state.lastRunId !== undefined) {
       const { type, text, turn } = body;
       const runId = state.lastRunId;
-      const event: StoredEvent =
+      const event: DeltaEvent =
         turn === undefined
           ? { seq, at, sessionId, runId, type, text }
           : { seq, at, sessionId, runId, turn: copyTurn(turn), type, text };
@@ -65,9 +77,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
         lines.push("");
         continue;
       }
-      const line = text.length > SHORT_TEXT ? JSON.stringify(event) : deltas.write(seq, runId, type, event.turn, text);
-      refuseTooLarge(line, type);
-      lines.push(line);
+      lines.push(writer.delta(event));
       continue;
     }
     const copy = toPlainBody(body);
@@ -92,8 +102,7 @@ export function encodeEvents(bodies: readonly AppendBody[], position: AppendPosi
       lines.push("");
       continue;
     }
-    const line = JSON.stringify(event);
-    refuseTooLarge(line, event.type);
+    const line = writer.event(event);
     if (line.includes('"sha256:')) digests = [...digests, ...findDigests(line)];
     lines.push(line);
   }
@@ -106,11 +115,16 @@ const SHORT_TEXT = 64 * 1024;
 /** Any character that does not stand for itself in a JSON string, or might not: half of a pair does not. */
 const NEEDS_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 
+/** A text as `JSON.stringify` writes it. One that needs no escape is not copied: it is once, where it is joined to others. */
+export function quoteText(text: string): string {
+  return text.length > SHORT_TEXT || NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
 /**
- * The lines of deltas, as `JSON.stringify` writes them. What stands before the text is the same for nearly all events of an append,
+ * The events' JSON, with the lines of deltas as `JSON.stringify` writes them. What stands before the text is the same for nearly all events of an append,
  * and a text that needs no escape is not copied: it is once, into its segment.
  */
-class DeltaLines {
+class WholeLines implements LineWriter {
   readonly #sessionId: string;
   readonly #at: number;
   #runId = "";
@@ -121,7 +135,19 @@ class DeltaLines {
     this.#at = at;
   }
 
-  write(seq: number, runId: string, type: PlainDelta["type"], turn: TurnMark | undefined, text: string): string {
+  delta(event: DeltaEvent): string {
+    const line = event.text.length > SHORT_TEXT ? JSON.stringify(event) : this.#write(event);
+    refuseTooLarge(line, event.type);
+    return line;
+  }
+
+  event(event: StoredEvent): string {
+    const line = JSON.stringify(event);
+    refuseTooLarge(line, event.type);
+    return line;
+  }
+
+  #write({ seq, runId, type, turn, text }: DeltaEvent): string {
     if (this.#runId !== runId) this.#begin(runId);
     const head = turn === undefined ? this.#heads[type] : this.#head(runId, type, turn);
     return NEEDS_ESCAPE.test(text)

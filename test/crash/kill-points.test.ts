@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
+import { FORMAT_VERSION } from "../../dist/store/sqlite/sqlite-format.js";
 import { KILL_POINTS, armKillPoint } from "../../dist/testing/kill-points.js";
 import type { KillPoint } from "../../dist/testing/kill-points.js";
 import { checkIntegrity, checkLogs } from "./check-log.ts";
@@ -64,9 +65,9 @@ async function checkPoint(point: KillPoint, at: number, path: string): Promise<v
     case "in-migration": {
       const printed = await dieAt("after-flush", 40 + at, "stream", path);
       await dieAt(point, at, "migrate", path);
-      expect(existsSync(`${path}.format-1.backup`), "the file was copied before").toBe(true);
+      expect(existsSync(`${path}.format-${FORMAT_VERSION}.backup`), "the file was copied before").toBe(true);
       await checkAfter(path, printed);
-      await checkAfter(`${path}.format-1.backup`, printed);
+      await checkAfter(`${path}.format-${FORMAT_VERSION}.backup`, printed);
       return;
     }
     case "in-prune": {

@@ -7,6 +7,7 @@ import { openPostgresStore } from "../../dist/store/postgres/index.js";
 import { createBlobRef } from "../../dist/store/blob-digest.js";
 import { openSqliteStore } from "../../dist/store/sqlite/index.js";
 import { loadBinding } from "../../dist/store/sqlite/sqlite-binding.js";
+import { FORMAT_VERSION } from "../../dist/store/sqlite/sqlite-format.js";
 import { migrateFormat } from "../../dist/store/sqlite/sqlite-migration.js";
 
 const [mode, path, options = "{}"] = process.argv.slice(2);
@@ -167,7 +168,7 @@ async function migrate() {
   const Binding = await loadBinding();
   const database = new Binding(path, { timeout: 1000 });
   const step = (database) => void database.exec("ALTER TABLE sessions ADD COLUMN later TEXT; DELETE FROM segments");
-  migrateFormat(database, path, 2, [{ from: 1, migrate: step }]);
+  migrateFormat(database, path, FORMAT_VERSION + 1, [{ from: FORMAT_VERSION, migrate: step }]);
 }
 
 const openStore = path.startsWith("postgres:") ? openPostgresStore : openSqliteStore;

@@ -4,6 +4,8 @@ import { killPoint } from "../../internal/kill-point.ts";
 import { foldRunState } from "../run-state.ts";
 import { ByteStreamCommands } from "./byte-stream-commands.ts";
 import { ImportCommands } from "./import-commands.ts";
+import { packEvent } from "./packed-events.ts";
+import { toSegment } from "./segment-builder.ts";
 import type { Lease, OpenLeases } from "./open-leases.ts";
 import { encodeOwner } from "../owner-identity.ts";
 import { SegmentWriter, toStateColumns } from "./segment-writer.ts";
@@ -230,7 +232,7 @@ export class CommandExecutor {
     if (openRun === undefined) return;
     const seq = lastSeq + 1;
     const event = { seq, at: now, sessionId: id, runId: openRun.runId, ...final, reason } as StoredEvent;
-    this.#segments.insert(row.key, { firstSeq: seq, lastSeq: seq, lines: JSON.stringify(event) });
+    this.#segments.insert(row.key, toSegment(event, packEvent(event)));
     this.#database
       .prepare(
         `UPDATE sessions SET last_seq = ?, updated_at = ?, status = ?, open_run_id = ?, open_run_seq = ?, last_run_id = ?, backend = ?, resume_token = ?

@@ -1,5 +1,7 @@
 import type { RunState } from "../run-state.ts";
 import type { StoreError } from "../../errors.ts";
+import type { StoredEvent } from "../../event/event.ts";
+import { SegmentBuilder, toSegment } from "./segment-builder.ts";
 import type { AppendCommand, CommandResult, SegmentText } from "./sqlite-command.ts";
 
 /** A segment is closed when it has so many characters: a reader parses one in well under a millisecond. */
@@ -9,13 +11,13 @@ export const SEGMENT_CHARACTERS = 32 * 1024;
 export interface AppendRequest {
   readonly key: number;
   readonly epoch: number;
-  readonly firstSeq: number;
+  readonly events: readonly StoredEvent[];
+  /** The events, packed. */
   readonly lines: readonly string[];
   /** Present where the events changed it. */
   readonly state: RunState | undefined;
-  readonly at: number;
   readonly digests: readonly string[];
-  /** By position: lines that were stored in parts before. */
+  /** By position: events that were stored in parts before. */
   readonly large?: ReadonlyMap<number, { readonly parts: number; readonly bytes: number }>;
 }
 
@@ -32,11 +34,9 @@ export class GatheredAppend implements Waiting {
   readonly key: number;
   readonly epoch: number;
   readonly #firstSeq: number;
-  #nextSeq: number;
-  #at = 0;
+  #last: StoredEvent;
   #state: RunState | undefined;
-  #lines: string[] = [];
-  #characters = 0;
+  readonly #building = new SegmentBuilder();
   /** All that came in. */
   characters = 0;
   #segments: SegmentText[] = [];
@@ -44,32 +44,31 @@ export class GatheredAppend implements Waiting {
   readonly #digests: string[] = [];
   readonly #waiting: Waiting[] = [];
 
-  constructor({ key, epoch, firstSeq }: AppendRequest) {
+  /** To be followed by `add` of the same request. */
+  constructor({ key, epoch, events }: AppendRequest) {
     this.key = key;
     this.epoch = epoch;
-    this.#firstSeq = firstSeq;
-    this.#nextSeq = firstSeq;
+    this.#last = events[0] as StoredEvent;
+    this.#firstSeq = this.#last.seq;
   }
 
   /** @returns how many characters came in */
   add(request: AppendRequest, waiting: Waiting): number {
     let added = 0;
-    for (const line of request.lines) {
-      const large = request.large?.get(this.#nextSeq);
-      if (large !== undefined) {
+    for (const [index, line] of request.lines.entries()) {
+      const event = request.events[index] as StoredEvent;
+      this.#last = event;
+      const large = request.large?.get(event.seq);
+      if (large === undefined) {
+        this.#building.add(event, line);
+        added += line.length + 1;
+        if (this.#building.characters >= SEGMENT_CHARACTERS) this.#closeSegment();
+      } else {
         this.#closeSegment();
-        this.#segments.push({ firstSeq: this.#nextSeq, lastSeq: this.#nextSeq, lines: "", large });
-        this.#nextSeq += 1;
-        continue;
+        this.#segments.push(toSegment(event, "", large));
       }
-      this.#lines.push(line);
-      this.#nextSeq += 1;
-      this.#characters += line.length + 1;
-      added += line.length + 1;
-      if (this.#characters >= SEGMENT_CHARACTERS) this.#closeSegment();
     }
     this.characters += added;
-    this.#at = request.at;
     if (request.state !== undefined) this.#state = request.state;
     if (request.digests.length > 0) this.#digests.push(...request.digests);
     this.#waiting.push(waiting);
@@ -93,10 +92,10 @@ export class GatheredAppend implements Waiting {
       key: this.key,
       epoch: this.epoch,
       firstSeq: this.#firstSeq,
-      lastSeq: this.#nextSeq - 1,
+      lastSeq: this.#last.seq,
       segments,
       ...(this.#state === undefined ? {} : { state: this.#state }),
-      at: this.#at,
+      at: this.#last.at,
       digests: this.#digests,
     };
   }
@@ -110,10 +109,7 @@ export class GatheredAppend implements Waiting {
   }
 
   #closeSegment(): void {
-    if (this.#lines.length === 0) return;
-    const lastSeq = this.#nextSeq - 1;
-    this.#segments.push({ firstSeq: lastSeq - this.#lines.length + 1, lastSeq, lines: this.#lines.join("\n") });
-    this.#lines = [];
-    this.#characters = 0;
+    const segment = this.#building.take();
+    if (segment !== undefined) this.#segments.push(segment);
   }
 }

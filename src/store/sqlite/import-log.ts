@@ -3,7 +3,10 @@ import { ImportedLog } from "../imported-log.ts";
 import type { ImportedRecord, ImportedSession } from "../session-store.ts";
 import { sessionExists, sessionUnknown } from "../store-faults.ts";
 import { SEGMENT_CHARACTERS } from "./gathered-append.ts";
+import type { StoredEvent } from "../../event/event.ts";
 import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
+import { packEvent } from "./packed-events.ts";
+import { SegmentBuilder, toSegment } from "./segment-builder.ts";
 import type { SegmentText } from "./sqlite-command.ts";
 import type { WriterChannel } from "./writer-channel.ts";
 
@@ -22,7 +25,7 @@ export async function importLog(
   const begun = await channel.send({ kind: "begin-import" });
   if (begun.is !== "importing") throw disturbed(about.id);
   const shared = about.forkedFrom?.atSeq ?? 0;
-  const staging = new StagedLog(channel, begun.key, shared + 1);
+  const staging = new StagedLog(channel, begun.key);
   const log = new ImportedLog(about);
   try {
     for await (const record of records) {
@@ -30,7 +33,7 @@ export async function importLog(
         await channel.send({ kind: "put-blob", digest: record.digest, bytes: record.blob, importKey: begun.key });
       } else {
         log.add(record.event, record.line);
-        if (record.event.seq > shared) await staging.add(record.event.seq, record.line);
+        if (record.event.seq > shared) await staging.add(record.event);
       }
     }
     await staging.flush();
@@ -64,34 +67,30 @@ function disturbed(id: string): StoreError {
   );
 }
 
-/** Lines on their way under a key, cut into segments. */
+/** Events on their way under a key, cut into segments. */
 class StagedLog {
   readonly #channel: WriterChannel;
   readonly #key: number;
-  #lines: string[] = [];
-  #firstSeq: number;
-  #characters = 0;
+  readonly #building = new SegmentBuilder();
   #ready: SegmentText[] = [];
   #readyCharacters = 0;
   /** How many there are, in order to know at the end whether all of them are still there. */
   segments = 0;
 
-  constructor(channel: WriterChannel, key: number, firstSeq: number) {
+  constructor(channel: WriterChannel, key: number) {
     this.#channel = channel;
     this.#key = key;
-    this.#firstSeq = firstSeq;
   }
 
-  async add(seq: number, line: string): Promise<void> {
-    if (line.length > LARGE_LINE_CHARACTERS) {
+  async add(event: StoredEvent): Promise<void> {
+    const packed = packEvent(event);
+    if (packed.length > LARGE_LINE_CHARACTERS) {
       this.#closeSegment();
-      await this.#addLarge(seq, line);
-      this.#firstSeq = seq + 1;
+      await this.#addLarge(event, packed);
       return;
     }
-    this.#lines.push(line);
-    this.#characters += line.length;
-    if (this.#characters >= SEGMENT_CHARACTERS) this.#closeSegment();
+    this.#building.add(event, packed);
+    if (this.#building.characters >= SEGMENT_CHARACTERS) this.#closeSegment();
     if (this.#readyCharacters >= STEP_CHARACTERS) await this.flush();
   }
 
@@ -104,23 +103,19 @@ class StagedLog {
     await this.#channel.send({ kind: "import-segments", key: this.#key, segments });
   }
 
-  async #addLarge(seq: number, line: string): Promise<void> {
+  async #addLarge(event: StoredEvent, packed: string): Promise<void> {
     let parts = 0;
-    for (const text of cutLine(line)) {
-      await this.#channel.send({ kind: "import-part", key: this.#key, seq, part: parts, text });
+    for (const text of cutLine(packed)) {
+      await this.#channel.send({ kind: "import-part", key: this.#key, seq: event.seq, part: parts, text });
       parts += 1;
     }
-    this.#push({ firstSeq: seq, lastSeq: seq, lines: "", large: { parts, bytes: Buffer.byteLength(line) } });
+    this.#push(toSegment(event, "", { parts, bytes: Buffer.byteLength(packed) }));
   }
 
   #closeSegment(): void {
-    if (this.#lines.length === 0) return;
-    const lastSeq = this.#firstSeq + this.#lines.length - 1;
-    this.#push({ firstSeq: this.#firstSeq, lastSeq, lines: this.#lines.join("\n") });
-    this.#firstSeq = lastSeq + 1;
-    this.#readyCharacters += this.#characters;
-    this.#lines = [];
-    this.#characters = 0;
+    this.#readyCharacters += this.#building.characters;
+    const segment = this.#building.take();
+    if (segment !== undefined) this.#push(segment);
   }
 
   #push(segment: SegmentText): void {

@@ -2,6 +2,7 @@ import type { JsonValue, StoredEvent } from "../../event/event.ts";
 import { isLongerThan } from "../../event/json-size.ts";
 import { findDigests } from "../blob-digest.ts";
 import { MAX_EVENT_BYTES, eventTooLarge } from "../encode-events.ts";
+import { countUnpackedBytes, toPacked } from "./packed-events.ts";
 
 /** A line of more characters does not travel in one piece: its transaction would keep every other session waiting. */
 export const LARGE_LINE_CHARACTERS = 2 * 1024 * 1024;
@@ -29,14 +30,14 @@ const STEP_CHARACTERS = 128 * 1024;
 /** A blob's reference is one character longer: so far on both sides of a border there is only one that lies over it. */
 const EDGE_CHARACTERS = 81;
 
-/** A large event's line, ready to be stored. */
+/** A large event, packed and ready to be stored. */
 export interface LargeLine {
   readonly parts: readonly string[];
   readonly digests: readonly string[];
 }
 
 /**
- * The JSON of a large event in parts that join to what `JSON.stringify` writes, made in steps of about a millisecond.
+ * A large event, packed, in parts that join to what `JSON.stringify` writes, made in steps of about a millisecond.
  *
  * @throws ValidationError `event_too_large`
  */
@@ -51,7 +52,7 @@ export function* writeLargeLine(event: StoredEvent): Generator<undefined, LargeL
     digests.push(...findDigests(edge), ...findDigests(part));
     parts.push(part);
   };
-  for (const piece of writeJson(event as unknown as JsonValue)) {
+  for (const piece of writeJson(toPacked(event))) {
     // A piece of a long text is a part as it is: joined to others it would be copied once more.
     const isPart = piece.length >= STEP_CHARACTERS;
     if (gathered !== "" && (isPart || gathered.length >= STEP_CHARACTERS)) {
@@ -63,7 +64,8 @@ export function* writeLargeLine(event: StoredEvent): Generator<undefined, LargeL
     yield;
   }
   if (gathered !== "") add(gathered);
-  if (bytes > MAX_EVENT_BYTES) throw eventTooLarge(event.type, bytes);
+  const all = bytes + countUnpackedBytes(event);
+  if (all > MAX_EVENT_BYTES) throw eventTooLarge(event.type, all);
   return { parts, digests };
 }
 

@@ -3,16 +3,16 @@ export interface Lease {
   readonly key: number;
   readonly epoch: number;
   readonly leaseMs: number;
-  /** The last segment, where it may still take a few more lines. */
-  tail: { readonly firstSeq: number; readonly bytes: number } | undefined;
+  /** The last row, where it may still take a few more events, and the time of its last one. */
+  tail: { readonly firstSeq: number; readonly bytes: number; readonly endsAt: number } | undefined;
 }
 
 /** Writers that a process can have open in one store at the same time. */
 const MAX_LEASES = 16_384;
 
-/** Numbers of one lease: key (0: free), epoch, leaseMs, when it was renewed, and its tail's first position (0: none) and bytes. */
-const FIELDS = 6;
-const [KEY, EPOCH, LEASE_MS, RENEWED_AT, TAIL_SEQ, TAIL_BYTES] = [0, 1, 2, 3, 4, 5] as const;
+/** Numbers of one lease: key (0: free), epoch, leaseMs, when it was renewed, and its tail's first position (0: none), bytes and time. */
+const FIELDS = 7;
+const [KEY, EPOCH, LEASE_MS, RENEWED_AT, TAIL_SEQ, TAIL_BYTES, TAIL_ENDS_AT] = [0, 1, 2, 3, 4, 5, 6] as const;
 
 /** Memory for the leases of one store, to be shared between its threads. What is not used of it is never touched. */
 export function createLeaseMemory(): SharedArrayBuffer {
@@ -142,11 +142,14 @@ class LeaseInMemory implements Lease {
 
   get tail(): Lease["tail"] {
     const firstSeq = this.#numbers[this.#place + TAIL_SEQ] as number;
-    return firstSeq === 0 ? undefined : { firstSeq, bytes: this.#numbers[this.#place + TAIL_BYTES] as number };
+    if (firstSeq === 0) return undefined;
+    const [bytes, endsAt] = [this.#numbers[this.#place + TAIL_BYTES], this.#numbers[this.#place + TAIL_ENDS_AT]];
+    return { firstSeq, bytes: bytes as number, endsAt: endsAt as number };
   }
 
   set tail(tail: Lease["tail"]) {
     this.#numbers[this.#place + TAIL_SEQ] = tail?.firstSeq ?? 0;
     this.#numbers[this.#place + TAIL_BYTES] = tail?.bytes ?? 0;
+    this.#numbers[this.#place + TAIL_ENDS_AT] = tail?.endsAt ?? 0;
   }
 }

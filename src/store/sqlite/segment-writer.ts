@@ -1,4 +1,5 @@
 import type { RunState } from "../run-state.ts";
+import { SEPARATOR } from "./packed-events.ts";
 import type { Lease } from "./open-leases.ts";
 import type { Database, Statement } from "./sqlite-binding.ts";
 import type { AppendCommand, PutPartCommand, SegmentText } from "./sqlite-command.ts";
@@ -18,10 +19,10 @@ export class SegmentWriter {
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      "INSERT INTO segments (id, last_seq, parts, bytes, lines) VALUES ((? << 32) | ?, ?, ?, ?, ?)",
+      "INSERT INTO segments (id, last_seq, parts, bytes, lines, run, at) VALUES ((? << 32) | ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#extend = database.prepare(
-      "UPDATE segments SET last_seq = ?, bytes = ?, lines = lines || char(10) || ? WHERE id = ((? << 32) | ?)",
+      "UPDATE segments SET last_seq = ?, bytes = ?, lines = lines || ? WHERE id = ((? << 32) | ?)",
     );
     const fence = "WHERE key = ? AND epoch = ? AND last_seq = ?";
     this.#advance = database.prepare(`UPDATE sessions SET last_seq = ?, updated_at = ?, lease_until = ? ${fence}`);
@@ -56,12 +57,9 @@ export class SegmentWriter {
   }
 
   /** Writes a segment of its own. */
-  insert(
-    key: number,
-    { firstSeq, lastSeq, lines, large }: SegmentText,
-    bytes = large?.bytes ?? Buffer.byteLength(lines),
-  ): void {
-    this.#insert.run([key, firstSeq, lastSeq, large?.parts ?? 0, bytes, lines]);
+  insert(key: number, segment: SegmentText, bytes = segment.large?.bytes ?? Buffer.byteLength(segment.text)): void {
+    const { firstSeq, lastSeq, run, at, text, large } = segment;
+    this.#insert.run([key, firstSeq, lastSeq, large?.parts ?? 0, bytes, text, run, at]);
   }
 
   /** False where the epoch is no longer the session's; nothing was written then. */
@@ -75,14 +73,17 @@ export class SegmentWriter {
   }
 
   #write(key: number, segment: SegmentText, lease: Lease): void {
-    const bytes = segment.large?.bytes ?? Buffer.byteLength(segment.lines);
+    const bytes = segment.large?.bytes ?? Buffer.byteLength(segment.text);
     const { tail } = lease;
+    const { firstSeq, lastSeq, at, endsAt } = segment;
     if (tail !== undefined && tail.bytes + bytes < MERGE_BELOW_BYTES) {
-      this.#extend.run([segment.lastSeq, tail.bytes + bytes + 1, segment.lines, key, tail.firstSeq]);
-      lease.tail = { firstSeq: tail.firstSeq, bytes: tail.bytes + bytes + 1 };
+      const later = at === tail.endsAt ? SEPARATOR : `${SEPARATOR}${at - tail.endsAt}${SEPARATOR}`;
+      const sum = tail.bytes + later.length + bytes;
+      this.#extend.run([lastSeq, sum, later + segment.text, key, tail.firstSeq]);
+      lease.tail = { firstSeq: tail.firstSeq, bytes: sum, endsAt };
     } else {
       this.insert(key, segment, bytes);
-      lease.tail = bytes < MERGE_BELOW_BYTES ? { firstSeq: segment.firstSeq, bytes } : undefined;
+      lease.tail = bytes < MERGE_BELOW_BYTES ? { firstSeq, bytes, endsAt } : undefined;
     }
   }
 }

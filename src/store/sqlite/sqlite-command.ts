@@ -39,7 +39,7 @@ export interface AppendCommand {
   readonly epoch: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** The segments, each NDJSON without a newline at its end; none is longer than a segment should be, unless one event is. */
+  /** None is longer than a segment should be, unless one event is. */
   readonly segments: readonly SegmentText[];
   /** Present where the events changed it. */
   readonly state?: RunState;
@@ -47,11 +47,17 @@ export interface AppendCommand {
   readonly digests: readonly string[];
 }
 
+/** Events that stand in one row, packed. */
 export interface SegmentText {
   readonly firstSeq: number;
   readonly lastSeq: number;
-  readonly lines: string;
-  /** Present where the line was stored in parts before; `lines` is empty then. */
+  /** The run of the first event. */
+  readonly run: string;
+  /** The time of the first event, and of the last. */
+  readonly at: number;
+  readonly endsAt: number;
+  readonly text: string;
+  /** Present where the event was stored in parts before; `text` is empty then. */
   readonly large?: { readonly parts: number; readonly bytes: number };
 }
 

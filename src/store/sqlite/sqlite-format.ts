@@ -7,15 +7,24 @@ import type { Database } from "./sqlite-binding.ts";
 /** "Skei": a database file with this application id is ours. */
 export const APPLICATION_ID = 0x536b6569;
 
+/** So many changes of the tables left the events as they were. */
+const CHANGES_OF_TABLES = 1;
+
 /** One number for the tables and the events in them: a change of either is a migration. */
-export const FORMAT_VERSION = STORED_FORMAT;
+export const FORMAT_VERSION = STORED_FORMAT + CHANGES_OF_TABLES;
+
+/** The format of the events in a file of a format. */
+export function toEventFormat(version: number): number {
+  return version - CHANGES_OF_TABLES;
+}
 
 /**
- * A segment is what one session stored in one commit: a row of NDJSON under `session key * 2^32 + first seq`,
- * so that the rows of a session lie together, in order, without an index beside them. `lines` stands last:
- * a reader that only asks for positions and sizes does not touch the pages of the text.
+ * A segment is what one session stored in one commit: a row of events under `session key * 2^32 + first seq`,
+ * so that the rows of a session lie together, in order, without an index beside them. `lines` holds them as `packed-events.ts` says, `run` and `at`
+ * are those of the first one; in a row of format 1, which has no `run`, each line is the JSON of an event.
+ * The text stands behind positions and sizes: a reader that only asks for these does not touch its pages.
  *
- * A large event's line stands in `segment_parts`, written before its segment in several transactions; `parts` counts them, and `lines` is empty.
+ * A large event stands in `segment_parts`, written before its segment in several transactions; `parts` counts them, and `lines` is empty.
  *
  * Keys of sessions are never used twice, so what a deleted session leaves behind can be swept in small steps.
  */
@@ -51,7 +60,9 @@ CREATE TABLE segments (
   last_seq INTEGER NOT NULL,
   parts INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
-  lines TEXT NOT NULL
+  lines TEXT NOT NULL,
+  run TEXT,
+  at INTEGER
 ) STRICT;
 CREATE TABLE segment_parts (
   segment INTEGER NOT NULL,

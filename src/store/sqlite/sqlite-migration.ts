@@ -1,6 +1,7 @@
 import { killPoint } from "../../internal/kill-point.ts";
 import { inTransaction, readNumber } from "./sqlite-binding.ts";
 import type { Database } from "./sqlite-binding.ts";
+import { toEventFormat } from "./sqlite-format.ts";
 import { upcastLog } from "./upcast-log.ts";
 
 /** Brings the tables from one format to the next. */
@@ -11,7 +12,14 @@ export interface Migration {
 }
 
 /** One for each change of the format since the first, oldest first. */
-export const MIGRATIONS: readonly Migration[] = [];
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    from: 1,
+    // Rows that are there keep their lines: a reader tells them by what they lack.
+    migrate: (database) =>
+      database.exec("ALTER TABLE segments ADD COLUMN run TEXT; ALTER TABLE segments ADD COLUMN at INTEGER"),
+  },
+];
 
 /** Where the copy of a file lies that was made before its migration. */
 export function backupPath(path: string, version: number): string {
@@ -39,7 +47,7 @@ export function migrateFormat(
       const step = migrations.find(({ from }) => from === at);
       if (step === undefined) throw new Error(`There is no migration from format ${at}.`);
       step.migrate(database);
-      upcastLog(database, at);
+      upcastLog(database, toEventFormat(at));
       killPoint("in-migration");
       database.exec(`PRAGMA user_version = ${at + 1}`);
     }

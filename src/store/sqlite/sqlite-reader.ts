@@ -3,6 +3,8 @@ import type { BlobRef, StoredEvent } from "../../event/event.ts";
 import { blobMissing, sessionUnknown, storeClosed } from "../store-faults.ts";
 import { LogRanges } from "./log-ranges.ts";
 import type { LogRange } from "./log-ranges.ts";
+import { unpackEvents, unpackRow } from "./packed-events.ts";
+import type { PackedItem } from "./packed-events.ts";
 import { SELECT_SESSIONS, parseSessionRow, querySessions } from "./session-row.ts";
 import type { RawSessionRow, SessionRow } from "./session-row.ts";
 import { toStoreError } from "./sqlite-binding.ts";
@@ -11,6 +13,15 @@ import type { Database, Statement } from "./sqlite-binding.ts";
 /** A page ends with the segment that brings it to so many bytes: a few milliseconds of the event loop. */
 const PAGE_BYTES = 128 * 1024;
 const PAGE_SEGMENTS = 64;
+
+type SegmentRow = [
+  firstSeq: number,
+  lastSeq: number,
+  parts: number,
+  text: string,
+  run: string | null,
+  at: number | null,
+];
 
 /** Reads on the main thread, by a connection of its own: it never waits for the writer, nor the writer for it. */
 export class SqliteReader {
@@ -37,7 +48,7 @@ export class SqliteReader {
       .raw();
     this.#lines = database
       .prepare(
-        "SELECT id & 4294967295, parts, lines FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id",
+        "SELECT id & 4294967295, last_seq, parts, lines, run, at FROM segments WHERE id BETWEEN ((?1 << 32) | ?2) AND ((?1 << 32) | ?3) ORDER BY id",
       )
       .raw();
     this.#byId = database.prepare(`${SELECT_SESSIONS} WHERE s.id = ?`).raw();
@@ -76,16 +87,15 @@ export class SqliteReader {
     const row = this.load(sessionId);
     if (after >= row.session.lastSeq) return [];
     const range = this.ask(() => this.#ranges.find(row, after + 1));
-    const events = this.#readRange(range, after);
-    if (range.key !== row.key) for (const event of events) (event as { sessionId: string }).sessionId = sessionId;
+    const events = this.#readRange(sessionId, range, after);
     if (events[0]?.seq === after + 1) return events;
     // Either the session was deleted between the two queries, or the file has a hole.
     this.load(sessionId);
     throw this.#damaged(`the log of session ${JSON.stringify(sessionId)} has no event ${after + 1}`);
   }
 
-  #readRange(range: LogRange, after: number): StoredEvent[] {
-    const texts = this.ask(() => {
+  #readRange(sessionId: string, range: LogRange, after: number): StoredEvent[] {
+    const rows = this.ask(() => {
       const positions = this.#positions.all([range.key, after + 1, range.to]) as [firstSeq: number, bytes: number][];
       if (positions.length === 0) return [];
       let last = 0;
@@ -95,18 +105,14 @@ export class SqliteReader {
         last = firstSeq;
         bytes += size;
       }
-      const rows = this.#lines.all([range.key, positions[0]?.[0], last]) as [
-        firstSeq: number,
-        parts: number,
-        lines: string,
-      ][];
-      return rows.map(([firstSeq, parts, lines]) =>
-        parts === 0 ? lines : this.#joinParts(range.key, firstSeq, parts),
-      );
+      const rows = this.#lines.all([range.key, positions[0]?.[0], last]) as SegmentRow[];
+      for (const row of rows) if (row[2] > 0) row[3] = this.#joinParts(range.key, row[0], row[2]);
+      return rows;
     });
     const events: StoredEvent[] = [];
-    for (const text of texts)
-      for (const event of this.#parse(text)) if (event.seq > after && event.seq <= range.to) events.push(event);
+    for (const row of rows)
+      for (const event of this.#parse(sessionId, row))
+        if (event.seq > after && event.seq <= range.to) events.push(event);
     return events;
   }
 
@@ -119,13 +125,17 @@ export class SqliteReader {
     return texts.join("");
   }
 
-  #parse(lines: string): StoredEvent[] {
+  #parse(sessionId: string, [firstSeq, lastSeq, parts, text, run, at]: SegmentRow): StoredEvent[] {
+    let events: StoredEvent[];
     try {
-      if (!lines.includes("\n")) return [JSON.parse(lines) as StoredEvent];
-      return JSON.parse(`[${lines.replaceAll("\n", ",")}]`) as StoredEvent[];
+      if (run === null || at === null) events = parseLines(text, sessionId);
+      else if (parts === 0) events = unpackRow(text, { sessionId, firstSeq, run, at });
+      else events = unpackEvents([JSON.parse(text) as PackedItem], { sessionId, firstSeq, run, at });
     } catch (cause) {
       throw this.#damaged("an event is not JSON", cause);
     }
+    if (events.length !== lastSeq - firstSeq + 1) throw this.#damaged(`events are missing after ${firstSeq - 1}`);
+    return events;
   }
 
   #damaged(what: string, cause?: unknown): StoreError {
@@ -152,4 +162,13 @@ export class SqliteReader {
     this.#isClosed = true;
     this.#database.close();
   }
+}
+
+/** What a row of format 1 holds: each line is an event of the session that stored it, which need not be the one that is read. */
+function parseLines(text: string, sessionId: string): StoredEvent[] {
+  const events = text.includes("\n")
+    ? (JSON.parse(`[${text.replaceAll("\n", ",")}]`) as StoredEvent[])
+    : [JSON.parse(text) as StoredEvent];
+  for (const event of events) (event as { sessionId: string }).sessionId = sessionId;
+  return events;
 }

@@ -47,6 +47,9 @@ import {
 import { tailLog } from "../tail-log.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
 import { importLog } from "./import-log.ts";
+import { PACKED_LINES } from "./packed-events.ts";
+import { SegmentBuilder, toSegment } from "./segment-builder.ts";
+import type { SegmentText } from "./sqlite-command.ts";
 import { nextTurn, recoverRuns, takeSession } from "./open-run.ts";
 import { toSessionQuery } from "./session-query.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
@@ -123,14 +126,16 @@ export class SqliteStore implements SessionStore {
     if (under instanceof SqliteWriter) await under.before;
     const sessionId = about.id;
     const at = Date.now();
-    const encoded = encodeEvents(bodies, { sessionId, lastSeq: 0, state: NO_RUN, at, runId });
-    const { events, lines, state, digests } = encoded;
+    const position = { sessionId, lastSeq: 0, state: NO_RUN, at, runId, writer: PACKED_LINES };
+    const { events, lines, state, digests } = encodeEvents(bodies, position);
+    const segment = new SegmentBuilder();
+    for (const [index, event] of events.entries()) segment.add(event, lines[index] as string);
     const result = await channel.send({
       kind: "begin",
       session: about,
       owner: OWNER,
       leaseMs: this.#leaseMs,
-      segment: { firstSeq: 1, lastSeq: lines.length, lines: lines.join("\n") },
+      segment: segment.take() as SegmentText,
       state,
       at,
       digests,
@@ -214,9 +219,10 @@ export class SqliteStore implements SessionStore {
     const now = Date.now();
     const about = { id: createId("session"), kind: parent.session.kind, labels: parent.session.labels };
     const final = point.openRun === undefined ? [] : [point.openRun.toFinal("forked")];
-    const { lines, state } = encodeEvents(final, { sessionId: about.id, lastSeq: atSeq, state: point.state, at: now });
-    const [line] = lines;
-    const own = line === undefined ? {} : { own: { firstSeq: atSeq + 1, lastSeq: atSeq + 1, lines: line } };
+    const position = { sessionId: about.id, lastSeq: atSeq, state: point.state, at: now, writer: PACKED_LINES };
+    const { events, lines, state } = encodeEvents(final, position);
+    const [event] = events;
+    const own = event === undefined ? {} : { own: toSegment(event, lines[0] as string) };
     const result = await channel.send({
       kind: "fork",
       parentKey: parent.key,

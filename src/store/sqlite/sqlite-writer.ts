@@ -11,6 +11,7 @@ import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
 import { WriterLoss, declareLoss } from "../writer-loss.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
+import { PACKED_LINES } from "./packed-events.ts";
 import { LARGE_LINE_CHARACTERS, cutLine, writeLargeLine } from "./large-line.ts";
 import type { LargeLine } from "./large-line.ts";
 import type { CommandResult } from "./sqlite-command.ts";
@@ -135,7 +136,8 @@ export class SqliteWriter implements SessionWriter {
   #encode(bodies: readonly AppendBody[], runId: string | undefined, unwritten?: ReadonlySet<number>): EncodedEvents {
     const { sessionId } = this;
     const lastSeq = this.#givenOut;
-    return encodeEvents(bodies, { sessionId, lastSeq, state: this.#state, at: Date.now(), runId, unwritten });
+    const position = { sessionId, lastSeq, state: this.#state, at: Date.now(), runId, unwritten, writer: PACKED_LINES };
+    return encodeEvents(bodies, position);
   }
 
   /** The positions are taken: what is encoded next comes behind. */
@@ -143,9 +145,8 @@ export class SqliteWriter implements SessionWriter {
     const request: AppendRequest = {
       key: this.key,
       epoch: this.epoch,
-      firstSeq: this.#givenOut + 1,
+      events,
       lines,
-      at: events.at(-1)?.at ?? 0,
       digests,
       state: state === this.#state ? undefined : state,
     };
@@ -204,7 +205,7 @@ export class SqliteWriter implements SessionWriter {
       for (const [index, line] of request.lines.entries()) {
         const parts = written.get(index)?.parts ?? (line.length > LARGE_LINE_CHARACTERS ? cutLine(line) : undefined);
         if (parts === undefined) continue;
-        const seq = request.firstSeq + index;
+        const { seq } = request.events[index] as StoredEvent;
         const stored = await this.#putParts(seq, parts);
         // Its text is on the disk: it need not be in memory, too, while the others are stored.
         written.delete(index);
