@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -110,4 +110,19 @@ it("L8: a write that fails rejects its append, and the store refuses until it is
   const events: StoredEvent[] = [];
   for await (const event of again.read("a")) events.push(event);
   expect(events).toEqual(stored);
+});
+
+it("keeps the -wal short while a writer never rests", async () => {
+  const path = join(folder, "short-wal.db");
+  await using store = await openSqliteStore(path, { durability: "process" });
+  await store.create({ id: "a", kind: "task" });
+  const writer = await store.openWriter("a");
+  await writer.append([started]);
+  let longest = 0;
+  // Twelve pages each, about 150 MB in all.
+  for (let count = 1; count <= 3_000; count++) {
+    await writer.append([delta("x".repeat(40_000))]);
+    if (count % 100 === 0) longest = Math.max(longest, statSync(`${path}-wal`).size);
+  }
+  expect(longest).toBeLessThan(75_000_000);
 });

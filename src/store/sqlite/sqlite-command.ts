@@ -196,4 +196,5 @@ export type FromThread =
   | { readonly type: "open-failed"; readonly failure: SqliteFailure }
   | { readonly type: "committed"; readonly id: number; readonly results: readonly CommandResult[] }
   | { readonly type: "failed"; readonly id: number; readonly failure: SqliteFailure }
+  | { readonly type: "checkpointed" }
   | { readonly type: "lost"; readonly key: number; readonly epoch: number; readonly why: "taken_over" | "lease_over" };

@@ -26,6 +26,9 @@ const { path, durability, leases: memory } = workerData as ThreadOptions;
 
 const COMPACT_TIMEOUT_MS = 100;
 
+/** A -wal of so many pages, 16 MiB, should begin at its start again. */
+const RESTART_AT_PAGES = 4_096;
+
 const send = (message: FromThread): void => port.postMessage(message);
 
 async function openDatabase(): Promise<Database> {
@@ -45,17 +48,40 @@ async function openDatabase(): Promise<Database> {
   return database;
 }
 
-/** A checkpoint that another process stands in the way of is no failure: the next one takes it along. */
-function compact(database: Database, mode: "TRUNCATE" | "PASSIVE"): void {
+/**
+ * A checkpoint that another process stands in the way of is no failure: the next one takes it along.
+ *
+ * @returns how many pages the -wal has, and whether nobody was in the way
+ */
+function compact(
+  database: Database,
+  mode: "TRUNCATE" | "PASSIVE" | "RESTART",
+): { readonly pages: number; readonly isComplete: boolean } {
   try {
     // A reader that stands still must not keep the writers of this process waiting.
     database.prepare(`PRAGMA busy_timeout = ${COMPACT_TIMEOUT_MS}`).all([]);
-    database.prepare(`PRAGMA wal_checkpoint(${mode})`).all([]);
+    const rows = database.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().all([]) as [number, number, number][];
+    const [isBusy, pages] = rows[0] ?? [1, 0];
+    return { pages, isComplete: isBusy === 0 };
   } catch {
     // What is in the -wal is as durable as what is in the file.
+    return { pages: 0, isComplete: false };
   } finally {
     database.prepare(`PRAGMA busy_timeout = ${WRITE_TIMEOUT_MS}`).all([]);
   }
+}
+
+/**
+ * Brings what the -wal holds into the file beside the thread that writes. As long as that one never rests there is always something left,
+ * and the -wal would only grow; where it is long the rest is brought in while nobody writes, and the next write begins at its start.
+ *
+ * @returns at how many pages that should be tried next
+ */
+function bringIn(database: Database, restartAt: number): number {
+  const { pages } = compact(database, "PASSIVE");
+  if (pages < restartAt) return restartAt;
+  // A reader that stands still is not waited for again and again.
+  return compact(database, "RESTART").isComplete ? RESTART_AT_PAGES : pages + RESTART_AT_PAGES;
 }
 
 function serve(database: Database): void {
@@ -67,6 +93,7 @@ function serve(database: Database): void {
     send({ type: "lost", ...lost });
   });
 
+  let restartAt = RESTART_AT_PAGES;
   let hasFailed = false;
   /** Nothing more is written by this thread: a lease that it went on renewing would keep others out of what it cannot go on with. */
   const fail = (): void => {
@@ -95,7 +122,8 @@ function serve(database: Database): void {
         if (!hasFailed) renewal.schedule(message.leaseMs);
         return;
       case "checkpoint":
-        compact(database, "PASSIVE");
+        restartAt = bringIn(database, restartAt);
+        send({ type: "checkpointed" });
         return;
       case "compact":
         compact(database, "TRUNCATE");

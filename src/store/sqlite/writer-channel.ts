@@ -60,6 +60,7 @@ export class WriterChannel {
   #renewedLeaseMs = Number.POSITIVE_INFINITY;
   /** Written here since the thread was asked to bring the -wal into the file. */
   #directCommits = 0;
+  #isCheckpointing = false;
   #gathered: Entry[] = [];
   #gatheredCharacters = 0;
   /** By writer: the append at the end of `#gathered` that more events may join. */
@@ -201,6 +202,8 @@ export class WriterChannel {
   /** Executes small work at once where it need not wait for the disk, nor for what is on its way to the thread. */
   #commitHere(entries: readonly Waiting[], commands: readonly SqliteCommand[], characters: number): boolean {
     if (this.#direct === undefined || this.#inFlight.size > 0 || characters > DIRECT_CHARACTERS) return false;
+    // The thread is behind with the -wal: what is written now waits until it has caught up.
+    if (this.#isCheckpointing && this.#directCommits >= COMMITS_PER_CHECKPOINT) return false;
     try {
       const results = this.#direct.commit(commands);
       if (results === undefined) return false;
@@ -215,8 +218,9 @@ export class WriterChannel {
     }
     for (const command of commands) if (isOpening(command)) this.#renew(command.leaseMs);
     this.#directCommits += 1;
-    if (this.#directCommits >= COMMITS_PER_CHECKPOINT) {
+    if (this.#directCommits >= COMMITS_PER_CHECKPOINT && !this.#isCheckpointing) {
       this.#directCommits = 0;
+      this.#isCheckpointing = true;
       this.#worker.postMessage({ type: "checkpoint" } satisfies ToThread);
     }
     return true;
@@ -259,6 +263,8 @@ export class WriterChannel {
       if (this.#direct === undefined) this.#sendGathered();
       this.#settle(entries, message.results);
       if (this.#direct !== undefined) this.#sendGathered();
+    } else if (message.type === "checkpointed") {
+      this.#isCheckpointing = false;
     } else if (message.type === "failed") {
       this.#fail(new StoreError(message.failure.code, message.failure.message));
     }
