@@ -12,9 +12,10 @@ import { openMemoryStore, runLoop } from "skein";
 import { openSqliteStore } from "skein/store/sqlite";
 
 const SIZES = [10, 1_000, 10_000];
-/** Of one loop; both sides have made five of them when the clock starts, so that both are compiled. */
-const PEER_STEPS = 1_000;
-const WARM_UP = 5;
+/** Of one loop, by store: each step on the disk waits for it. Both sides have made three loops when the clock starts, so that both are compiled. */
+const PEER_STEPS = { memory: 1_000, process: 1_000, disk: 250 };
+const WARM_UP = 3;
+const REPEATS = 2;
 
 const ROUNDS = 3;
 
@@ -80,7 +81,7 @@ const nextFile = () => join(folder, `${++files}.db`);
 
 /** What one side does, and how the store for it is opened; opening and closing count for neither side. */
 const ours = {
-  work: (store) => skein(PEER_STEPS, store),
+  work: skein,
   open: {
     memory: () => openMemoryStore(),
     process: () => openSqliteStore(nextFile(), { durability: "process" }),
@@ -94,13 +95,13 @@ async function loadTheirs() {
   const { Annotation, END, MemorySaver, START, StateGraph } = await load("@langchain/langgraph");
   const { SqliteSaver } = await load("@langchain/langgraph-checkpoint-sqlite");
   const State = Annotation.Root({ step: Annotation({ reducer: (_before, after) => after, default: () => 0 }) });
-  const langGraph = async (checkpointer) => {
+  const langGraph = async (steps, checkpointer) => {
     const graph = new StateGraph(State)
       .addNode("work", async ({ step }) => ({ step: step + 1 }))
       .addEdge(START, "work")
-      .addConditionalEdges("work", ({ step }) => (step < PEER_STEPS ? "work" : END))
+      .addConditionalEdges("work", ({ step }) => (step < steps ? "work" : END))
       .compile({ checkpointer });
-    await graph.invoke({ step: 0 }, { configurable: { thread_id: "thread" }, recursionLimit: PEER_STEPS + 10 });
+    await graph.invoke({ step: 0 }, { configurable: { thread_id: "thread" }, recursionLimit: steps + 10 });
   };
   const onDisk = async () => SqliteSaver.fromConnString(nextFile());
   return { work: langGraph, open: { memory: async () => new MemorySaver(), process: onDisk, disk: onDisk } };
@@ -108,8 +109,10 @@ async function loadTheirs() {
 
 async function measureSide(side, store) {
   const { work, open } = side === "ours" ? ours : await loadTheirs();
-  await measure(PEER_STEPS, work, { open: open[store], repeats: WARM_UP });
-  console.log(await measure(PEER_STEPS, work, { open: open[store] }));
+  const steps = PEER_STEPS[store];
+  const run = (opened) => work(steps, opened);
+  await measure(steps, run, { open: open[store], repeats: WARM_UP });
+  console.log(await measure(steps, run, { open: open[store], repeats: REPEATS }));
 }
 
 function runSide(side, store) {
@@ -146,7 +149,10 @@ async function measureFlatness() {
 function compare(what, store) {
   const times = { ours: [], theirs: [] };
   for (let round = 0; round < ROUNDS; round++)
-    for (const side of Object.keys(times)) times[side].push(runSide(side, store));
+    for (const side of Object.keys(times)) {
+      times[side].push(runSide(side, store));
+      console.error(`  ${what}, round ${round + 1} of ${ROUNDS}, ${side}: ${fixed(times[side].at(-1))} µs`);
+    }
   const ratios = times.theirs.map((time, round) => time / times.ours[round]);
   console.log(
     `${what}: Skein ${fixed(median(times.ours))} µs, LangGraph.js ${fixed(median(times.theirs))} µs each: ${fixed(median(ratios))} times as much`,
