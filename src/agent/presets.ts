@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import { ValidationError } from "../errors.ts";
 import { parseModelPrices } from "../event/model-price.ts";
 import type { AgentProfile } from "./agent.ts";
@@ -13,6 +12,9 @@ const OWN: Readonly<Record<string, () => AgentStart>> = {
   scripted: () => startOwnAgent("../testing/scripted-agent.js"),
 };
 
+/** Of a profile that is only looked at. Where an agent would keep things does not matter then, and not every user has a home. */
+const NOWHERE: AgentPlace = { home: "/", mayDoAll: true };
+
 /** The names that a profile's `agent` may be. */
 export const AGENT_PRESET_NAMES: readonly string[] = [...Object.keys(OWN), ...Object.keys(CODING_AGENTS)];
 
@@ -21,10 +23,7 @@ export const AGENT_PRESET_NAMES: readonly string[] = [...Object.keys(OWN), ...Ob
  *
  * @throws ValidationError `agent_unknown`, `invalid_option` for prices, servers or permissions that are none, and servers for an agent that calls no tools
  */
-export function resolveAgent(
-  profile: AgentProfile,
-  place: AgentPlace = { home: homedir(), mayDoAll: true },
-): AgentStart {
+export function resolveAgent(profile: AgentProfile, place: AgentPlace = NOWHERE): AgentStart {
   const { agent = "repair", prices = {}, permissions = "allow" } = profile;
   parsePermissionRules(permissions);
   parseMcpServers(profile.mcpServers ?? [], `the profile "${profile.name}"`);

@@ -7,6 +7,8 @@ import { SkeinError } from "../../errors.ts";
 import { resolveAgent } from "../presets.ts";
 import type { AcpAgent, AcpAgentOptions } from "./acp-client-side.ts";
 import { openAcpAgent } from "./acp-client-side.ts";
+import { PermissionDesk } from "./acp-permission.ts";
+import { AcpTurnMapper } from "./acp-turn-mapper.ts";
 
 let folder: string;
 let agent: AcpAgent | undefined;
@@ -170,6 +172,105 @@ describe("an agent over ACP", () => {
       "acp.update",
       "acp.update",
       "text.delta",
+    ]);
+  });
+
+  it("keeps beside its events what an agent says that they have no place for", async () => {
+    const target = await open();
+    const chunk = (text: string, more: object = {}, content: object = {}): string =>
+      `raw ${JSON.stringify({ sessionUpdate: "agent_message_chunk", content: { type: "text", text, ...content }, ...more })}`;
+    const plan = { sessionUpdate: "plan", entries: [{ content: "look", status: "pending", priority: "urgent" }] };
+    const tool = { toolCallId: "x", title: "Look", rawInput: {}, kind: "teleport", sessionUpdate: "tool_call" };
+    const ended = { ...tool, sessionUpdate: "tool_call_update", status: "completed", rawInput: { path: "a" } };
+    const { events } = await prompt(
+      target,
+      await target.newSession(),
+      [
+        chunk("one ", { messageId: "m" }),
+        chunk("two ", { messageId: "m" }),
+        chunk("three", { messageId: "m", _meta: { from: "a" } }, { annotations: { priority: 1 } }),
+        chunk(""),
+        `raw ${JSON.stringify(plan)}`,
+        chunk("four"),
+        chunk("five", { _meta: { last: true } }),
+        `raw ${JSON.stringify(tool)}`,
+        `raw ${JSON.stringify(ended)}`,
+      ].join("\n"),
+    );
+    expect(events).toEqual([
+      { type: "text.delta", text: "one " },
+      { type: "text.delta", text: "two " },
+      { type: "text.delta", text: "three" },
+      {
+        type: "custom",
+        name: "acp.text_fields",
+        data: {
+          of: "text.delta",
+          fields: [
+            { at: 0, messageId: "m" },
+            { at: 8, messageId: "m", _meta: { from: "a" }, content: { annotations: { priority: 1 } } },
+            { at: 13 },
+          ],
+        },
+      },
+      { type: "plan.updated", entries: [{ content: "look", status: "pending" }] },
+      { type: "custom", name: "acp.plan", data: plan },
+      { type: "text.delta", text: "four" },
+      { type: "text.delta", text: "five" },
+      {
+        type: "custom",
+        name: "acp.text_fields",
+        data: { of: "text.delta", fields: [{ at: 4, _meta: { last: true } }] },
+      },
+      {
+        type: "tool.started",
+        toolCallId: "x",
+        toolName: "Look",
+        title: "Look",
+        kind: "other",
+        args: {},
+      },
+      {
+        type: "tool.ended",
+        toolCallId: "x",
+        toolName: "Look",
+        status: "completed",
+        result: { args: { path: "a" }, kind: "teleport" },
+      },
+    ]);
+  });
+
+  it("keeps an agent's own figures of a turn beside its events", () => {
+    const events: BackendEventBody[] = [];
+    const mapper = new AcpTurnMapper((body) => events.push(body), { costUsd: 0 });
+    const chunk = { content: { type: "text", text: "x" }, sessionUpdate: "agent_message_chunk", _meta: { a: 1 } };
+    mapper.update(chunk);
+    const usage = { inputTokens: 1, outputTokens: 2, totalTokens: 9, thoughtTokens: 6 };
+    mapper.answer({ stopReason: "end_turn", usage, userMessageId: "u" });
+    mapper.close();
+    expect(events).toEqual([
+      { type: "text.delta", text: "x" },
+      { type: "custom", name: "acp.text_fields", data: { of: "text.delta", fields: [{ at: 0, _meta: { a: 1 } }] } },
+      { type: "usage.reported", inputTokens: 1, outputTokens: 2 },
+      { type: "custom", name: "acp.usage", data: usage },
+      { type: "custom", name: "acp.answer", data: { userMessageId: "u" } },
+    ]);
+  });
+
+  it("keeps the whole of a question beside its event", async () => {
+    const events: BackendEventBody[] = [];
+    const request = {
+      sessionId: "s",
+      toolCall: { toolCallId: "x", title: "Edit a", rawInput: { path: "a" }, _meta: { risk: 2 } },
+      options: [{ optionId: "yes", name: "Yes", kind: "allow_once" as const }],
+    };
+    const desk = new PermissionDesk("allow", 1000);
+    await desk.ask(request, undefined, "q", (body) => events.push(body));
+    const { sessionId: _, ...rest } = request;
+    expect(events).toMatchObject([
+      { type: "permission.requested", requestId: "q", title: "Edit a" },
+      { type: "custom", name: "acp.permission_request", data: { requestId: "q", ...rest } },
+      { type: "permission.answered", requestId: "q", optionId: "yes" },
     ]);
   });
 

@@ -104,8 +104,9 @@ function parseMessage(text: string): acp.AnyMessage | undefined {
 
 function toUpdate(message: acp.AnyMessage): { sessionId: string; update: Record<string, unknown> } | undefined {
   if (!("method" in message) || message.method !== "session/update" || "id" in message) return undefined;
-  const params = message.params as { sessionId?: unknown; update?: unknown } | undefined;
-  if (typeof params?.sessionId !== "string" || typeof params.update !== "object" || params.update === null)
-    return undefined;
-  return { sessionId: params.sessionId, update: params.update as Record<string, unknown> };
+  const { sessionId, update, ...rest } = (message.params ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof sessionId !== "string" || typeof update !== "object" || update === null) return undefined;
+  const fields = update as Record<string, unknown>;
+  // What is said around an update, such as `_meta`, is one more thing that is said of it.
+  return { sessionId, update: Object.keys(rest).length === 0 ? fields : { ...fields, notification: rest } };
 }

@@ -1,5 +1,5 @@
 import type * as acp from "@agentclientprotocol/sdk/unstable";
-import type { BackendEventBody, PermissionOption } from "../../event/event.ts";
+import type { BackendEventBody, JsonValue, PermissionOption } from "../../event/event.ts";
 import { ValidationError } from "../../errors.ts";
 import type { PermissionRules } from "../permission-rules.ts";
 import { choosePolicy } from "../permission-rules.ts";
@@ -50,6 +50,9 @@ export class PermissionDesk {
       title: request.toolCall.title ?? "A tool asks for permission",
       options,
     });
+    // What is asked for in full, such as a change to a file, is kept as the agent said it.
+    if (hasMore(request))
+      emit({ type: "custom", name: "acp.permission_request", data: { requestId, ...toRaw(request) } });
     const { optionId, by } = await answer;
     emit({ type: "permission.answered", requestId, ...(optionId === undefined ? {} : { optionId }), by });
     return { outcome: optionId === undefined ? { outcome: "cancelled" } : { outcome: "selected", optionId } };
@@ -87,6 +90,26 @@ export class PermissionDesk {
       this.#open.set(requestId, { options, settle });
     });
   }
+}
+
+const ASKED: readonly string[] = ["sessionId", "toolCall", "options"];
+const ASKED_OF: readonly string[] = ["toolCallId", "title"];
+const OFFERED: readonly string[] = ["optionId", "name", "kind"];
+
+/** Whether a question says more than our event of it does. */
+function hasMore(request: acp.RequestPermissionRequest): boolean {
+  const isMore = (fields: object, known: readonly string[]): boolean =>
+    Object.entries(fields).some(([name, value]) => !known.includes(name) && value !== undefined && value !== null);
+  return (
+    isMore(request, ASKED) ||
+    isMore(request.toolCall, ASKED_OF) ||
+    request.options.some((option) => isMore(option, OFFERED))
+  );
+}
+
+/** It was parsed from JSON, so it is JSON. */
+function toRaw({ sessionId: _, ...rest }: acp.RequestPermissionRequest): { readonly [name: string]: JsonValue } {
+  return rest as unknown as { readonly [name: string]: JsonValue };
 }
 
 function toAnswer(options: readonly PermissionOption[], policy: "allow" | "deny", by: string): PermissionAnswer {

@@ -9,8 +9,7 @@ import { resolveAgent } from "../../agent/presets.ts";
  * @throws ValidationError `agent_unknown`
  */
 export function checkAgent(profile: AgentProfile): void {
-  // Where an agent would keep things does not matter here, and not every user has a home.
-  resolveAgent(profile, { home: "/", mayDoAll: true });
+  resolveAgent(profile);
 }
 
 /** The folder that the profile's agent was installed into, below the folder of all that are; undefined: it has none. */
