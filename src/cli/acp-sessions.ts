@@ -65,7 +65,12 @@ export class AcpSessions {
   async open(
     sessionId: string,
     signal: AbortSignal,
-  ): Promise<{ readonly box: Box; readonly isStored: boolean; readonly labels: Record<string, string> }> {
+  ): Promise<
+    { readonly box: Box; readonly isStored: boolean; readonly labels: Record<string, string> } & Pick<
+      ChosenAgent,
+      "secrets"
+    >
+  > {
     const opened = this.#opened.get(sessionId);
     if (opened === undefined) throw acpSessionNotFound(sessionId);
     const { cwd: workspace, agent } = opened;
@@ -84,7 +89,7 @@ export class AcpSessions {
         signal,
       }));
     this.#boxes.set(sessionId, box);
-    return { box, isStored, labels: { workspace } };
+    return { box, isStored, labels: { workspace }, secrets: agent.secrets };
   }
 
   async #find(sessionId: string, gateway: BoxGateway | undefined): Promise<Box | undefined> {

@@ -10,6 +10,7 @@ import { resolveAgent } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
 import { type ModelPrices, parseModelPrices } from "../event/model-price.ts";
 import { createRedactor, type Redactor } from "../event/redaction/redactor.ts";
+import type { KnownSecret } from "../event/redaction/secret-matcher.ts";
 import type { SandboxName } from "../runtime/open-sandbox.ts";
 import { SANDBOX_NAMES } from "../runtime/open-sandbox.ts";
 import { parseMcpFile } from "./mcp-servers.ts";
@@ -135,10 +136,14 @@ function readPrices(file: string): ModelPrices {
  *
  * @throws ValidationError `invalid_option`
  */
-export function readMcpServers({ mcp }: AgentOptions, cwd: string): readonly McpServer[] {
+export function readMcpServers(
+  { mcp }: AgentOptions,
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly McpServer[] {
   if (mcp === undefined) return [];
   const file = resolve(cwd, mcp);
-  return parseMcpFile(readJsonFile("--mcp", file), `--mcp ${file}`);
+  return parseMcpFile(readJsonFile("--mcp", file), `--mcp ${file}`, env);
 }
 
 /** @throws ValidationError `invalid_option` for a file that is not there, or is no JSON */
@@ -178,6 +183,7 @@ export function toAgentEnv(
 export function createRunRedactor(
   agentEnv: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string | undefined>>,
+  secrets: readonly KnownSecret[] = [],
 ): Redactor {
-  return createRedactor({ env: { ...env, ...agentEnv } });
+  return createRedactor({ env: { ...env, ...agentEnv }, secrets });
 }

@@ -4,12 +4,13 @@ import { CODING_AGENTS } from "../agent/coding-agents.ts";
 import type { McpServer } from "../agent/mcp-servers.ts";
 import { needsModel } from "../agent/presets.ts";
 import { ValidationError } from "../errors.ts";
+import type { KnownSecret } from "../event/redaction/secret-matcher.ts";
 import type { BoxGateway, ModelApi } from "../sandbox/box-gateway.ts";
 import type { GatewayMcpServer, GatewayUpstream } from "../sandbox/gateway/index.ts";
 import { createModelGateway } from "../sandbox/gateway/index.ts";
 import { readMcpServers, toProfile, type AgentOptions } from "./agent-options.ts";
 import type { CommandLine } from "./common-options.ts";
-import { placeMcpServers } from "./mcp-servers.ts";
+import { listMcpSecrets, placeMcpServers } from "./mcp-servers.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,6 +25,8 @@ const VARIABLES: readonly { readonly api: ModelApi; readonly keys: readonly stri
 export interface ChosenAgent {
   readonly profile: AgentProfile;
   readonly gateway: BoxGateway | undefined;
+  /** What its MCP servers were given that must not be in the log. */
+  readonly secrets: readonly KnownSecret[];
 }
 
 /**
@@ -37,9 +40,11 @@ export function toAgent(
   { cwd, env, interrupt }: CommandLine,
   more: readonly McpServer[] = [],
 ): ChosenAgent {
-  const servers = placeMcpServers([...readMcpServers(options, cwd), ...more], "this command");
+  const named = [...readMcpServers(options, cwd, env), ...more];
+  const servers = placeMcpServers(named, "this command");
   const profile = toProfile(options, cwd, servers.forAgent);
-  return { profile, gateway: toGateway(profile, options, env, interrupt.signal, servers.behindGateway) };
+  const gateway = toGateway(profile, options, env, interrupt.signal, servers.behindGateway);
+  return { profile, gateway, secrets: listMcpSecrets(named) };
 }
 
 function toGateway(

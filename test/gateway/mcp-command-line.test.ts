@@ -45,12 +45,45 @@ describe("MCP servers of the command line and of editors", { timeout: 120_000 },
     await removeBoxes(cwd);
   });
 
+  it("L9: a file names variables of the environment; what they hold reaches the servers, and a secret not the log", async () => {
+    const cwd = await makeFolder({
+      "mcp.mjs": STDIO_SERVER,
+      "servers.json": JSON.stringify({
+        mcpServers: {
+          inside: { ...inside, env: { GREETING: "${env:WORD}", API_TOKEN: "${UNSUSPECTED}", HOME: "${UNSET:-/tmp}" } },
+          outside: { url: "${PLACE}", headers: { "X-Secret": "${UNSUSPECTED}" } },
+          off: { command: "${NOWHERE}", disabled: true },
+        },
+      }),
+    });
+    const env = { WORD: "hello", UNSUSPECTED: SECRET, PLACE: outside.url };
+    const prompt = `mcp inside greet name=World\nmcp outside salute name=World\nsay it is ${SECRET}.`;
+    const run = ["run", prompt, ...AGENT, "--workspace", ".", "--mcp", "servers.json", "--json"];
+    const done = await skein(cwd, run, env);
+    expect(done.exitCode, done.all).toBe(0);
+    expect(done.stdout).toContain("hello World");
+    expect(done.stdout).toContain("good day World");
+    // What the agent says of it is redacted: the second of these two servers has it, and so has the box.
+    expect(done.stdout).toContain("it is [redacted:");
+    expect(done.stdout).not.toContain(SECRET);
+    for (const [name, set] of [
+      ["PLACE", { WORD: "x", UNSUSPECTED: SECRET }],
+      ["UNSUSPECTED", { WORD: "x", PLACE: "http://127.0.0.1:1/" }],
+    ] as const) {
+      const refused = await skein(cwd, run, set);
+      expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining(`the variable ${name}, which`)]);
+      expect(refused.all).not.toContain(SECRET);
+    }
+    await removeBoxes(cwd);
+  });
+
   it("refuses a file that names none, one that cannot be handed on, and an agent that calls none, before anything is made", async () => {
     const cwd = await makeFolder({
       "empty.json": "{}",
       "nothing.json": '{"mcpServers":{"a":{"args":[]}}}',
       "sse.json": '{"mcpServers":{"a":{"type":"sse","url":"http://127.0.0.1:1/"}}}',
       "elsewhere.json": '{"mcpServers":{"a":{"command":"node","cwd":"/"}}}',
+      "input.json": '{"mcpServers":{"a":{"command":"node","args":["${input:key}"]}}}',
       "good.json": '{"mcpServers":{"a":{"command":"node"},"off":{"command":1,"disabled":true}}}',
     });
     const refuse = async (file: string, why: string, agent = AGENT): Promise<void> => {
@@ -61,6 +94,7 @@ describe("MCP servers of the command line and of editors", { timeout: 120_000 },
     await refuse("nothing.json", '"a" has no command');
     await refuse("sse.json", "the gateway does not pass on");
     await refuse("elsewhere.json", 'has the field "cwd"');
+    await refuse("input.json", "the reference ${input:key}");
     await refuse("nowhere.json", "cannot be read");
     await refuse("good.json", "calls no tools of MCP servers", ["--agent", "repair"]);
   });

@@ -55,7 +55,7 @@ export async function loopPackage(
   const driver = chooseDriver(options);
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
   const check = await chooseCheck(task, options);
-  const { profile, gateway } = toAgent(options, line);
+  const { profile, gateway, secrets } = toAgent(options, line);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",
@@ -79,7 +79,7 @@ export async function loopPackage(
     driver,
     maxIterations: options.maxIterations ?? defaultIterations(driver),
     maxConcurrency: options.concurrency ?? Math.min(MOST_AT_A_TIME, availableParallelism()),
-    redact: createRunRedactor(env, line.env),
+    redact: createRunRedactor(env, line.env, secrets),
     ...(options.checkTimeout === undefined ? {} : { checkTimeoutMs: options.checkTimeout }),
     ...(lineage === undefined ? {} : { lineage }),
     ...(budget === undefined ? {} : { budget }),

@@ -34,7 +34,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     );
   }
   const task = await resolveTask(taskText, options, { cwd: line.cwd, home: line.env["HOME"] });
-  const { profile, gateway } = toAgent(options, line);
+  const { profile, gateway, secrets } = toAgent(options, line);
   const env = toAgentEnv(options, line.env);
   await using runtime = await openData(line, options, {
     need: "write",
@@ -64,7 +64,7 @@ export async function runAgent(line: CommandLine, taskText: string, options: Run
     sessionId,
     resume: options.resume === true,
     signal: interrupt.signal,
-    redact: createRunRedactor(env, line.env),
+    redact: createRunRedactor(env, line.env, secrets),
     labels: { title: task.title, ...(task.workspace === undefined ? {} : { workspace: task.workspace }) },
     ...(options.timeout === undefined ? {} : { deadlineMs: options.timeout }),
   })) {

@@ -65,7 +65,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
     door: AcpClientDoor,
     signal: AbortSignal,
   ): Promise<AcpPromptResponse> => {
-    const { box, isStored, labels } = await sessions.open(sessionId, signal);
+    const { box, isStored, labels, secrets } = await sessions.open(sessionId, signal);
     let final: StoredEventOf<"final"> | undefined;
     let hasChange = false;
     const questions = new EditorQuestions(door, sessionId, box, signal);
@@ -76,7 +76,7 @@ export async function serveAcp(line: CommandLine, options: ServeAcpOptions): Pro
       sessionId,
       resume: isStored,
       signal,
-      redact: createRunRedactor(agentEnv, env),
+      redact: createRunRedactor(agentEnv, env, secrets),
       labels: { title: text.slice(0, 60), ...labels },
     })) {
       const update = event.type === "run.started" ? undefined : toAcpUpdate(event);

@@ -34,6 +34,11 @@ export interface RedactorOptions {
 }
 
 const SECRET_NAME = /(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|AUTH|PRIVATE)/i;
+
+/** Whether what has this name is likely a secret. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
 const MIN_SECRET = 4;
 const MIN_ENV_SECRET = 8;
 
@@ -43,8 +48,7 @@ const STEP_CHARACTERS = 128 * 1024;
 function collectSecrets({ secrets = [], env = {} }: RedactorOptions): KnownSecret[] {
   const found = new Map<string, KnownSecret>();
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && value.length >= MIN_ENV_SECRET && SECRET_NAME.test(name))
-      found.set(value, { name, value });
+    if (value !== undefined && value.length >= MIN_ENV_SECRET && isSecretName(name)) found.set(value, { name, value });
   }
   for (const secret of secrets) {
     const known = typeof secret === "string" ? { name: "secret", value: secret } : secret;
