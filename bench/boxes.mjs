@@ -21,6 +21,8 @@ import { FileTrees } from "../dist/sandbox/provider/index.js";
 const ROUNDS = Number(process.env["SKEIN_BENCH_ROUNDS"] ?? "7");
 /** `SKEIN_BENCH_PARTS=gateway,memory` measures these alone. */
 const PARTS = new Set((process.env["SKEIN_BENCH_PARTS"] ?? "start,copies,gateway,memory").split(","));
+/** Its folder says whose it is. */
+const PREFIX = "skein-bench-boxes-";
 const FILES = 5000;
 const FILE_BYTES = 10_000;
 
@@ -34,7 +36,8 @@ async function timed(work) {
   return { took: performance.now() - began, result };
 }
 
-const folder = mkdtempSync(join(tmpdir(), "skein-bench-"));
+await removeLeftovers();
+const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
 const ends = [() => rmSync(folder, { recursive: true, force: true })];
 try {
   const agents = process.env["SKEIN_AGENTS"] ?? join(homedir(), ".cache", "skein-test-agents");
@@ -327,6 +330,24 @@ try {
   }
 } finally {
   for (const end of ends.reverse()) await Promise.resolve(end());
+}
+
+/** What a bench that was killed has left: boxes whose claim is not over, and a file system that is mounted. */
+async function removeLeftovers() {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1] ?? 0);
+    if (pid === 0 || existsSync(`/proc/${pid}`)) continue;
+    const place = join(tmpdir(), name);
+    for (const directory of ["boxes", "copies", "btrfs/boxes"].map((part) => join(place, part))) {
+      if (!existsSync(directory)) continue;
+      const client = await openLocalSandbox({ directory });
+      for (const { id } of await client.list()) await client.discard(id);
+      await client.close();
+    }
+    for (const mount of readFileSync("/proc/mounts", "utf8").split("\n"))
+      if (mount.split(" ")[1]?.startsWith(`${place}/`)) execFileSync("umount", ["-l", mount.split(" ")[1]]);
+    rmSync(place, { recursive: true, force: true });
+  }
 }
 
 function canRun(program, env) {
