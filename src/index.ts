@@ -60,7 +60,7 @@ export type { KnownSecret } from "./event/redaction/secret-matcher.ts";
 export { addUsage } from "./event/usage.ts";
 
 /** Which agent a box starts. @stable */
-export type { AgentCommand, AgentProfile, SessionInfo } from "./agent/agent.ts";
+export type { AgentCommand, AgentDescription, AgentProfile, SessionInfo } from "./agent/agent.ts";
 /** The port of what executes a run, and what it is given. @stable */
 export type { Backend, BackendContext, BackendInput, TaskSpec } from "./backend/backend.ts";
 

@@ -31,6 +31,18 @@ export interface AgentCommand {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/**
+ * What an agent says of itself when it is greeted.
+ *
+ * @experimental
+ */
+export interface AgentDescription {
+  readonly name?: string;
+  readonly version?: string;
+  /** What it offers, in the protocol's words: `load`, `resume`, `list`, `fork`, `close`, `delete`, `http` and `sse` (MCP servers). */
+  readonly can: readonly string[];
+}
+
 /** What an agent remembers, as it says itself. */
 export interface SessionInfo {
   /** The conversation's id, the lineage's own. */

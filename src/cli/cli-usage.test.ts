@@ -201,14 +201,18 @@ describe("a data directory", () => {
 describe("doctor", () => {
   it("says what this machine can do, from what was really tried, and leaves nothing behind", async () => {
     const cwd = await makeFolder();
-    const { exitCode, stdout } = await skein(cwd, ["doctor", "--json"]);
-    const { works, findings } = JSON.parse(stdout) as { works: boolean; findings: { name: string; state: string }[] };
+    const { exitCode, stdout } = await skein(cwd, ["doctor", "--try", "--json"]);
+    const { works, findings } = JSON.parse(stdout) as {
+      works: boolean;
+      findings: { name: string; state: string; detail: string }[];
+    };
     expect({ exitCode, works }).toEqual({ exitCode: 0, works: true });
     const states = new Map(findings.map(({ name, state }) => [name, state]));
     expect(states.get("node")).toBe("ok");
     expect(states.get("store")).toBe("ok");
     expect(states.get("fork")).toBe("ok");
     expect(states.get("agent repair")).toBe("ok");
+    expect(findings.find(({ name }) => name === "agent repair")?.detail).toContain("answers in a box after");
     expect([...states.keys()]).toEqual(
       expect.arrayContaining([
         "containment",

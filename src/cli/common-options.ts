@@ -20,6 +20,12 @@ export interface CommonOptions {
   readonly debug?: boolean;
 }
 
+/** Options of commands that look at agents. */
+export interface TryOptions extends CommonOptions {
+  /** Whether the agents are started. */
+  readonly try?: boolean;
+}
+
 /** Adds what every command has, and its examples at the end of its help. */
 export function addCommonOptions(command: Command, examples: readonly string[]): Command {
   command

@@ -2,13 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SkeinError } from "../errors.ts";
-import { listAgents } from "../runtime/install-agent.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
 import { openLocalSandbox } from "../sandbox/local/index.ts";
 import { openDockerSandbox } from "../sandbox/docker/index.ts";
 import { openPodmanSandbox } from "../sandbox/podman/index.ts";
 import { openSqliteStore } from "../store/sqlite/index.ts";
 import { toPlainLine } from "../view/plain-text.ts";
+import type { AgentFinding, AgentStartFinding, ExamineAgentsOptions } from "./examine-agents.ts";
+import { examineAgents, tryAgent, withProbeSandbox } from "./examine-agents.ts";
 
 /** What the doctor found out about one thing. */
 export interface Finding {
@@ -21,16 +22,17 @@ export interface Finding {
 }
 
 /** Looks at everything that decides what Skein can do here. Nothing stays behind. */
-export async function examineMachine(agentsFolder: string): Promise<Finding[]> {
+export async function examineMachine(options: ExamineAgentsOptions): Promise<Finding[]> {
   const folder = await mkdtemp(join(tmpdir(), "skein-doctor-"));
   try {
-    const [store, boxes, containers, docker, agents] = await Promise.all([
+    const [store, boxes, containers, docker] = await Promise.all([
       examineStore(folder),
       examineBoxes(folder),
       examineContainers(folder),
       examineDocker(folder),
-      examineAgents(agentsFolder),
     ]);
+    // After the others, which would make an agent that is tried look slow.
+    const agents = await findAgents(options);
     return [examineNode(), store, ...boxes, ...containers, docker, ...agents];
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -161,20 +163,57 @@ async function examineDocker(folder: string): Promise<Finding> {
   }
 }
 
-async function examineAgents(agentsFolder: string): Promise<Finding[]> {
-  const agents = await listAgents(agentsFolder);
-  const use = (name: string): string => `(--agent ${name})`;
-  return [
-    { name: "agent repair", state: "ok", detail: "comes with Skein; needs no model" },
-    ...agents.map(({ name, installed }): Finding =>
-      installed === undefined
-        ? {
-            name: `agent ${name}`,
-            state: "missing",
-            detail: `not installed ${use(name)}`,
-            remedy: `skein agents install ${name}`,
-          }
-        : { name: `agent ${name}`, state: "ok", detail: `${installed}  ${use(name)}` },
-    ),
-  ];
+async function findAgents(options: ExamineAgentsOptions): Promise<Finding[]> {
+  const { agentsFolder, onTry, signal } = options;
+  try {
+    return await withProbeSandbox(agentsFolder, async (client) => {
+      onTry?.("repair");
+      const repair = onTry === undefined ? undefined : await tryAgent(client, "repair", signal);
+      const own = toAgentFinding("repair", "comes with Skein; needs no model", [], repair);
+      return [own, ...(await examineAgents(client, options)).map((agent) => describeAgent(agent))];
+    });
+  } catch (error) {
+    signal?.throwIfAborted();
+    return [{ name: "agents", state: "broken", detail: messageOf(error) }];
+  }
+}
+
+function describeAgent({ name, installed, program, model, start }: AgentFinding): Finding {
+  const use = `(--agent ${name})`;
+  const install = `skein agents install ${name}`;
+  const lacks = model.set.length > 0 ? [] : [`no model: set ${model.wanted.join(" or ")}`];
+  if (installed !== undefined) return toAgentFinding(name, `${installed}  ${use}`, lacks, start);
+  if (program?.isSeenByBoxes === true) {
+    const version = program.version === undefined ? "of an unknown version" : toPlainLine(program.version);
+    return toAgentFinding(name, `${version}, ${toPlainLine(program.path)}  ${use}`, lacks, start);
+  }
+  const why =
+    program === undefined
+      ? "not installed"
+      : `not installed; ${toPlainLine(program.path)} is not seen in a contained box`;
+  return { name: `agent ${name}`, state: "missing", detail: `${why} ${use}`, remedy: install };
+}
+
+/** One that was tried and did not answer is broken; one without a way to a model lacks something. */
+function toAgentFinding(
+  name: string,
+  detail: string,
+  lacks: readonly string[],
+  start: AgentStartFinding | undefined,
+): Finding {
+  const tried = start === undefined ? [] : [describeStart(start)];
+  return {
+    name: `agent ${name}`,
+    state: start?.works === false ? "broken" : lacks.length > 0 ? "missing" : "ok",
+    detail: [detail, ...tried, ...lacks].join("; "),
+  };
+}
+
+/** How an agent answered, in words for people. */
+export function describeStart(start: AgentStartFinding): string {
+  if (!start.works) return `does not start (${start.code}): ${start.why}`;
+  const said = [start.name, start.version].filter((word) => word !== undefined).join(" ");
+  const named = said === "" ? "" : ` as ${toPlainLine(said)}`;
+  const can = start.can.length === 0 ? "" : `, offers ${toPlainLine(start.can.join(", "))}`;
+  return `answers in a box after ${(start.afterMs / 1000).toFixed(1)} s${named}${can}`;
 }

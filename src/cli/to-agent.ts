@@ -73,6 +73,21 @@ function readUpstreams(env: Environment): GatewayUpstream[] {
   });
 }
 
+/** Which variables of the user's lead an agent to its models. */
+export interface ModelVariables {
+  /** Those that are set; none: the agent has no model. */
+  readonly set: readonly string[];
+  /** Those of which one is enough. */
+  readonly wanted: readonly string[];
+}
+
+/** Looks at the variables that `toAgent` reads, by name alone. */
+export function findModelVariables(agent: string, env: Environment): ModelVariables {
+  const fitting = VARIABLES.filter(({ api }) => CODING_AGENTS[agent]?.apis.includes(api) === true);
+  const names = fitting.flatMap(({ keys, url }) => [...keys, url]);
+  return { set: names.filter((name) => (env[name] ?? "") !== ""), wanted: names };
+}
+
 function checkModel({ agent, model }: AgentOptions, coding: CodingAgent, upstreams: readonly GatewayUpstream[]): void {
   const fitting = VARIABLES.filter(({ api }) => coding.apis.includes(api));
   if (!upstreams.some(({ api }) => coding.apis.includes(api))) {

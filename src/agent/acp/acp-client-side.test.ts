@@ -266,10 +266,10 @@ describe("an agent over ACP", () => {
     };
     const desk = new PermissionDesk("allow", 1000);
     await desk.ask(request, undefined, "q", (body) => events.push(body));
-    const { sessionId: _, ...rest } = request;
+    const { toolCall, options } = request;
     expect(events).toMatchObject([
       { type: "permission.requested", requestId: "q", title: "Edit a" },
-      { type: "custom", name: "acp.permission_request", data: { requestId: "q", ...rest } },
+      { type: "custom", name: "acp.permission_request", data: { requestId: "q", toolCall, options } },
       { type: "permission.answered", requestId: "q", optionId: "yes" },
     ]);
   });

@@ -5,6 +5,7 @@
 import type * as acp from "@agentclientprotocol/sdk/unstable";
 import { PROTOCOL_VERSION } from "@agentclientprotocol/sdk/unstable";
 import type { BackendEventBody } from "../../event/event.ts";
+import type { AgentDescription } from "../agent.ts";
 import type { AcpMcpServer } from "../mcp-servers.ts";
 import { AbortError, BackendError } from "../../errors.ts";
 import { onAbort, throwIfAborted } from "../../internal/abort.ts";
@@ -65,6 +66,20 @@ export class AcpAgent {
 
   get canLoad(): boolean {
     return this.info.agentCapabilities?.loadSession === true || this.#can("resume");
+  }
+
+  /** As the agent said when it was greeted. */
+  describe(): AgentDescription {
+    const { agentInfo, agentCapabilities } = this.info;
+    const { loadSession, sessionCapabilities, mcpCapabilities } = agentCapabilities ?? {};
+    const offered = { load: loadSession, ...sessionCapabilities, ...mcpCapabilities };
+    return {
+      ...(typeof agentInfo?.name === "string" ? { name: agentInfo.name } : {}),
+      ...(typeof agentInfo?.version === "string" ? { version: agentInfo.version } : {}),
+      can: Object.entries(offered)
+        .filter(([name, offer]) => name !== "_meta" && offer !== undefined && offer !== null && offer !== false)
+        .map(([name]) => name),
+    };
   }
 
   get canList(): boolean {

@@ -108,8 +108,9 @@ function hasMore(request: acp.RequestPermissionRequest): boolean {
 }
 
 /** It was parsed from JSON, so it is JSON. */
-function toRaw({ sessionId: _, ...rest }: acp.RequestPermissionRequest): { readonly [name: string]: JsonValue } {
-  return rest as unknown as { readonly [name: string]: JsonValue };
+function toRaw(request: acp.RequestPermissionRequest): { readonly [name: string]: JsonValue } {
+  const fields = Object.entries(request).filter(([name]) => name !== "sessionId");
+  return Object.fromEntries(fields) as { readonly [name: string]: JsonValue };
 }
 
 function toAnswer(options: readonly PermissionOption[], policy: "allow" | "deny", by: string): PermissionAnswer {

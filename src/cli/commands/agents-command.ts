@@ -1,14 +1,21 @@
 import type { Command } from "commander";
-import { addCommonOptions, addExamples, type CommandLine, type CommonOptions } from "../common-options.ts";
+import {
+  addCommonOptions,
+  addExamples,
+  type CommandLine,
+  type CommonOptions,
+  type TryOptions,
+} from "../common-options.ts";
 
 export function addAgentsCommand(program: Command, line: CommandLine): void {
   const agents = program.command("agents").description("Coding agents that have a name: list them, install them.");
   const ls = agents
     .command("ls")
-    .description("List the agents and which of them are installed.")
+    .description("List the agents: which of them are there, and which of your variables lead them to a model.")
     .option("--json", "one JSON array")
-    .action(async (options: CommonOptions) => (await import("../actions/agents.ts")).showAgents(line, options));
-  addCommonOptions(ls, ["skein agents ls"]);
+    .option("--try", "start every agent that is there, each in a box of its own, and say what it answers")
+    .action(async (options: TryOptions) => (await import("../actions/agents.ts")).showAgents(line, options));
+  addCommonOptions(ls, ["skein agents ls", "skein agents ls --try"]);
   const install = agents
     .command("install")
     .description(

@@ -19,11 +19,12 @@ export function renderDoctor(findings: readonly Finding[], style: Style): string
     );
   }
   const broken = findings.filter(({ state }) => state === "broken").map(({ name }) => name);
+  const isOnlyAgents = broken.every((name) => name.startsWith("agent "));
   lines.push(
     "",
     broken.length === 0
       ? style.green("Skein works here.")
-      : style.red(`Skein does not work here: ${broken.join(", ")}.`),
+      : style.red(`Skein ${isOnlyAgents ? "works here, but not" : "does not work here:"} ${broken.join(", ")}.`),
   );
   return lines;
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AcpProcess } from "../../agent/acp/acp-process.ts";
 import type { AcpAgent, AcpLimits, PermissionAnswer, PermissionRules } from "../../agent/acp/index.ts";
-import type { AgentProfile, SessionInfo } from "../../agent/agent.ts";
+import type { AgentDescription, AgentProfile, SessionInfo } from "../../agent/agent.ts";
 import type { AgentStart } from "../../agent/coding-agents.ts";
 import { toAcpMcpServers } from "../../agent/mcp-servers.ts";
 import { resolveAgent } from "../../agent/presets.ts";
@@ -72,6 +72,11 @@ export class BoxAgent {
       if (conversationId !== undefined) this.#save();
       else if (!agent.hasEnded) void agent.closeSession(agentSessionId);
     }
+  }
+
+  /** What the agent says of itself; one that does not run is started. @throws BackendError where it cannot be greeted */
+  async describe(): Promise<AgentDescription> {
+    return (await this.#open()).describe();
   }
 
   /**

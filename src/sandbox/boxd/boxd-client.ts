@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { SessionInfo } from "../../agent/agent.ts";
+import type { AgentDescription, SessionInfo } from "../../agent/agent.ts";
 import type { BoxEvent } from "../../event/event.ts";
 import { AbortError, isAbortError, SandboxError, SkeinError } from "../../errors.ts";
 import { onAbort, throwIfAborted, toAbortError } from "../../internal/abort.ts";
@@ -195,6 +195,20 @@ export class BoxdClient {
       body: { requestId, ...answer },
       timeoutMs: ANSWER_MS,
     });
+  }
+
+  /**
+   * What the box's agent says of itself when it is greeted.
+   *
+   * @throws BackendError where it does not start, or is no ACP agent
+   * @experimental
+   */
+  async describeAgent({ signal }: { readonly signal?: AbortSignal } = {}): Promise<AgentDescription> {
+    const request = { method: "GET", path: "/agent", ...(signal === undefined ? {} : { signal }) } as const;
+    const { name, version, can } = ((await this.#connection.json(request)) ?? {}) as Partial<AgentDescription>;
+    if (!Array.isArray(can) || [name, version, ...can].some((word) => !["string", "undefined"].includes(typeof word)))
+      throw this.#connection.nonsense("a description of its agent that is none");
+    return { ...(name === undefined ? {} : { name }), ...(version === undefined ? {} : { version }), can };
   }
 
   session(id: string): { status(): Promise<SessionInfo | null> } {

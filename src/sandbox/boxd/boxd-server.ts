@@ -102,6 +102,8 @@ async function route(options: BoxdServerOptions, request: IncomingMessage, respo
       turns.answer(requestId, answer);
       return sendNothing(response);
     }
+    case "GET agent":
+      return sendJson(response, 200, await turns.describeAgent());
     case "GET conversations/:id":
       return sendJson(response, 200, await turns.status(id));
     case "POST exec": {

@@ -9,6 +9,7 @@
  * | `POST /turns/ID/acknowledge` `{ through }` | 204; an ended turn that is acknowledged to its end is forgotten, but for its id |
  * | `POST /turns/ID/cancel` | 204 |
  * | `POST /permissions` `{ requestId, optionId?, by }` | 204; a person's answer to an agent's question |
+ * | `GET /agent` | `AgentDescription`, from the agent's own greeting; one that does not run is started |
  * | `GET /conversations/ID` | `SessionInfo` or null, after asking the agent |
  * | `POST /exec` {@link ExecRequest} | `ExecResult`; closing the connection kills the command |
  * | `GET`, `PUT /files?path=P` | the bytes; 204 |

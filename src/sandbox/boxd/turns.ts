@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PermissionAnswer } from "../../agent/acp/index.ts";
-import type { SessionInfo } from "../../agent/agent.ts";
+import type { AgentDescription, SessionInfo } from "../../agent/agent.ts";
 import type { BackendEventBody } from "../../event/event.ts";
 import { SandboxError, SkeinError } from "../../errors.ts";
 import { createId } from "../../internal/ids.ts";
@@ -95,6 +95,14 @@ export class Turns {
   /** @throws ValidationError `permission_unknown`, `invalid_option` */
   answer(requestId: string, answer: PermissionAnswer): void {
     this.#options.agent.answer(requestId, answer);
+  }
+
+  /** What the agent says of itself. @throws BackendError where it cannot be greeted */
+  describeAgent(): Promise<AgentDescription> {
+    return this.#inLine(() => {
+      this.refuseWhenStopped();
+      return this.#options.agent.describe();
+    });
   }
 
   async status(conversationId: string): Promise<SessionInfo | null> {
