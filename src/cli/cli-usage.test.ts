@@ -198,7 +198,7 @@ describe("a data directory", () => {
   });
 });
 
-describe("doctor", () => {
+describe("doctor", { timeout: 120_000 }, () => {
   it("says what this machine can do, from what was really tried, and leaves nothing behind", async () => {
     const cwd = await makeFolder();
     const { exitCode, stdout } = await skein(cwd, ["doctor", "--try", "--json"]);

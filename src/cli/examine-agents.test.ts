@@ -30,7 +30,7 @@ const FILES = {
 const byName = (findings: readonly AgentFinding[]): Record<string, AgentFinding> =>
   Object.fromEntries(findings.map((finding) => [finding.name, finding]));
 
-describe("what there is of each agent", () => {
+describe("what there is of each agent", { timeout: 120_000 }, () => {
   let cwd: string;
   let path: string;
   beforeEach(async () => {

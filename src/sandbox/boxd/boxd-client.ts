@@ -206,7 +206,8 @@ export class BoxdClient {
   async describeAgent({ signal }: { readonly signal?: AbortSignal } = {}): Promise<AgentDescription> {
     const request = { method: "GET", path: "/agent", ...(signal === undefined ? {} : { signal }) } as const;
     const { name, version, can } = ((await this.#connection.json(request)) ?? {}) as Partial<AgentDescription>;
-    if (!Array.isArray(can) || [name, version, ...can].some((word) => !["string", "undefined"].includes(typeof word)))
+    const words: readonly unknown[] = Array.isArray(can) ? [name, version, ...(can as readonly unknown[])] : [0];
+    if (can === undefined || words.some((word) => !["string", "undefined"].includes(typeof word)))
       throw this.#connection.nonsense("a description of its agent that is none");
     return { ...(name === undefined ? {} : { name }), ...(version === undefined ? {} : { version }), can };
   }

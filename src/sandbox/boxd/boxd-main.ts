@@ -10,6 +10,7 @@ import { openBaseline } from "./baseline.ts";
 import { openBoundedLog } from "./bounded-log.ts";
 import { BoxAgent } from "./box-agent.ts";
 import { createBoxdServer } from "./boxd-server.ts";
+import { watchCpu } from "./cpu-watch.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { freezeBox, killBox } from "./freeze-box.ts";
 import { watchMemory } from "./memory-watch.ts";
@@ -20,6 +21,9 @@ import type { BoxdConfig, BoxIdentity } from "./protocol.ts";
 import { BOX_ID_VARIABLE, SOCKET_NAME } from "./protocol.ts";
 import { listenOnSocket } from "./socket-path.ts";
 import { Turns } from "./turns.ts";
+
+/** What control groups give at least, too. */
+const LEAST_CPU = 0.01;
 
 const given = JSON.parse(readFileSync(process.argv[2] as string, "utf8")) as BoxdConfig;
 // What the box's owner sets himself is left as he set it.
@@ -68,7 +72,11 @@ if (config.diskMb !== undefined) {
     onFull: stopBox,
   }).start();
 }
-if (config.measured !== undefined) watchMemory({ ...config.measured, onFull: stopBox });
+if (config.measured !== undefined) {
+  const { cpu, ...held } = config.measured;
+  if (cpu !== undefined) watchCpu(Math.max(LEAST_CPU, cpu), freezeBox);
+  if (Object.keys(held).length > 0) watchMemory({ ...held, onFull: stopBox });
+}
 const presence = new ClientPresence();
 const identity = {
   boxId: config.boxId,

@@ -57,7 +57,7 @@ export interface BoxdConfig {
   /** What workspace, home and run may hold together; absent: there is no limit, or something else keeps it. */
   readonly diskMb?: number;
   /** What a contained box as a whole may hold, where no control group keeps it; absent: something else does, or there is no limit. */
-  readonly measured?: { readonly memoryMb?: number; readonly pids?: number };
+  readonly measured?: { readonly memoryMb?: number; readonly pids?: number; readonly cpu?: number };
   /** Whether the rest of the box's files can be written to as well, on the same disk; what it changes there counts too. */
   readonly ownsRoot?: boolean;
 }

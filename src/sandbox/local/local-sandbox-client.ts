@@ -61,13 +61,18 @@ export interface LocalSandboxCapabilities {
   readonly systemCalls: "filtered" | "unfiltered";
   /** Why the system calls of contained boxes are not filtered. */
   readonly systemCallsReason?: string;
-  /** The limits of `CreateBoxOptions.limits` that are kept; the others are not. */
+  /** The limits of `CreateBoxOptions.limits` that are kept; a box that asks for another is refused. */
   readonly limits: readonly ("cpu" | "memoryMb" | "pids" | "diskMb")[];
   /**
    * How `memoryMb` and `pids` are kept. `kernel`: by control groups. `measured`: the box's processes are counted while it runs, and it is ended when
    * they are too much. `process`: each process has `memoryMb` of its own, and `pids` bounds all processes of the user, unless that is root.
    */
   readonly memoryLimit: "kernel" | "measured" | "process";
+  /**
+   * How `cpu` is kept; absent: it is not. `kernel`: by control groups. `measured`: the box's processes are counted while it runs, and stand still
+   * whenever they have had more than their share.
+   */
+  readonly cpuLimit?: "kernel" | "measured";
   /** How `diskMb` is kept. `measured`: the box's files are counted while it runs, and it is ended when they are too much. */
   readonly diskLimit: "measured";
   /** How a fork gets its files. `snapshot`: of btrfs, whatever their size. `reflink`: copied on write. `copy`: in full. */
@@ -88,8 +93,8 @@ export interface LocalSandboxState {
   readonly gateway?: BoxGateway;
 }
 
-function isMeasured({ diskMb, memoryMb, pids }: BoxLimits, kept: LocalSandboxCapabilities["memoryLimit"]): boolean {
-  return diskMb !== undefined || (kept === "measured" && (memoryMb !== undefined || pids !== undefined));
+function isMeasured({ diskMb, ...whole }: BoxLimits, kept: LocalSandboxCapabilities["memoryLimit"]): boolean {
+  return diskMb !== undefined || (kept === "measured" && Object.keys(whole).length > 0);
 }
 
 /**
@@ -112,13 +117,18 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
       systemCalls: state.containment.filter === undefined ? "unfiltered" : "filtered",
       ...(state.containment.filterReason === undefined ? {} : { systemCallsReason: state.containment.filterReason }),
       limits: [
-        ...(state.cgroups === undefined ? [] : (["cpu"] as const)),
+        ...(state.cgroups === undefined && !state.containment.contained ? [] : (["cpu"] as const)),
         ...(state.cgroups !== undefined || state.limitsAvailable || state.containment.contained
           ? (["memoryMb", "pids"] as const)
           : []),
         "diskMb",
       ],
       memoryLimit: state.cgroups !== undefined ? "kernel" : state.containment.contained ? "measured" : "process",
+      ...(state.cgroups !== undefined
+        ? { cpuLimit: "kernel" as const }
+        : state.containment.contained
+          ? { cpuLimit: "measured" as const }
+          : {}),
       diskLimit: "measured",
       files: state.trees.how,
     };
@@ -298,6 +308,7 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
   ): Promise<LocalBox> {
     const { directory, containment, accounts, limitsAvailable, cgroups } = this.#state;
     const { signal } = options;
+    this.#requireLimits(spec.limits);
     return this.#keeper.make(spec, options, {
       ...(from === undefined ? {} : { from }),
       start: async (record, box, known) => {
@@ -318,6 +329,19 @@ export class LocalSandboxClient implements SandboxClient, AsyncDisposable {
         );
       },
     });
+  }
+
+  /** A limit that nothing keeps is refused: whoever asks for it relies on it. @throws SandboxError `box_create_failed` */
+  #requireLimits(limits: BoxLimits): void {
+    const kept: readonly string[] = this.capabilities.limits;
+    const lost = Object.entries(limits).flatMap(([name, limit]) =>
+      limit === undefined || kept.includes(name) ? [] : [name],
+    );
+    if (lost.length === 0) return;
+    throw new SandboxError(
+      "box_create_failed",
+      `Nothing here keeps the limit ${lost.join(", ")} of a box; leave it out, or run where boxes are contained or control groups can be made (capabilities.limits).`,
+    );
   }
 
   async #checkpoint(

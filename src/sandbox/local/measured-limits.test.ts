@@ -76,6 +76,25 @@ describe.skipIf(!(await canContainHere()))("where no control groups can be made"
     expect(ended).toBe(true);
   }, 90_000);
 
+  it("B1: a box has its share of the processor as a whole, and what it has stopped itself stays so", async () => {
+    const box = await client.create({ profile, limits: { cpu: 0.25 } });
+    expect(client.capabilities).toMatchObject({
+      cpuLimit: "measured",
+      limits: expect.arrayContaining(["cpu"]) as string[],
+    });
+    const burn = 'node -e "while (process.cpuUsage().user + process.cpuUsage().system < 600000);"';
+    const script = `sleep 600 & s=$!; kill -STOP $s; ${burn} & a=$!; ${burn} & wait $a $!; cut -d" " -f3 /proc/$s/stat`;
+    const began = performance.now();
+    const { stdout } = await box.exec(["sh", "-c", script]);
+    // A machine that is slow, or has much else to do, makes it longer.
+    expect(performance.now() - began).toBeGreaterThan(3 * 1200);
+    expect(stdout).toBe("T\n");
+    // It stands still for a copy whether or not it was standing still, and goes on after it.
+    const { checkpointId } = await box.checkpoint();
+    await client.deleteCheckpoint(checkpointId);
+    expect((await box.exec(["echo", "on"])).stdout).toBe("on\n");
+  }, 120_000);
+
   // By perl, which every Debian has: its processes share their memory when they fork, and those of Node do not.
   it.skipIf(!existsSync("/usr/bin/perl"))("counts what processes share only once", async () => {
     const box = await client.create({ profile, limits: { memoryMb: 600 } });
@@ -84,6 +103,23 @@ describe.skipIf(!(await canContainHere()))("where no control groups can be made"
       'perl -e \'my $held = "x" x 150_000_000; for (1 .. 4) { fork or do { sleep 2; exit } } wait for 1 .. 4; print "shared\\n"\'';
     expect((await box.exec(["sh", "-c", share])).stdout).toBe("shared\n");
   });
+});
+
+it("B1: a box that asks for a limit that nothing keeps is refused, and leaves nothing", async () => {
+  const [containment, accounts, trees] = await Promise.all([
+    decideContainment("none", directory),
+    writeAccounts(directory),
+    FileTrees.open(directory),
+  ]);
+  client = new LocalSandboxClient({ directory, containment, accounts, limitsAvailable: false, trees });
+  expect(client.capabilities.limits).toEqual(["diskMb"]);
+  expect(client.capabilities.cpuLimit).toBeUndefined();
+  for (const limits of [{ cpu: 1 }, { diskMb: 100, pids: 5 }])
+    await expect(client.create({ profile, limits })).rejects.toMatchObject({
+      code: "box_create_failed",
+      message: expect.stringContaining(Object.keys(limits).at(-1) as string) as string,
+    });
+  expect(await client.list()).toEqual([]);
 });
 
 describe.each((await canContainHere()) ? (["require", "none"] as const) : (["none"] as const))(

@@ -179,15 +179,13 @@ function toLimits(
   readonly limit: readonly string[];
   readonly measured: BoxdConfig["measured"];
 } {
-  const { memoryMb, pids, cpu: _cpu, ...rest } = limits;
-  const isGrouped = cgroups !== undefined && Object.keys(limits).length > Object.keys(rest).length;
+  const { diskMb, ...whole } = limits;
+  const isAny = Object.keys(whole).length > 0;
+  const isGrouped = cgroups !== undefined && isAny;
   return {
     enter: isGrouped ? createBoxCgroup(cgroups, id, limits) : [],
-    limit: limitsAvailable ? toLimitCommand(isGrouped ? rest : limits) : [],
-    measured:
-      isGrouped || !contained || (memoryMb === undefined && pids === undefined)
-        ? undefined
-        : { ...(memoryMb === undefined ? {} : { memoryMb }), ...(pids === undefined ? {} : { pids }) },
+    limit: limitsAvailable ? toLimitCommand(isGrouped ? (diskMb === undefined ? {} : { diskMb }) : limits) : [],
+    measured: isGrouped || !contained || !isAny ? undefined : whole,
   };
 }
 
