@@ -5,13 +5,23 @@ import type { JsonValue } from "./event.ts";
 export const MAX_JSON_DEPTH = 256;
 
 /**
+ * More texts, numbers, lists, objects and so on in one value are refused: it is copied in one go, and so many take about a tenth of a second.
+ * It says nothing about how long the texts are.
+ */
+export const MAX_JSON_VALUES = 500_000;
+
+/** How many values the copy that is being made may still hold. A copy is made in one go, so there is one at a time. */
+let valuesLeft = 0;
+
+/**
  * A copy of `value` as JSON would give it back: properties that are `undefined` are left out, `toJSON` is honoured.
  * The copy shares nothing with the value, so what is stored cannot change afterwards. JSON has no -0: it becomes 0.
  *
  * @throws ValidationError `event_not_json` for what JSON cannot say: BigInt, functions, symbols, NaN and the infinities,
- *   cycles, and anything nested deeper than {@link MAX_JSON_DEPTH}
+ *   cycles, and anything nested deeper than {@link MAX_JSON_DEPTH}; `event_too_large` for more than `maxValues`
  */
-export function cloneJson(value: unknown): JsonValue {
+export function cloneJson(value: unknown, maxValues: number = MAX_JSON_VALUES): JsonValue {
+  valuesLeft = maxValues;
   return clone(value, "", 0);
 }
 
@@ -19,6 +29,15 @@ function refuse(path: string, what: string): never {
   throw new ValidationError(
     "event_not_json",
     `An event must be JSON, but ${path === "" ? "it" : `its field ${path}`} ${what}.`,
+  );
+}
+
+function count(values: number): void {
+  valuesLeft -= values;
+  if (valuesLeft >= 0) return;
+  throw new ValidationError(
+    "event_too_large",
+    `An event holds at most ${MAX_JSON_VALUES} values, however small; give what has more as one text, or store it with putBlob and refer to it.`,
   );
 }
 
@@ -41,13 +60,16 @@ function cloneObject(source: object, path: string, depth: number): JsonValue {
   if (depth >= MAX_JSON_DEPTH)
     refuse(path.slice(0, 80), `is nested deeper than ${MAX_JSON_DEPTH} levels, or refers to itself`);
   if (Array.isArray(source)) {
+    count(source.length);
     return source.map((item, index) => (item === undefined ? null : clone(item, `${path}[${index}]`, depth + 1)));
   }
   if (typeof (source as { toJSON?: unknown }).toJSON === "function") {
     return clone((source as { toJSON(): unknown }).toJSON(), path, depth + 1);
   }
   const copy: Record<string, JsonValue> = {};
-  for (const key of Object.keys(source)) copyField(source as Record<string, unknown>, copy, key, path, depth);
+  const keys = Object.keys(source);
+  count(keys.length);
+  for (const key of keys) copyField(source as Record<string, unknown>, copy, key, path, depth);
   return copy;
 }
 
@@ -70,9 +92,10 @@ function copyField(
 /**
  * Copies the fields of an object into `target`, as {@link cloneJson} would copy them, but for those that are `omitted`.
  *
- * @throws ValidationError `event_not_json`
+ * @throws ValidationError `event_not_json`, `event_too_large`
  */
 export function cloneFieldsInto(target: Record<string, JsonValue>, source: object, omitted: ReadonlySet<string>): void {
+  valuesLeft = MAX_JSON_VALUES;
   for (const key of Object.keys(source))
     if (!omitted.has(key)) copyField(source as Record<string, unknown>, target, key, "", 0);
 }

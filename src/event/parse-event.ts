@@ -8,7 +8,7 @@ import type { OldEvent } from "./upcast.ts";
 /**
  * Untrusted to typed: a body that came from a backend or a box, copied so that nobody can change it afterwards.
  *
- * @throws ValidationError `event_not_json`, `event_invalid`
+ * @throws ValidationError `event_not_json`, `event_invalid`, `event_too_large` for too many values
  */
 export function parseEventBody(value: unknown): BoxEvent {
   const copy = cloneJson(value);
@@ -43,7 +43,8 @@ export function parseStoredEvent(line: string, format: number = STORED_FORMAT): 
   } catch (cause) {
     throw new ValidationError("event_invalid", "A stored event must be one line of JSON.", { cause });
   }
-  value = cloneJson(value);
+  // What was stored can always be read: how many values it may have was asked when it was stored.
+  value = cloneJson(value, Number.POSITIVE_INFINITY);
   if (format < STORED_FORMAT && typeof (value as { type?: unknown } | null)?.type === "string")
     value = upcastEvent(value as OldEvent, format);
   const fault = findEventFault(value);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { MAX_JSON_VALUES } from "../../event/clone-json.ts";
 import type { AppendBody } from "../../store/session-store.ts";
 import type { SessionStoreKitOptions } from "./store-under-test.ts";
 import { StoreUnderTest, beginRun, delta, readAll } from "./store-under-test.ts";
@@ -32,7 +33,7 @@ export function testJson(kit: SessionStoreKitOptions): void {
     ])("refuses %s, and the writer goes on", async (_name, data) => {
       const store = await stores.open();
       const writer = await beginRun(store);
-      await expect(writer.append([custom({ data })])).rejects.toMatchObject({ code: "event_not_json" });
+      await expect(writer.append([custom(data)])).rejects.toMatchObject({ code: "event_not_json" });
       const [event] = await writer.append([delta("next")]);
       expect(event?.seq).toBe(2);
     });
@@ -112,6 +113,15 @@ export function testJson(kit: SessionStoreKitOptions): void {
       });
       const [after] = await writer.append([delta("after")]);
       expect(after).toMatchObject({ seq: 3, text: "after" });
+    });
+
+    it("refuses an event of more values than can be copied without keeping others waiting", async () => {
+      const store = await stores.open();
+      const writer = await beginRun(store);
+      const data = Array.from({ length: MAX_JSON_VALUES + 1 }, () => 0);
+      await expect(writer.append([custom(data)])).rejects.toMatchObject({ code: "event_too_large" });
+      const [after] = await writer.append([delta("after")]);
+      expect(after).toMatchObject({ seq: 2, text: "after" });
     });
 
     it("stores what a large body is when it is appended, whatever becomes of it later", async () => {
