@@ -103,6 +103,18 @@ it(
   },
 );
 
+it("leaves a stream whose signal fired while its answer was on the way", async () => {
+  await store.create({ id: "quiet", kind: "task" });
+  const leave = new AbortController();
+  const deaf = async (input: Parameters<typeof fetch>[0]): Promise<Response> => {
+    const answer = await toApp(input);
+    leave.abort();
+    return answer;
+  };
+  const client = createClient({ url: "http://localhost", fetch: deaf });
+  for await (const event of client.follow("quiet", { signal: leave.signal })) expect(event).toBeUndefined();
+});
+
 it("sends a request whose answer was lost again, and one run comes of it", async () => {
   let lost = 2;
   const losing = async (input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> => {

@@ -3,6 +3,8 @@ export async function* readEventStream(body: ReadableStream<Uint8Array>, signal?
   const reader = body.getReader();
   const leave = (): void => void reader.cancel().catch(() => {});
   signal?.addEventListener("abort", leave, { once: true });
+  // One that fired before would not be heard here.
+  if (signal?.aborted === true) leave();
   const decoder = new TextDecoder();
   let line = "";
   let data: string[] = [];

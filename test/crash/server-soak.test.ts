@@ -49,6 +49,8 @@ async function serve(port: number): Promise<boolean> {
 }
 
 async function killServer(): Promise<void> {
+  // One that ended by itself would be waited for without end.
+  expect(server).toMatchObject({ exitCode: null, signalCode: null });
   const exit = once(server!, "exit");
   server!.kill("SIGKILL");
   await exit;
