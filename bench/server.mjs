@@ -49,7 +49,11 @@ async function measure(readers) {
     const child = fork(new URL("server/readers.mjs", import.meta.url), [url, String(readers)]);
     const messages = [];
     child.on("message", (message) => messages.push(message));
-    await once(child, "message");
+    const gone = once(child, "exit").then(([code]) => {
+      if (messages.length < 2) throw new Error(`The readers ended with ${code} before all of them were done.`);
+    });
+    const told = () => Promise.race([once(child, "message"), gone]);
+    await told();
     const connected = await memoryOf(server.pid);
     const cpu = async () => {
       const fields = (await readFile(`/proc/${server.pid}/stat`, "utf8")).split(" ");
@@ -58,7 +62,7 @@ async function measure(readers) {
     const cpuBefore = await cpu();
     begin();
     await running;
-    if (messages.length < 2) await once(child, "message");
+    if (messages.length < 2) await told();
     const cpuSpent = (await cpu()) - cpuBefore;
     const [, delays] = messages;
     const after = await memoryOf(server.pid);

@@ -21,9 +21,8 @@ function follow() {
         if (event.type === "run.started" && ++connected === Number(count)) process.send("ready");
         if (event.type === "text.delta") delays.push(now - event.at);
         if (event.type === "final" && ++ended === Number(count)) {
-          process.send(delays);
-          process.disconnect();
-          process.exit(0);
+          // So many of them are not in the pipe at once.
+          process.send(delays, () => process.exit(0));
         }
       }
     });
