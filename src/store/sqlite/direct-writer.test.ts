@@ -112,17 +112,18 @@ it("L8: a write that fails rejects its append, and the store refuses until it is
   expect(events).toEqual(stored);
 });
 
-it("keeps the -wal short while a writer never rests", async () => {
+it("keeps the -wal short while a writer never rests", { timeout: 120_000 }, async () => {
   const path = join(folder, "short-wal.db");
   await using store = await openSqliteStore(path, { durability: "process" });
   await store.create({ id: "a", kind: "task" });
   const writer = await store.openWriter("a");
   await writer.append([started]);
   let longest = 0;
-  // Twelve pages each, about 150 MB in all.
+  // Five pages each, 63 MB in all, if nothing ever begins at the start again.
   for (let count = 1; count <= 3_000; count++) {
-    await writer.append([delta("x".repeat(40_000))]);
+    await writer.append([delta("x".repeat(3_000))]);
     if (count % 100 === 0) longest = Math.max(longest, statSync(`${path}-wal`).size);
   }
-  expect(longest).toBeLessThan(100_000_000);
+  // About 23 MB; each time that the thread does not get the file to itself in its time it may be 17 MB longer.
+  expect(longest).toBeLessThan(58_000_000);
 });
