@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { Server } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,8 @@ interface Target {
   /** A socket of the host, by its path and by a name without one. */
   readonly socket: string;
   readonly abstract: string;
+  /** Of its loopback address. */
+  readonly port: number;
   /** A process of the host, with the secret in its environment. */
   readonly pid: number;
   readonly otherBox: string;
@@ -39,15 +41,25 @@ const ATTACKS: readonly (readonly [name: string, command: (target: Target) => st
   ],
   ["make a hard link to a file of the host", ({ file }) => shell(`ln ${file} stolen && cat stolen`)],
   ["follow a symbolic link to a file of the host", ({ file }) => shell(`ln -s ${file} planted; cat planted`)],
+  ["read a file of the host by a path that leads out of the workspace", () => ["cat", "../../../file"]],
+  ["find the passwords of the host", () => shell("[ -e /etc/shadow ] && echo WORKS")],
   ["write into a folder of the host", ({ folder }) => shell(`echo x > ${folder}/written && echo WORKS`)],
   ["read the environment of a process of the host", ({ pid }) => shell(`tr '\\0' '\\n' < /proc/${pid}/environ`)],
+  ["see a process of the host", ({ pid }) => shell(`grep -q sleep /proc/${pid}/cmdline && echo WORKS`)],
   ["signal a process of the host", ({ pid }) => shell(`kill -0 ${pid} && echo WORKS`)],
   ["read the files of another box", ({ otherBox }) => shell(`cat ${otherBox}/workspace/secret.txt`)],
+  ["write into the files of another box", ({ otherBox }) => shell(`echo x > ${otherBox}/workspace/x && echo WORKS`)],
+  [
+    "read the environment of another box",
+    ({ otherBox }) =>
+      shell(`cat /proc/[0-9]*/environ | grep -q SKEIN_BOX_ID=${otherBox.split("/").at(-1)} && echo WORKS`),
+  ],
   [
     "read the configuration of another box",
     ({ otherBox }) => shell(`grep -q boxId ${otherBox}/run/boxd.json && echo WORKS`),
   ],
   ["speak to the boxd of another box", ({ otherBox }) => speak(`${otherBox}/run/box.sock`)],
+  ["connect to a port of the host", ({ port }) => connectTo("127.0.0.1", port)],
   ["connect to a Unix socket of the host", ({ socket }) => speak(socket)],
   ["connect to a Unix socket of the host that has no path", ({ abstract }) => speakAbstract(abstract)],
 ];
@@ -58,6 +70,11 @@ function shell(script: string): string[] {
 
 function speak(path: string): string[] {
   const code = `require("http").get({ socketPath: ${JSON.stringify(path)}, path: "/health?silent=1" }, (answer) => { console.log("WORKS"); process.exit(0); }).on("error", (error) => { console.log(error.code); process.exit(9); })`;
+  return ["node", "-e", code];
+}
+
+function connectTo(host: string, port: number): string[] {
+  const code = `require("net").connect(${port}, "${host}").on("connect", () => { console.log("WORKS"); process.exit(0); }).on("error", () => process.exit(9))`;
   return ["node", "-e", code];
 }
 
@@ -77,6 +94,7 @@ async function listenOn(server: Server, command: () => void): Promise<void> {
 }
 
 const canContain = await canContainHere();
+const hasPasswords = existsSync("/etc/shadow");
 const hasPerl = existsSync("/usr/bin/perl");
 
 describe.each([
@@ -106,7 +124,11 @@ describe.each([
         detached: true,
       });
       ends.push(() => child.kill("SIGKILL"));
+      const onPort = createServer((socket) => socket.on("error", () => {}).end());
+      await listenOn(onPort, () => onPort.listen(0, "127.0.0.1"));
+      ends.push(() => onPort.close());
       target = {
+        port: (onPort.address() as AddressInfo).port,
         file: join(directory, "file"),
         folder: directory,
         socket: join(directory, "s"),
@@ -146,7 +168,11 @@ describe.each([
       expect(box.contained).toBe(kind === "contained");
     });
 
-    it.each(ATTACKS.filter(([name]) => hasPerl || !name.endsWith("no path")))("%s", async (_name, command) => {
+    it.each(
+      ATTACKS.filter(
+        ([name]) => (hasPerl || !name.endsWith("no path")) && (hasPasswords || !name.includes("passwords")),
+      ),
+    )("%s", async (_name, command) => {
       const { stdout } = await box.exec(command(target));
       const got = stdout.includes(SECRET) || stdout.includes("WORKS");
       // What does not get through a plain process would prove nothing about walls.

@@ -89,18 +89,14 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     expect(named.stdout).toBe("");
   });
 
-  it("reaches no port of the host and no name", async () => {
-    const server = createServer((socket) => socket.on("error", () => {}).end("hello")).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const connect = (host: string, to: number): string =>
-      `require("net").connect({ host: ${JSON.stringify(host)}, port: ${to} }).on("connect", () => process.exit(0)).on("error", () => process.exit(9)).setTimeout(2000, () => process.exit(8))`;
-    expect((await script(connect("127.0.0.1", port))).exitCode).toBe(9);
-    expect((await script(connect("169.254.169.254", 80))).exitCode).toBe(9);
-    expect(
-      (await script(`require("dns").lookup("example.com", (error) => process.exit(error ? 9 : 0))`)).exitCode,
-    ).toBe(9);
-    server.close();
+  it("reaches no address where machines tell their secrets, whatever the network", async () => {
+    const connect = `require("net").connect(80, "169.254.169.254").on("connect", () => process.exit(0)).on("error", () => process.exit(9)).setTimeout(2000, () => process.exit(8))`;
+    expect((await script(connect)).exitCode).toBe(9);
+  });
+
+  it("finds no name", async () => {
+    const look = `require("dns").lookup("example.com", (error) => process.exit(error ? 9 : 0))`;
+    expect((await script(look)).exitCode).toBe(9);
   });
 
   it("reaches the host's network only where its spec says so", async () => {
@@ -136,16 +132,21 @@ describe.skipIf(!(await canContainHere()))("B1: what runs in a contained box", (
     child.kill("SIGKILL");
   });
 
-  it("gains no rights: no capability, no setuid, no new namespace, no mount, no tracing of what is outside", async () => {
+  it("gains no rights: no capability, no setuid", async () => {
     expect(
       (await shell("grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")).stdout.match(/0000000000000000/g),
     ).toHaveLength(5);
     expect((await shell("grep NoNewPrivs /proc/self/status")).stdout).toContain("1");
-    expect((await shell("unshare -Ur true")).exitCode).not.toBe(0);
-    expect((await shell("mount -t tmpfs none /tmp")).exitCode).not.toBe(0);
-    expect((await shell("mount -o remount,rw /usr")).exitCode).not.toBe(0);
-    expect((await shell("mknod /tmp/disk b 8 0")).exitCode).not.toBe(0);
-    expect((await shell("chroot / true")).exitCode).not.toBe(0);
+  });
+
+  it.each([
+    ["a namespace", "unshare -Ur true"],
+    ["a mount", "mount -t tmpfs none /tmp"],
+    ["a system that can be written to", "mount -o remount,rw /usr"],
+    ["a device", "mknod /tmp/disk b 8 0"],
+    ["another root", "chroot / true"],
+  ])("makes itself not %s", async (_what, command) => {
+    expect((await shell(command)).exitCode).not.toBe(0);
   });
 
   it("does not get out by /proc/self/root or by open descriptors", async () => {
