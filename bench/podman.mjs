@@ -25,8 +25,11 @@ import { openPodmanSandbox } from "skein/sandbox/podman";
 
 const WIDTHS = [1, 2, 4, 8];
 const ROUNDS = 3;
-const PAUSES = 5;
-const IN_A_ROW = Number(process.env["SKEIN_BENCH_FORKS"] ?? "50");
+const PAUSES = 7;
+const IN_A_ROW = Number(process.env["SKEIN_BENCH_FORKS"] ?? "20");
+/** On a crowded machine what comes after so much time is measured fewer times, so that the whole ends in a few minutes; each line says how often it was. */
+const UNHURRIED_MS = 200_000;
+const isLate = () => performance.now() > UNHURRIED_MS;
 const CRIU = "/usr/local/lib/skein-criu/bin";
 const env = { ...process.env, PATH: `${CRIU}:${process.env["PATH"]}:/usr/sbin:/sbin` };
 const FLAGS = ["--cgroup-manager=cgroupfs", "--runtime", "runc"];
@@ -39,6 +42,7 @@ if (process.getuid?.() !== 0 || spawnSync("podman", ["--version"]).error !== und
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
+const progress = (what) => console.log(`  ${Math.round(performance.now() / 1000)} s: ${what}`);
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 
 const run = (program, args) =>
@@ -151,6 +155,7 @@ try {
     await parent.exec(["sh", "-c", "rm -f pause; touch tell; until [ -e pause ]; do sleep 0.01; done"]);
     return Number(Buffer.from(await parent.readFile("pause")).toString());
   };
+  progress(`the parent's pause, ${PAUSES} times`);
   const calls = [];
   const pauses = [];
   const rawPauses = [];
@@ -221,14 +226,16 @@ try {
   const image = await podman(["inspect", "--format={{.ImageName}}", `skein-${parent.id}`]);
   console.log(`archive of the memory: ${megabytes(statSync(archive).size)}`);
   // ── what each takes ──
-  const children = await Promise.all(Array.from({ length: 4 }, () => parent.fork(checkpointId)));
+  const most = Math.max(...WIDTHS);
+  progress(`what each of ${most} forks takes`);
+  const children = await Promise.all(Array.from({ length: most }, () => parent.fork(checkpointId)));
   const firstProcess = (id) => JSON.parse(readFileSync(join(place, "boxes", id, "box.json"), "utf8")).process.pid;
   execFileSync("sync");
   const memory = children.map(({ id }) => memoryOf(firstProcess(id)));
   const disk = await Promise.all(children.map(({ id }) => diskOf(id)));
   const kilobytes = (key) => `${Math.round(median(disk.map((each) => each[key])) / 1e3)} KB`;
   console.log(
-    `each of 4 forks: ${megabytes(median(memory))} of memory (proportional set size; the parent ${megabytes(memoryOf(firstProcess(parent.id)))}); on the disk ${kilobytes("folder")} in its folder and ${kilobytes("podman")} in Podman's storage`,
+    `each of ${most} forks: ${megabytes(median(memory))} of memory (proportional set size; the parent ${megabytes(memoryOf(firstProcess(parent.id)))}); on the disk ${kilobytes("folder")} in its folder and ${kilobytes("podman")} in Podman's storage`,
   );
   await Promise.all(children.map((child) => child.delete()));
 
@@ -236,17 +243,18 @@ try {
   // Containers of one archive would write the numbers of their first processes into one file; each gets an archive of its own, outside the time.
   const dump = readFileSync(archive).toString("latin1");
   const pidFileOf = (last) => join(place, "boxes", parent.id, last);
-  const archives = Array.from({ length: Math.max(...WIDTHS) }, (_item, index) => {
+  const archives = Array.from({ length: most }, (_item, index) => {
     const own = join(place, `by-hand-${index}.tar`);
     writeFileSync(own, Buffer.from(dump.replaceAll(pidFileOf("pid"), pidFileOf(`p-${index}`)), "latin1"));
     return own;
   });
   console.log(
-    "children | box.fork | podman restore by hand | fork/podman | runc restore | fork/runc | fresh box | fresh box, parent's work again | bare podman run",
+    "children | rounds | box.fork | podman restore by hand | fork/podman | runc restore | fork/runc | fresh box | fresh box, parent's work again | bare podman run",
   );
   for (const width of WIDTHS) {
     const times = { fork: [], hand: [], raw: [], fresh: [], again: [], bare: [] };
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < ROUNDS && (round === 0 || !isLate()); round++) {
+      progress(`${width} at once, round ${round + 1}`);
       times.fork.push(
         await timeAll(
           width,
@@ -274,7 +282,8 @@ try {
       times.raw.push(await timeAll(width, restoreRaw, removeRaw));
       const deleteBox = (box) => box.delete();
       times.fresh.push(await timeAll(width, () => client.create({ profile }), deleteBox));
-      times.again.push(await timeAll(width, createPrepared, deleteBox));
+      // By far the longest: once.
+      if (round === 0) times.again.push(await timeAll(width, createPrepared, deleteBox));
       times.bare.push(
         await timeAll(
           width,
@@ -299,6 +308,7 @@ try {
     console.log(
       [
         width,
+        times.fork.length,
         seconds(fork),
         seconds(hand),
         (fork / hand).toFixed(2),
@@ -312,6 +322,7 @@ try {
   // ── in a row ──
   const each = [];
   let lost = 0;
+  progress(`${IN_A_ROW} forks in a row`);
   for (let fork = 0; fork < IN_A_ROW; fork++) {
     const began = performance.now();
     try {

@@ -1,6 +1,6 @@
 import { SandboxError } from "../errors.ts";
 import type { BlobRef, StoredEventOf } from "../event/event.ts";
-import type { CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
+import type { CheckpointMode, CreateBoxOptions, SandboxClient } from "../sandbox/sandbox.ts";
 import { createBlobRef } from "../store/blob-digest.ts";
 import { findBlob } from "../store/find-blob.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -48,6 +48,7 @@ export async function storeCheckpoint(
 
 /**
  * Makes a checkpoint that another machine put into the store one of this machine's.
+ * @returns what it holds here: of one with memory the files may be all that travels
  * @throws SandboxError `checkpoint_damaged`, `checkpoint_incompatible`, `checkpoint_failed`; StoreError
  */
 export async function fetchCheckpoint(
@@ -55,7 +56,7 @@ export async function fetchCheckpoint(
   store: SessionStore,
   { checkpointId, stored }: { readonly checkpointId: string; readonly stored: StoredCheckpoint },
   options: CreateBoxOptions,
-): Promise<void> {
+): Promise<CheckpointMode> {
   if (client.importCheckpoint === undefined)
     throw new SandboxError(
       "checkpoint_incompatible",
@@ -67,6 +68,7 @@ export async function fetchCheckpoint(
       "checkpoint_damaged",
       `What the store has as the checkpoint ${checkpointId} is the checkpoint ${taken.checkpointId}.`,
     );
+  return taken.mode;
 }
 
 async function* readPieces(store: SessionStore, pieces: readonly BlobRef[]): AsyncGenerator<Uint8Array> {

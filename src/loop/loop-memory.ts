@@ -5,7 +5,7 @@ import { addUsage } from "../event/usage.ts";
 import { mapWithConcurrency } from "../internal/map-with-concurrency.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
-import type { Box, SandboxClient } from "../sandbox/sandbox.ts";
+import type { Box, CheckpointMode, SandboxClient } from "../sandbox/sandbox.ts";
 import type { Session, SessionStore } from "../store/session-store.ts";
 import type { Iteration, OutputAdapter, Plan } from "./loop-types.ts";
 import type { BoxTrace, IterationRecord, LoopRecord } from "./loop-record.ts";
@@ -33,7 +33,7 @@ export class LoopMemory<Task, Output> {
   /** The latest place of each box that was taken over. */
   readonly #places = new Map<string, Place>();
   /** The checkpoints that this client has; undefined where it cannot tell. */
-  #checkpointsHere: ReadonlySet<string> | undefined;
+  #checkpointsHere: ReadonlyMap<string, CheckpointMode> | undefined;
   #usage: Usage = {};
 
   private constructor(record: LoopRecord, store: SessionStore, output: OutputAdapter<Output>, borrowedSeq: number) {
@@ -90,7 +90,7 @@ export class LoopMemory<Task, Output> {
   async attachBoxes(client: SandboxClient, sessionId: string, maxConcurrency: number): Promise<void> {
     // What the log names may be on another machine, where the loop was before.
     if (client.listCheckpoints !== undefined && this.#record.checkpoints.size > 0)
-      this.#checkpointsHere = new Set((await client.listCheckpoints()).map(({ id }) => id));
+      this.#checkpointsHere = new Map((await client.listCheckpoints()).map(({ id, mode }) => [id, mode]));
     if (client.attach === undefined || this.#record.lastRunId === undefined) return;
     const needed = new Set([...this.#record.iterations.values()].map(({ started }) => started.boxId));
     const known = [...this.#record.boxes.values()]
@@ -229,7 +229,9 @@ export class LoopMemory<Task, Output> {
         : lineage.adoptTurn(before, index);
     this.#places.set(boxId, place);
     const checkpoint = this.#record.checkpoints.get(index);
-    if (checkpoint !== undefined && this.#checkpointsHere?.has(checkpoint.checkpointId) !== false)
+    // One that came here without its memory is looked at anew.
+    const here = this.#checkpointsHere;
+    if (checkpoint !== undefined && (here === undefined || here.get(checkpoint.checkpointId) === checkpoint.mode))
       this.adoptCheckpoint(checkpoint, place, lineage);
     return place;
   }

@@ -9,7 +9,7 @@ import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import { createSandboxLineage } from "../lineage/sandbox-lineage.ts";
 import { fetchCheckpoint } from "../lineage/stored-checkpoint.ts";
 import { probeSandboxCapabilities } from "../sandbox/capabilities.ts";
-import type { CreateBoxOptions } from "../sandbox/sandbox.ts";
+import type { CheckpointMode, CreateBoxOptions } from "../sandbox/sandbox.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { OpenSession } from "../stream/open-session.ts";
 import { LoopAllowance } from "./budget.ts";
@@ -304,20 +304,27 @@ export class LoopRun<Task, Output, Decision> {
   }
 
   /** From the store, where the machine on which the loop was before has put it. */
-  async #fetchCheckpoint({ checkpointId, index, stored }: StoredEventOf<"checkpoint.created">): Promise<void> {
-    if (stored === undefined || index === undefined) return;
+  async #fetchCheckpoint(checkpoint: StoredEventOf<"checkpoint.created">): Promise<CheckpointMode> {
+    const { checkpointId, index, stored } = checkpoint;
+    if (stored === undefined || index === undefined) return checkpoint.mode;
     const { specs } = this.#settings;
     const { box, profile } = specs[this.#memory.originOf(index) % specs.length] as AgentRunSpec<Task>;
     const { signal } = this.#stop.controller;
     const { sandboxClient } = this.#options;
-    await fetchCheckpoint(sandboxClient, this.#store, { checkpointId, stored }, { ...box, profile, signal });
+    const mode = await fetchCheckpoint(
+      sandboxClient,
+      this.#store,
+      { checkpointId, stored },
+      { ...box, profile, signal },
+    );
     const data = { checkpointId, index, size: stored.size };
     this.#log.record({ type: "custom", name: "checkpoint.fetched", data });
+    return mode;
   }
 
   get #boxRules(): BoxRules {
-    const { continuity, fanout } = this.#settings;
-    return { continuity, fanout, freshWhenLost: this.#options.onLostBox === "fresh" };
+    const { continuity, fanout, onlyMemory } = this.#settings;
+    return { continuity, fanout, onlyMemory, freshWhenLost: this.#options.onLostBox === "fresh" };
   }
 
   get #shares(): boolean {

@@ -3,6 +3,7 @@ import type { StoredEventOf } from "../event/event.ts";
 import type { Place } from "../lineage/branch.ts";
 import type { SandboxLineage } from "../lineage/sandbox-lineage.ts";
 import type { Descent } from "./descent.ts";
+import type { CheckpointMode } from "../sandbox/sandbox.ts";
 import type { LoopMemory } from "./loop-memory.ts";
 import type { RoundPlan } from "./round-plan.ts";
 
@@ -10,6 +11,8 @@ import type { RoundPlan } from "./round-plan.ts";
 export interface BoxRules {
   readonly continuity: boolean;
   readonly fanout: boolean;
+  /** A fork that has not its parent's memory is none. */
+  readonly onlyMemory: boolean;
   /** A box that did not survive its process is replaced by a fresh one. */
   readonly freshWhenLost: boolean;
 }
@@ -29,8 +32,8 @@ export interface PlanBoxesContext extends BoxRules {
   readonly lineage: SandboxLineage;
   readonly descent: Descent;
   readonly memory: LoopMemory<unknown, unknown>;
-  /** Takes a checkpoint that another machine took out of the store. @throws SandboxError where it cannot be gone on from here */
-  fetch(checkpoint: StoredEventOf<"checkpoint.created">): Promise<void>;
+  /** Takes a checkpoint of another machine out of the store. @returns what it holds here @throws SandboxError where it cannot be gone on from here */
+  fetch(checkpoint: StoredEventOf<"checkpoint.created">): Promise<CheckpointMode>;
 }
 
 function parentOf(index: number | undefined): PlannedBox {
@@ -74,7 +77,7 @@ export async function planBoxes(plan: RoundPlan<unknown>, context: PlanBoxesCont
 
 /** Undefined where the parent can be descended from, if need be now that its checkpoint was brought here; else what is done without it. */
 async function recoverParent(parent: number, context: PlanBoxesContext): Promise<PlannedBox | undefined> {
-  const { descent, lineage, memory, fetch } = context;
+  const { descent, lineage, memory, fetch, onlyMemory } = context;
   const place = descent.lost(parent);
   if (place === undefined) return undefined;
   const checkpoint = memory.checkpointOf(parent);
@@ -82,14 +85,20 @@ async function recoverParent(parent: number, context: PlanBoxesContext): Promise
     return withoutBox(`the box of iteration ${parent} is gone and has no checkpoint`, context);
   const gone = `the box of iteration ${parent} is gone, and its checkpoint ${checkpoint.checkpointId} is not on this machine`;
   if (checkpoint.stored === undefined) return withoutBox(gone, context);
+  let mode: CheckpointMode;
   try {
-    await fetch(checkpoint);
+    mode = await fetch(checkpoint);
   } catch (error) {
     // Whether the box was lost is a question of the sandbox; a store that fails ends the loop.
     if (!SkeinError.is(error) || error.kind !== "sandbox") throw error;
     return withoutBox(`${gone} and cannot be taken out of the store: ${error.message.replace(/\.$/, "")}`, context);
   }
-  memory.adoptCheckpoint(checkpoint, place, lineage);
+  if (onlyMemory && mode !== "memory")
+    return withoutBox(
+      `${gone}; what came from the store are its files alone, and this loop forks nothing but memory`,
+      context,
+    );
+  memory.adoptCheckpoint({ ...checkpoint, mode }, place, lineage);
   return undefined;
 }
 

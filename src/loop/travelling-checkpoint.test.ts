@@ -40,12 +40,17 @@ const shared: Partial<Options> = {
 };
 
 /** Leaves a loop behind that has ended two rounds on a machine that nobody can reach any more. */
-async function leaveBehind(store: SessionStore, more: Partial<Options> = {}, lastRound = 1): Promise<void> {
+async function leaveBehind(
+  store: SessionStore,
+  more: Partial<Options> = {},
+  lastRound = 1,
+  client = machine("first"),
+): Promise<void> {
   const stop = new AbortController();
   const onEvent: Options["onEvent"] = (event) => {
     if (event.type === "decision.made" && event.round === lastRound) stop.abort();
   };
-  const options = optionsWith(machine("first"), { ...shared, store, onEvent, signal: stop.signal, ...more });
+  const options = optionsWith(client, { ...shared, store, onEvent, signal: stop.signal, ...more });
   await expect(runLoop(options)).rejects.toMatchObject({ name: "AbortError" });
 }
 
@@ -103,6 +108,34 @@ describe("a loop that moves to another machine", () => {
     expect(methods(second.calls)).not.toContain("create");
     expect(second.alive.size).toBe(0);
     await store.close();
+  });
+
+  it("K10: goes on from the files where a checkpoint's memory does not travel, but not where a fork must have it", async () => {
+    const modes = { modes: ["memory", "files"] } as const;
+    for (const [forkFanout, outcome] of [
+      [true, { status: "completed" }],
+      ["memory", { code: "conversation_gone", message: expect.stringContaining("are its files alone") as string }],
+    ] as const) {
+      const store = await openMemoryStore();
+      const more = { lineage: { ...shared.lineage, forkFanout } };
+      await leaveBehind(store, more, 1, machine("first", modes));
+      expect((await eventsOf(store, "checkpoint.created"))[1]).toMatchObject({ mode: "memory" });
+      const second = machine("second", modes);
+      const { importCheckpoint } = second;
+      const client = Object.assign(second, {
+        importCheckpoint: async (...given: Parameters<NonNullable<typeof importCheckpoint>>) => ({
+          checkpointId: "",
+          ...(await importCheckpoint?.(...given)),
+          mode: "files" as const,
+        }),
+      });
+      const options = optionsWith(client, { ...shared, ...more, store, resume: true });
+      expect(await runLoop(options).catch((error: unknown) => error)).toMatchObject(outcome);
+      expect((await eventsOf(store, "box.forked")).map(({ mode }) => mode)).toEqual(
+        forkFanout === true ? ["files"] : [],
+      );
+      await store.close();
+    }
   });
 
   it("K10: is forked there", async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { truncateSync } from "node:fs";
+import { existsSync, truncateSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
 import { once } from "node:events";
@@ -218,6 +218,7 @@ describe.skipIf(reason !== undefined)(`forks of containers${reason === undefined
       const greedy = await box.exec(["node", "-e", "const a = []; for (;;) a.push(Buffer.alloc(16e6, 1));"]);
       expect(greedy.exitCode, box.id).toBe(137);
     }
+    expect(existsSync("oom"), "a mark of the container's monitor in the folder of whoever made it").toBe(false);
     expect((await child.exec(["sh", "-c", "ls /sys/class/net; grep CapEff /proc/self/status"])).stdout).toMatch(
       /^lo\nCapEff:\s+0000000000000000\n$/,
     );

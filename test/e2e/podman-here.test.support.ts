@@ -36,7 +36,8 @@ export async function openPlace(kind: "snapshot" | "copy"): Promise<Place> {
     execFileSync("mount", ["-o", "loop", image, path]);
   }
   const remove = async (): Promise<void> => {
-    if (kind === "snapshot") execFileSync("umount", [path]);
+    // Lazily: the monitor of a container ends some time after it.
+    if (kind === "snapshot") execFileSync("umount", ["--lazy", path]);
     await rm(folder, { recursive: true, force: true });
   };
   return { path, remove, [Symbol.asyncDispose]: remove };
@@ -56,7 +57,7 @@ export async function openSmallPlace(bytes: number): Promise<Place & { leaveRoom
     mount((blocks - bfree) * bsize + free, "remount");
   };
   const remove = async (): Promise<void> => {
-    execFileSync("umount", [path]);
+    execFileSync("umount", ["--lazy", path]);
     await rm(folder, { recursive: true, force: true });
   };
   return { path, leaveRoom, remove, [Symbol.asyncDispose]: remove };

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { StoredEvent, WorkspacePatch } from "skein";
+import type { RunLoopOptions, StoredEvent, WorkspacePatch } from "skein";
 import { fanout, openMemoryStore, runLoop, testsPass, workspacePatch } from "skein";
 import type { PodmanSandboxClient } from "skein/sandbox/podman";
 import { openPodmanSandbox } from "skein/sandbox/podman";
@@ -124,6 +124,52 @@ describe.skipIf(reason !== undefined)(`a loop over containers${reason === undefi
       expect(await client.list()).toEqual([]);
       expect(await client.listCheckpoints()).toEqual([]);
       expect(listContainers(place.path)).toEqual([]);
+    },
+  );
+
+  it(
+    "K10: goes on on another machine, with files and conversation of a checkpoint that had memory",
+    { timeout: 120_000 },
+    async () => {
+      await using other = await openPlace("copy");
+      const second = await openPodmanSandbox({ directory: other.path });
+      await using store = await openMemoryStore();
+      const heard: StoredEvent[] = [];
+      const stop = new AbortController();
+      const options: Omit<RunLoopOptions<string, string, string>, "sandboxClient"> = {
+        task: "study",
+        driver: {
+          name: "rounds",
+          plan: (_task, history) => (history.length < 2 ? [`${history.length}`] : []),
+          decide: () => "on",
+        },
+        agentRun: {
+          profile: { name: "scripted", agent: "scripted" },
+          taskToPrompt: (round) => `write notes-${round}.txt ${round}\nremember w${round}\nread notes-0.txt\nrecall`,
+        },
+        output: {
+          parse: (events) => events.flatMap((event) => (event.type === "text.delta" ? [event.text] : [])).join(""),
+        },
+        store,
+        sessionId: "moves",
+        lineage: { sessionContinuity: true, checkpoints: "every-round", checkpointsTravel: true },
+        onEvent: (event) => {
+          heard.push(event);
+          if (event.type === "decision.made" && event.round === 0) stop.abort();
+        },
+      };
+      await expect(runLoop({ ...options, sandboxClient: client, signal: stop.signal })).rejects.toMatchObject({
+        name: "AbortError",
+      });
+      const result = await runLoop({ ...options, sandboxClient: second, resume: true });
+      expect(result.iterations.map(({ output }) => output)).toEqual(["0\nw0", "0\nw0,w1"]);
+      const [created] = heard.filter((event) => event.type === "checkpoint.created");
+      expect(created).toMatchObject({ mode: "memory", stored: { size: expect.any(Number) as number } });
+      expect(heard.find((event) => event.type === "box.forked")).toMatchObject({ mode: "files", from: created?.boxId });
+      for (const each of [client, second]) {
+        expect(await each.list()).toEqual([]);
+        for (const { id } of await each.listCheckpoints()) await each.deleteCheckpoint(id);
+      }
     },
   );
 });

@@ -38,6 +38,9 @@ export function toContainerPaths(directory: string, id: string): ContainerPaths 
   };
 }
 
+/** What of a checkpoint is files, and goes with it to other machines. */
+export const CHECKPOINT_FOLDERS = ["tree"] as const;
+
 export interface CheckpointPaths {
   readonly root: string;
   readonly record: string;

@@ -19,6 +19,8 @@ export interface PodmanOptions {
 }
 
 export interface PodmanRunOptions {
+  /** Where it runs: the monitor of a container puts a mark there when memory is full. */
+  readonly directory?: string;
   /** Where Podman keeps what it unpacks; what a killed one leaves lies there. */
   readonly scratch?: string;
   readonly signal?: AbortSignal;
@@ -59,7 +61,7 @@ export class PodmanCommand {
   /** Any program of this machine, with the same environment: no more of the host's than it needs. */
   host(
     command: readonly string[],
-    { scratch, signal, timeoutMs, sparesChildren }: PodmanRunOptions = {},
+    { directory, scratch, signal, timeoutMs, sparesChildren }: PodmanRunOptions = {},
   ): Promise<ProcessResult> {
     const { HOME, XDG_RUNTIME_DIR } = process.env;
     return runProcess(command, {
@@ -70,6 +72,7 @@ export class PodmanCommand {
         ...(XDG_RUNTIME_DIR === undefined ? {} : { XDG_RUNTIME_DIR }),
         ...(scratch === undefined ? {} : { TMPDIR: scratch }),
       },
+      ...(directory === undefined ? {} : { cwd: directory }),
       timeoutMs: timeoutMs ?? COMMAND_MS,
       ...(signal === undefined ? {} : { signal }),
       ...(sparesChildren === undefined ? {} : { sparesChildren }),

@@ -1,4 +1,5 @@
 import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { throwIfAborted } from "../../internal/abort.ts";
 import type { ProcessIdentity } from "../../internal/process-identity.ts";
 import { isAlive } from "../../internal/process-identity.ts";
@@ -9,12 +10,14 @@ import {
   BoxKeeper,
   defaultImage,
   listReadyCheckpoints,
+  packCheckpoint,
   placeFiles,
   readCheckpointRecord,
   readReadyCheckpoint,
   removeTree,
   renewRuntime,
   sweepRecords,
+  takeInCheckpoint,
   toBoxSpec,
   toForkFailure,
 } from "../provider/index.ts";
@@ -33,7 +36,7 @@ import type {
 import { buildBoxImage } from "./box-image.ts";
 import { createCheckpoint, removeCheckpoint } from "./checkpoints.ts";
 import type { ContainerPaths } from "./container-paths.ts";
-import { toCheckpointPaths, toContainerPaths } from "./container-paths.ts";
+import { CHECKPOINT_FOLDERS, toCheckpointPaths, toContainerPaths } from "./container-paths.ts";
 import { connectContainer } from "./container-socket.ts";
 import type { CowTree } from "./cow-tree.ts";
 import type { PodmanBoxOwner } from "./podman-box.ts";
@@ -172,6 +175,7 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
           const paths = this.#paths(record.id);
           await cow.clone(source.tree, paths.tree, signal);
           const first = await restoreContainer({
+            directory,
             id: record.id,
             parentId: checkpoint.boxId,
             network: record.spec.network,
@@ -208,6 +212,34 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
   async deleteCheckpoint(checkpointId: string): Promise<void> {
     if ((await readCheckpointRecord(this.#state.directory, checkpointId)) === undefined) return;
     await removeCheckpoint(this.#state.directory, checkpointId, this.#state.cow);
+  }
+
+  /** The files of the checkpoint. Its memory stays: it holds the keys that the agent was given, and needs this very machine. */
+  async *exportCheckpoint(checkpointId: string): AsyncGenerator<Uint8Array> {
+    const { directory } = this.#state;
+    const checkpoint = await readReadyCheckpoint(directory, checkpointId);
+    const place = await this.#placeOf(checkpoint.spec.image);
+    yield* packCheckpoint(directory, { ...checkpoint, mode: "files" }, place, CHECKPOINT_FOLDERS);
+  }
+
+  async importCheckpoint(
+    bytes: AsyncIterable<Uint8Array>,
+    options: CreateBoxOptions,
+  ): Promise<{ readonly checkpointId: string; readonly mode: CheckpointMode }> {
+    const { agents, cow, directory } = this.#state;
+    const spec = toBoxSpec(options, agents);
+    const image = spec.image ?? (await this.image());
+    return takeInCheckpoint(bytes, {
+      directory,
+      place: await this.#placeOf(image),
+      spec: { ...spec, image },
+      names: CHECKPOINT_FOLDERS,
+      forkStatus: () => this.forkStatus(),
+      prepare: async (folder) => {
+        for (const name of CHECKPOINT_FOLDERS) await cow.create(join(folder, name));
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
   }
 
   /** Removes the boxes that a dead owner left and whose claim is over, and checkpoints that were never finished (B3). @returns the ids of the boxes */
@@ -305,6 +337,22 @@ export class PodmanSandboxClient implements SandboxClient, AsyncDisposable {
     await endContainer(id, record, this.#state.podman);
     await removeBoxFolder(id, this.#paths(id), this.#state.cow);
     this.#processes.delete(id);
+  }
+
+  /** Programs in the workspace are linked with the image's, and an image of one name may be another elsewhere. */
+  async #placeOf(image: string | undefined): Promise<Readonly<Record<string, string>>> {
+    const name = image ?? (await this.image());
+    // Skein's own is made on each machine; its name says of which Node and of which Skein.
+    const inspected =
+      name === defaultImage()
+        ? undefined
+        : await this.#state.podman.try(["image", "inspect", "--format={{.Id}}", name]);
+    return {
+      sandbox: "podman",
+      system: process.platform,
+      processor: process.arch,
+      image: inspected === undefined ? name : inspected.exitCode === 0 ? inspected.stdout.trim() : `none (${name})`,
+    };
   }
 
   #paths(id: string): ContainerPaths {

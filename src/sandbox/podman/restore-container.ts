@@ -11,6 +11,7 @@ import { rewriteArchive } from "./rewrite-archive.ts";
 import { readFirstProcess, writeCriuOptions } from "./start-container.ts";
 
 export interface RestoreContainerOptions {
+  readonly directory: string;
   readonly id: string;
   /** The box that the checkpoint was taken of. */
   readonly parentId: string;
@@ -28,7 +29,7 @@ export interface RestoreContainerOptions {
  * @throws SandboxError `fork_failed`
  */
 export async function restoreContainer(options: RestoreContainerOptions): Promise<ProcessIdentity> {
-  const { id, parentId, network, paths, source, podman, signal } = options;
+  const { directory, id, parentId, network, paths, source, podman, signal } = options;
   await mkdir(paths.config, { recursive: true });
   await mkdir(paths.scratch, { recursive: true });
   await writeCriuOptions(paths);
@@ -42,7 +43,7 @@ export async function restoreContainer(options: RestoreContainerOptions): Promis
   throwIfAborted(signal);
   const result = await podman.try(
     ["container", "restore", `--import=${paths.archive}`, `--name=${toContainerName(id)}`],
-    { scratch: paths.scratch, ...(signal === undefined ? {} : { signal }) },
+    { directory, scratch: paths.scratch, ...(signal === undefined ? {} : { signal }) },
   );
   throwIfAborted(signal);
   if (result.exitCode !== 0) {

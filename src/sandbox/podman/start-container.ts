@@ -46,11 +46,15 @@ export interface StartContainerOptions {
  * @throws SandboxError `box_create_failed`, `box_image_unknown`
  */
 export async function startContainer(options: StartContainerOptions): Promise<ProcessIdentity> {
-  const { record, image, paths, podman, signal } = options;
+  const { directory, record, image, paths, podman, signal } = options;
   await writeConfig(record, paths);
   await writeCriuOptions(paths);
   const args = await toRunArguments(options);
-  const result = await podman.try(args, { scratch: paths.scratch, ...(signal === undefined ? {} : { signal }) });
+  const result = await podman.try(args, {
+    directory,
+    scratch: paths.scratch,
+    ...(signal === undefined ? {} : { signal }),
+  });
   throwIfAborted(signal);
   if (result.exitCode !== 0) {
     const why = describeFailure(result);

@@ -76,8 +76,12 @@ export async function takeInCheckpoint(
   const taken = { checkpointId: id, mode };
   try {
     requireCompatible(head, place, await forkStatus());
-    const isHere = async (): Promise<boolean> => (await readCheckpointRecord(directory, id))?.state === "ready";
-    if (await isHere()) return taken;
+    const findHere = async (): Promise<CheckpointRecord | undefined> => {
+      const found = await readCheckpointRecord(directory, id);
+      return found?.state === "ready" ? found : undefined;
+    };
+    const here = await findHere();
+    if (here !== undefined) return { ...taken, mode: here.mode };
     const staged = createId("arrival");
     const folder = toCheckpointFolder(directory, staged);
     const record = { format: 1, id, boxId, mode, labels, createdAt, owner: ownIdentity(), spec } as const;
@@ -89,7 +93,7 @@ export async function takeInCheckpoint(
       await writeRecord(join(folder, CHECKPOINT_RECORD), { ...record, state: "ready" });
       await rename(folder, toCheckpointFolder(directory, id)).catch(async (error: unknown) => {
         // Another process of this machine took it in meanwhile.
-        if (!(await isHere())) throw error;
+        if ((await findHere()) === undefined) throw error;
       });
     } finally {
       // Nothing, where it was renamed.
