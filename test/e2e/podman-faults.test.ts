@@ -42,7 +42,7 @@ describe.skipIf(reason !== undefined)(
       client = await openPodmanSandbox({ directory: place.path });
       // A probe and an image of its own would be most of what the child does.
       await client.criuStatus();
-    });
+    }, 120_000);
     afterAll(() => place.remove());
 
     it.each(["create", "checkpoint", "fork", "delete"])(

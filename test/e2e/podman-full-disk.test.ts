@@ -28,7 +28,7 @@ describe.skipIf(reason !== undefined)(`boxes on a full disk${reason === undefine
     place = await openSmallPlace(ENOUGH);
     client = await openPodmanSandbox({ directory: place.path });
     expect(await client.criuStatus()).toMatchObject({ available: true });
-  });
+  }, 120_000);
   beforeEach(() => place.leaveRoom(ENOUGH));
   afterEach(() => place.leaveRoom(ENOUGH));
   afterAll(async () => {
