@@ -12,6 +12,19 @@ import { toStoreError } from "./postgres-failure.ts";
 const BATCH_CHARACTERS = 512 * 1024;
 
 /**
+ * The row is held until the part is there: who takes the session over comes before it or after it. What a writer left that died on the way
+ * is written over.
+ */
+const PUT_PART = `
+WITH live AS (
+  SELECT key FROM {s}.sessions WHERE key = $1 AND epoch = $2 AND last_seq < $3 FOR SHARE
+), put AS (
+  INSERT INTO {s}.segment_parts (session, seq, part, text) SELECT key, $3::bigint, $4::integer, $5 FROM live
+  ON CONFLICT (session, seq, part) DO UPDATE SET text = excluded.text RETURNING 1
+)
+SELECT set_config('synchronous_commit', 'off', true) FROM put`;
+
+/**
  * Group commit over all sessions of the process: what is asked for while statements are on their way gathers here, and is the next statement.
  * The appends of one writer are never in two statements at once, so they take effect in their order.
  * After the first failure nothing more is sent.
@@ -41,6 +54,24 @@ export class AppendChannel {
     queue.waiting.push(request);
     if (!queue.isInFlight) this.#ready.add(queue);
     this.#schedule();
+  }
+
+  /**
+   * Stores a part of a large event ahead of the append that makes it part of the log, without keeping the appends of others waiting.
+   * It need not be flushed: what is flushed after it brings it to the disk.
+   *
+   * @returns false where the writer is not the session's any more
+   */
+  async putPart({ key, epoch }: AppendQueue, seq: number, part: number, text: string): Promise<boolean> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    try {
+      return (await this.#database.query("control", PUT_PART, [key, epoch, seq, part, text])).length > 0;
+    } catch (cause) {
+      const error = toStoreError(cause, this.#database.target.name);
+      this.fail(error);
+      throw error;
+    }
   }
 
   /** Why nothing is accepted any more; undefined while all is well. */

@@ -1,6 +1,7 @@
 import type { RunState } from "../run-state.ts";
 import type { AppendQueue, AppendRequest, SessionBeginning } from "./append-queue.ts";
 import { NOW, SPLIT_TEXTS, TEXT_SEPARATOR, toArray } from "./postgres-database.ts";
+import { packLines, readParts } from "./segment-text.ts";
 
 /** A segment is closed when it holds so many characters: what a reader gets in one piece. */
 export const SEGMENT_CHARACTERS = 32 * 1024;
@@ -46,7 +47,10 @@ WITH input AS (
   RETURNING s.key, s.epoch
 )`;
 
-/** Those that begin under a writer do so only where the writer is the live one. Their segments name them by their number below zero. */
+/**
+ * Those that begin under a writer do so only where the writer is the live one. Their segments name them by their number below zero.
+ * A session that an earlier attempt has made has its segment.
+ */
 const BEGINNINGS = `, beginning AS (
   SELECT * FROM unnest($16::bigint[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::boolean[], $23::text[],
     $24::bigint[], $25::bigint[], $26::text[], $27::text[], $28::bigint[], $29::text[], $30::bigint[], $31::bigint[])
@@ -59,11 +63,11 @@ const BEGINNINGS = `, beginning AS (
   FROM beginning b WHERE b.under IS NULL OR EXISTS (SELECT 1 FROM fenced f WHERE f.key = b.under AND f.epoch = b.under_epoch)
   ORDER BY b.id
   ON CONFLICT (id) DO UPDATE SET token = excluded.token WHERE s.token = excluded.token
-  RETURNING s.key, s.token
+  RETURNING s.key, s.token, s.xmax = 0 AS is_new
 ), begun AS (
-  SELECT b.n, m.key FROM made m JOIN beginning b ON b.token = m.token
+  SELECT b.n, m.key, m.is_new FROM made m JOIN beginning b ON b.token = m.token
 ), targets AS (
-  SELECT key AS ref, key, epoch FROM fenced UNION ALL SELECT n, key, 1 FROM begun
+  SELECT key AS ref, key, epoch FROM fenced UNION ALL SELECT n, key, 1 FROM begun WHERE is_new
 )`;
 
 const TARGETS = `, targets AS (
@@ -74,7 +78,8 @@ const STORED = `, stored AS (
   INSERT INTO {s}.segments (session, first_seq, last_seq, epoch, bytes, lines)
   SELECT t.key, p.first_seq, p.last_seq, t.epoch, octet_length(p.lines), p.lines
   FROM unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], string_to_array($14, ${SPLIT_TEXTS}))
-  AS p (session, epoch, first_seq, last_seq, lines) JOIN targets t ON t.ref = p.session AND t.epoch = p.epoch`;
+  AS p (session, epoch, first_seq, last_seq, lines) JOIN targets t ON t.ref = p.session AND t.epoch = p.epoch
+)`;
 
 const referred = (at: number): string => `, referred AS (
   SELECT r.digest, t.key FROM unnest($${at}::bigint[], $${at + 1}::text[]) AS r (session, digest) JOIN targets t ON t.ref = r.session
@@ -89,11 +94,9 @@ const referred = (at: number): string => `, referred AS (
  * is over, changes nothing and harms none of the others.
  */
 function toText({ begins, refers }: Parts): string {
-  // A session that an earlier attempt has made has its segment.
-  const stored = begins ? `${STORED} ON CONFLICT DO NOTHING\n)` : `${STORED}\n)`;
   const references = refers ? referred(begins ? 32 : 16) : "";
   const begun = begins ? ", (SELECT array_agg(n::text || ' ' || key) FROM begun)" : "";
-  return `${INPUT}${begins ? BEGINNINGS : TARGETS}${stored}${references}
+  return `${INPUT}${begins ? BEGINNINGS : TARGETS}${STORED}${references}
 SELECT set_config('synchronous_commit', $15, true), (SELECT array_agg(key::text || ' ' || epoch) FROM fenced)${begun}`;
 }
 
@@ -213,15 +216,16 @@ class Segments {
     let characters = 0;
     const close = (to: number): void => {
       if (to === from) return;
-      this.columns.add(session, epoch, first + from, first + to - 1, lines.slice(from, to).join("\n"));
+      this.columns.add(session, epoch, first + from, first + to - 1, packLines(lines.slice(from, to)));
       from = to;
       characters = 0;
     };
     lines.forEach((line, index) => {
       // A large event stands alone: who reads its neighbours does not read it.
-      if (line.length > SEGMENT_CHARACTERS) close(index);
+      const isAlone = line.length > SEGMENT_CHARACTERS || readParts(line) !== undefined;
+      if (isAlone) close(index);
       characters += line.length + 1;
-      if (characters >= SEGMENT_CHARACTERS) close(index + 1);
+      if (isAlone || characters >= SEGMENT_CHARACTERS) close(index + 1);
     });
     close(lines.length);
   }

@@ -2,6 +2,7 @@ import pg from "pg";
 import { afterEach, beforeAll, expect, it } from "vitest";
 import { StoreError } from "../../errors.ts";
 import { beginOf } from "../begin-session.ts";
+import type { ByteStreams } from "../byte-streams.ts";
 import type { SessionStore } from "../session-store.ts";
 import { openPostgresStore } from "./index.ts";
 import type { OpenPostgresStoreOptions } from "./index.ts";
@@ -121,6 +122,31 @@ it("L8, L4: a session whose making is lost, or its answer, is there exactly once
   }
   expect(await readLines(store, "parent")).toEqual(parent);
   expect(proxy.lost).toBeGreaterThanOrEqual(8);
+});
+
+it("L8, L4: what is appended to a plain stream is there exactly once, whatever becomes of the connection", async () => {
+  const [store, proxy] = await openThroughProxy();
+  const streams = store.byteStreams as ByteStreams;
+  proxy.watched = ["<<"];
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  proxy.answersToLose = 1;
+  const made = await streams.create({ path: "a", contentType: "text/plain", closed: false, bytes: bytes("<<new>>") });
+  expect(made.is).toBe("created");
+  const sent = ["<<new>>"];
+  for (let seq = 0; seq < 24; seq++) {
+    if (seq % 3 === 1) proxy.answersToLose += 1;
+    if (seq % 3 === 2) proxy.requestsToLose += 1;
+    const text = `<<${seq}>>`;
+    sent.push(text);
+    const producer = seq % 2 === 0 ? {} : { producer: { id: "p", epoch: 0, seq: (seq - 1) / 2 } };
+    const append = { contentType: "text/plain", bytes: bytes(text), close: seq === 23, ...producer };
+    expect(await streams.append("a", append)).toMatchObject({ is: "appended", state: { closed: seq === 23 } });
+  }
+  expect(proxy.lost).toBe(17);
+  const page = await streams.read("a", { from: 0, limitBytes: 1_000 });
+  if (typeof page === "string") throw new Error(`the stream is ${page}`);
+  expect(Buffer.concat(page.chunks).toString()).toBe(sent.join(""));
+  expect(page.state.closed).toBe(true);
 });
 
 it("L5: a session that was made by a statement without an answer, and taken over since, is a fencing and no id that was taken", async () => {

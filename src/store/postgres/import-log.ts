@@ -1,12 +1,14 @@
 import { StoreError } from "../../errors.ts";
 import { ImportedLog } from "../imported-log.ts";
+import { LARGE_LINE_CHARACTERS, cutLine } from "../large-line.ts";
 import type { ImportedRecord, ImportedSession } from "../session-store.ts";
 import { sessionExists } from "../store-faults.ts";
 import { SEGMENT_CHARACTERS } from "./append-statement.ts";
+import { putBlob } from "./blob-statements.ts";
 import { NOW, SPLIT_TEXTS, TEXT_SEPARATOR, toArray } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import { isViolation } from "./postgres-failure.ts";
-import { putBlob } from "./storage-statements.ts";
+import { markParts, packLines } from "./segment-text.ts";
 
 /** So many characters go into one statement: live writers of the process wait a few milliseconds for it. */
 const STEP_CHARACTERS = 512 * 1024;
@@ -26,6 +28,12 @@ INSERT INTO {s}.segments (session, first_seq, last_seq, epoch, bytes, lines)
 SELECT s.key, p.first_seq, p.last_seq, 0, octet_length(p.lines), p.lines FROM staged s,
   unnest($2::bigint[], $3::bigint[], string_to_array($4, ${SPLIT_TEXTS})) AS p (first_seq, last_seq, lines)
 ON CONFLICT (session, first_seq) DO NOTHING`;
+
+const ADD_PART = `
+WITH staged AS (
+  UPDATE {s}.deleted_sessions SET not_before = ${NOW} + ${STAGED_MS} WHERE key = $1 RETURNING key
+)
+INSERT INTO {s}.segment_parts (session, seq, part, text) SELECT key, $2, $3, $4 FROM staged ON CONFLICT DO NOTHING`;
 
 /** Makes a session of the log, unless its id is taken by now or somebody has swept some of it. */
 const END = `
@@ -124,6 +132,11 @@ class StagedLog {
   }
 
   async add(seq: number, line: string): Promise<void> {
+    if (line.length > LARGE_LINE_CHARACTERS) {
+      this.#closeSegment();
+      await this.#addLarge(seq, line);
+      return;
+    }
     if (line.length > SEGMENT_CHARACTERS) this.#closeSegment();
     if (this.#lines.length === 0) this.#firstSeq = seq;
     this.#lines.push(line);
@@ -138,11 +151,24 @@ class StagedLog {
     await this.#send();
   }
 
+  async #addLarge(seq: number, line: string): Promise<void> {
+    let parts = 0;
+    for (const text of cutLine(line)) {
+      await this.#database.query("control", ADD_PART, [this.#key, seq, parts, text]);
+      parts += 1;
+    }
+    this.#push(seq, seq, markParts(parts));
+  }
+
+  #push(firstSeq: number, lastSeq: number, text: string): void {
+    this.#ready.push({ firstSeq, lastSeq, text });
+    this.segments += 1;
+  }
+
   #closeSegment(): void {
     if (this.#lines.length === 0) return;
-    this.#ready.push({ firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, text: this.#lines.join("\n") });
+    this.#push(this.#firstSeq, this.#lastSeq, packLines(this.#lines));
     this.#readyCharacters += this.#characters;
-    this.segments += 1;
     this.#lines = [];
     this.#characters = 0;
   }

@@ -1,8 +1,9 @@
 import { StoreError } from "../../errors.ts";
 import type { BlobRef, StoredEvent } from "../../event/event.ts";
-import { blobMissing, sessionUnknown } from "../store-faults.ts";
-import { parseLines } from "./parse-lines.ts";
+import { sessionUnknown } from "../store-faults.ts";
+import { readBlob } from "./blob-statements.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
+import { parseSegment, readParts } from "./segment-text.ts";
 import { SELECT_SESSIONS, parseSessionRow } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 
@@ -12,13 +13,18 @@ const PAGE_SEGMENTS = 512;
 const MAX_REMEMBERED = 1_000;
 
 const SELECT_PAGE = `
-SELECT lines FROM (
+SELECT first_seq, lines FROM (
   SELECT first_seq, lines, sum(bytes) OVER (ORDER BY first_seq) - bytes AS before FROM (
     SELECT first_seq, bytes, lines FROM {s}.segments WHERE session = $1 AND first_seq <= $3
     AND first_seq >= (SELECT first_seq FROM {s}.segments WHERE session = $1 AND first_seq <= $2 ORDER BY first_seq DESC LIMIT 1)
     ORDER BY first_seq LIMIT ${PAGE_SEGMENTS}
   ) AS next
 ) AS page WHERE before < ${PAGE_BYTES} ORDER BY first_seq`;
+
+/** 2 MB at most: what other readers wait for. */
+const PARTS_AT_A_TIME = 4;
+const SELECT_PARTS =
+  "SELECT text FROM {s}.segment_parts WHERE session = $1 AND seq = $2 AND part >= $3 AND part < $4 ORDER BY part";
 
 interface Origin {
   readonly key: number;
@@ -61,9 +67,14 @@ export class PostgresReader {
     const range = await this.#findRange(row, after + 1);
     const lines = await this.#database.query("read", SELECT_PAGE, [range.key, after + 1, range.to]);
     const events: StoredEvent[] = [];
-    for (const [text] of lines)
-      for (const event of this.#parse(text as string))
-        if (event.seq > after && event.seq <= range.to) events.push(event);
+    for (const [seq, text] of lines as [number, string][]) {
+      const parts = readParts(text);
+      // A large event is a page of its own.
+      if (parts !== undefined && events.length > 0) break;
+      const segment = parts === undefined ? text : await this.#joinParts(range.key, seq, parts);
+      for (const event of this.#parse(segment)) if (event.seq > after && event.seq <= range.to) events.push(event);
+      if (parts !== undefined && events.length > 0) break;
+    }
     if (range.key !== row.key) for (const event of events) (event as { sessionId: string }).sessionId = id;
     if (events[0]?.seq === after + 1) return events;
     // Either the session was deleted between the two queries, or the log has a hole.
@@ -94,8 +105,18 @@ export class PostgresReader {
     return origin;
   }
 
-  #parse(lines: string): StoredEvent[] {
-    const events = parseLines(lines);
+  /** The line of a large event, some of its parts at a time. */
+  async #joinParts(key: number, seq: number, count: number): Promise<string> {
+    const texts: string[] = [];
+    for (let part = 0; part < count; part += PARTS_AT_A_TIME) {
+      const rows = await this.#database.query("read", SELECT_PARTS, [key, seq, part, part + PARTS_AT_A_TIME]);
+      for (const [text] of rows) texts.push(text as string);
+    }
+    return texts.join("");
+  }
+
+  #parse(text: string): StoredEvent[] {
+    const events = parseSegment(text);
     if (events === undefined) throw this.#damaged("an event is not JSON");
     return events;
   }
@@ -107,10 +128,7 @@ export class PostgresReader {
     );
   }
 
-  async readBlob(ref: BlobRef, digest: string): Promise<Uint8Array> {
-    const sql = "SELECT bytes FROM {s}.blobs WHERE digest = $1";
-    const [row] = (await this.#database.query("read", sql, [digest])) as [Buffer][];
-    if (row === undefined) throw blobMissing(ref.digest);
-    return new Uint8Array(row[0]);
+  readBlob(ref: BlobRef, digest: string): Promise<Uint8Array> {
+    return readBlob(this.#database, ref, digest);
   }
 }

@@ -49,6 +49,7 @@ import { tailLog } from "../tail-log.ts";
 import { AppendChannel } from "./append-channel.ts";
 import { AppendQueue } from "./append-queue.ts";
 import type { SessionBeginning } from "./append-queue.ts";
+import { putBlob } from "./blob-statements.ts";
 import { ChangeNotifier } from "./change-notifier.ts";
 import { DatabaseWatcher } from "./database-watcher.ts";
 import { importLog } from "./import-log.ts";
@@ -62,7 +63,7 @@ import type { OpenedWriter } from "./postgres-writer.ts";
 import { toSessionQuery } from "./session-row.ts";
 import { SessionStatements } from "./session-statements.ts";
 import { TailReader } from "./tail-reader.ts";
-import { deleteSession, findUsers, putBlob, sweepDeleted, sweepUnusedBlobs } from "./storage-statements.ts";
+import { deleteSession, findUsers, sweepDeleted, sweepUnusedBlobs } from "./storage-statements.ts";
 
 /** Who writes, where nobody says. */
 const OWNER = `${hostname()}:${process.pid}`;

@@ -9,6 +9,7 @@ import type { NamedSession } from "../session-store.ts";
 import { NOW } from "./postgres-database.ts";
 import type { PostgresDatabase, Row } from "./postgres-database.ts";
 import { isViolation } from "./postgres-failure.ts";
+import { PARTS_MARK } from "./segment-text.ts";
 import { deadEpoch } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 
@@ -96,6 +97,14 @@ WITH target AS (
 )
 SELECT answer, judged FROM allowed`;
 
+/** Clears away what a writer left that died in the middle of a large event. Under a later epoch it may be what a new one has begun. */
+const CLEAR_PARTS = `
+WITH live AS (
+  SELECT key FROM {s}.sessions WHERE key = $1 AND epoch = $3 FOR SHARE
+)
+DELETE FROM {s}.segment_parts p USING live WHERE p.session = live.key AND p.seq > $2
+AND NOT EXISTS (SELECT 1 FROM {s}.segments g WHERE g.session = p.session AND g.first_seq = p.seq AND left(g.lines, 1) = '${PARTS_MARK}')`;
+
 const FORK = `
 WITH child AS (
   INSERT INTO {s}.sessions (id, kind, labels, forked_from, fork_seq, status, is_running, state, last_seq, epoch, created_at, updated_at)
@@ -166,6 +175,7 @@ export class SessionStatements {
     ];
     if (is === "busy") return { is, owner: JSON.parse(holder) as string };
     if (is === "changed") return { is };
+    if (epoch > 1) await this.#control(CLEAR_PARTS, [key, row.session.lastSeq, epoch]);
     return { is, key, epoch, lastSeq, isRunOpen, reason, state: JSON.parse(state) as RunState };
   }
 
@@ -191,6 +201,8 @@ export class SessionStatements {
       closing.toLine("lease_over"),
     ]);
     const [is, reason] = (answer ?? ["unknown", "lease_over"]) as ["closed", "lease_over"];
+    if (is === "closed")
+      await this.#control(CLEAR_PARTS, [row.key, interrupted.seen.lastSeq, interrupted.seen.epoch + 1]);
     return { is, reason };
   }
 

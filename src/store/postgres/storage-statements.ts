@@ -5,11 +5,9 @@ import { isViolation } from "./postgres-failure.ts";
 import { deadEpoch } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
 
-/** How long a blob waits for the event that will refer to it. */
-const PIN_MS = 10 * 60_000;
-
 /** What one statement of a sweep takes: a few milliseconds beside live traffic. */
 const SWEEP_SEGMENTS = 256;
+const SWEEP_PARTS = 16;
 const SWEEP_BLOBS = 16;
 
 const DELETE = `
@@ -27,6 +25,12 @@ SELECT is_busy, owner, users FROM target`;
 const SWEEP_LINES = `
 WITH gone AS (
   DELETE FROM {s}.segments WHERE session = $1 AND first_seq IN (SELECT first_seq FROM {s}.segments WHERE session = $1 LIMIT ${SWEEP_SEGMENTS})
+  RETURNING 1
+) SELECT count(*) FROM gone`;
+
+const SWEEP_LARGE = `
+WITH gone AS (
+  DELETE FROM {s}.segment_parts WHERE session = $1 AND (seq, part) IN (SELECT seq, part FROM {s}.segment_parts WHERE session = $1 LIMIT ${SWEEP_PARTS})
   RETURNING 1
 ) SELECT count(*) FROM gone`;
 
@@ -85,6 +89,7 @@ export async function sweepDeleted(database: PostgresDatabase): Promise<void> {
     if (marked === undefined) return;
     const [key] = marked;
     while ((await count(SWEEP_LINES, [key])) > 0) killPoint("in-prune");
+    while ((await count(SWEEP_LARGE, [key])) > 0);
     while ((await count(SWEEP_REFERENCES, [key])) > 0);
     await database.query("control", "DELETE FROM {s}.deleted_sessions WHERE key = $1", [key]);
   }
@@ -95,17 +100,6 @@ export async function sweepUnusedBlobs(database: PostgresDatabase): Promise<void
     const [row] = await database.query("control", SWEEP_UNUSED);
     if (((row?.[0] as number | undefined) ?? 0) < SWEEP_BLOBS) return;
   }
-}
-
-export async function putBlob(database: PostgresDatabase, digest: string, bytes: Uint8Array): Promise<void> {
-  const pin = `UPDATE {s}.blobs SET pins = pins + 1, pinned_until = ${NOW} + ${PIN_MS} WHERE digest = $1 RETURNING 1`;
-  if ((await database.query("control", pin, [digest])).length > 0) return;
-  await database.query(
-    "control",
-    `INSERT INTO {s}.blobs AS b (digest, pins, pinned_until, bytes) VALUES ($1, 1, ${NOW} + ${PIN_MS}, $2)
-     ON CONFLICT (digest) DO UPDATE SET pins = b.pins + 1, pinned_until = excluded.pinned_until`,
-    [digest, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
-  );
 }
 
 /** Who was forked from each of some sessions, or names it as parent. */

@@ -2,8 +2,8 @@ import type { StoredEvent } from "../../event/event.ts";
 import { sessionUnknown } from "../store-faults.ts";
 import { toArray } from "./postgres-database.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
-import { parseLines } from "./parse-lines.ts";
 import type { PostgresReader } from "./postgres-reader.ts";
+import { parseSegment, readParts } from "./segment-text.ts";
 
 /** So many tails share a statement, and so many segments of each: what hundreds of them wait for at once is a few statements. */
 const MOST_TAILS = 64;
@@ -91,9 +91,11 @@ export class TailReader {
           resolve([]);
           return;
         }
-        const events = entry.texts.flatMap((text) => parseLines(text) ?? []).filter(({ seq }) => seq > after);
+        const large = entry.texts.findIndex((text) => readParts(text) !== undefined);
+        const texts = large === -1 ? entry.texts : entry.texts.slice(0, large);
+        const events = texts.flatMap((text) => parseSegment(text) ?? []).filter(({ seq }) => seq > after);
         if (events[0]?.seq === after + 1) resolve(events);
-        // In what it shares with its parent, or damaged: the reader of single pages knows.
+        // A large event, or in what it shares with its parent, or damaged: the reader of single pages knows.
         else
           this.#reader
             .load(id)

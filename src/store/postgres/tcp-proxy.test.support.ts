@@ -7,9 +7,11 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #pairs = new Set<readonly [client: Socket, server: Socket]>();
-  /** Appends whose answers are still to be lost: stored or not, the client does not hear of it. */
+  /** What statements hold that may be lost: appends to sessions, where nobody says otherwise. */
+  watched: readonly string[] = ["WITH input AS", "skein_append_"];
+  /** Statements whose answers are still to be lost: stored or not, the client does not hear of it. */
   answersToLose = 0;
-  /** Appends that are still to be lost on their way to the server. */
+  /** Statements that are still to be lost on their way to the server. */
   requestsToLose = 0;
   lost = 0;
   /** After an answer that was lost nothing comes through any more. */
@@ -37,11 +39,12 @@ export class TcpProxy {
     const server = connect(this.#target.port, this.#target.host);
     const pair = [client, server] as const;
     this.#pairs.add(pair);
-    let isAppend = false;
+    let isWatched = false;
     client.on("data", (bytes) => {
       if (this.isStalled) return;
-      isAppend = bytes.includes("WITH input AS") || bytes.includes("skein_append_");
-      if (isAppend && this.requestsToLose > 0) {
+      // A large statement comes in several pieces, and only one of them says what it is.
+      isWatched ||= this.watched.some((text) => bytes.includes(text));
+      if (isWatched && this.requestsToLose > 0) {
         this.requestsToLose -= 1;
         this.#cut(pair);
         return;
@@ -50,12 +53,13 @@ export class TcpProxy {
     });
     server.on("data", (bytes) => {
       if (this.isStalled) return;
-      if (isAppend && this.answersToLose > 0) {
+      if (isWatched && this.answersToLose > 0) {
         this.answersToLose -= 1;
         this.isStalled = this.stallsAfterAnswer;
         this.#cut(pair);
         return;
       }
+      isWatched = false;
       client.write(bytes);
     });
     for (const socket of pair) {

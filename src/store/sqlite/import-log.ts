@@ -4,7 +4,7 @@ import type { ImportedRecord, ImportedSession } from "../session-store.ts";
 import { sessionExists, sessionUnknown } from "../store-faults.ts";
 import { SEGMENT_CHARACTERS } from "./gathered-append.ts";
 import type { StoredEvent } from "../../event/event.ts";
-import { LARGE_LINE_CHARACTERS, cutLine } from "./large-line.ts";
+import { LARGE_LINE_CHARACTERS, cutLine } from "../large-line.ts";
 import { packEvent } from "./packed-events.ts";
 import { SegmentBuilder, toSegment } from "./segment-builder.ts";
 import type { SegmentText } from "./sqlite-command.ts";

@@ -1,6 +1,7 @@
 import type { JsonValue, StoredEvent } from "../../event/event.ts";
 import { MAX_EVENT_BYTES, quoteText, refuseTooLarge } from "../encode-events.ts";
 import type { LineWriter } from "../encode-events.ts";
+import type { LargeValue } from "../large-line.ts";
 
 /**
  * Events as the rows of the log hold them: what a row's place, its session and the event before tell is not said again.
@@ -46,6 +47,11 @@ export function packEvent(event: StoredEvent): string {
   const head = `{"seq":${seq},"at":${at},"sessionId":${JSON.stringify(sessionId)},${run}`;
   // A field whose name is a number stands before all others.
   return line.startsWith(head) ? `{${line.slice(head.length)}` : JSON.stringify(toPacked(event));
+}
+
+/** A large event, packed. */
+export function toLargeValue(event: StoredEvent): LargeValue {
+  return { value: toPacked(event), bytesLeftOut: countUnpackedBytes(event) };
 }
 
 /** How many bytes of an event's JSON {@link toPacked} leaves out. */

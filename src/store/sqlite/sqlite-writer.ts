@@ -2,18 +2,16 @@ import { FencedError } from "../../errors.ts";
 import type { StoreError } from "../../errors.ts";
 import type { StoredEvent } from "../../event/event.ts";
 import { cloneJson } from "../../event/clone-json.ts";
-import { isLongerThan } from "../../event/json-size.ts";
-import { inTurns } from "../../internal/share-turn.ts";
 import { encodeEvents } from "../encode-events.ts";
 import type { EncodedEvents } from "../encode-events.ts";
+import { StepwiseAppends, encodeInSteps, hasLargeBody, hasLargeLine, storeLargeLines } from "../large-append.ts";
+import type { LargeLine } from "../large-line.ts";
 import type { RunState } from "../run-state.ts";
 import type { AppendBody, AppendOptions, SessionWriter } from "../session-store.ts";
 import { fenced, leaseOver, writerClosed } from "../store-faults.ts";
 import { WriterLoss, declareLoss } from "../writer-loss.ts";
 import type { AppendRequest, Waiting } from "./gathered-append.ts";
-import { PACKED_LINES } from "./packed-events.ts";
-import { LARGE_LINE_CHARACTERS, cutLine, writeLargeLine } from "./large-line.ts";
-import type { LargeLine } from "./large-line.ts";
+import { PACKED_LINES, toLargeValue } from "./packed-events.ts";
 import type { CommandResult } from "./sqlite-command.ts";
 import type { WriterChannel } from "./writer-channel.ts";
 
@@ -74,8 +72,7 @@ export class SqliteWriter implements SessionWriter {
   readonly #loss = new WriterLoss();
   #state: RunState;
   #givenOut: number;
-  /** What appends have to wait for while a large event is stored in parts. */
-  #before: Promise<void> | undefined;
+  readonly #steps = new StepwiseAppends();
   #end: FencedError | StoreError | undefined;
   #isClosed = false;
   #closing: Promise<void> | undefined;
@@ -100,10 +97,10 @@ export class SqliteWriter implements SessionWriter {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) throw this.#end;
       if (this.#isClosed) throw writerClosed(this.sessionId);
-      if (this.#before !== undefined || bodies.some((body) => isLongerThan(body, LARGE_LINE_CHARACTERS))) {
+      if (this.#steps.before !== undefined || hasLargeBody(bodies)) {
         // What the caller does to them later must not change what is stored.
         const copies = bodies.map((body) => cloneJson(body) as unknown as AppendBody);
-        this.#enqueue(() => this.#appendInSteps(copies, runId, onAccepted, resolve, reject).catch(reject));
+        this.#steps.enqueue(() => this.#appendInSteps(copies, runId, onAccepted, resolve, reject).catch(reject));
         return;
       }
       const encoded = this.#encode(bodies, runId);
@@ -115,8 +112,7 @@ export class SqliteWriter implements SessionWriter {
       }
       const request = this.#giveOut(encoded);
       const waiting = new PendingAppend(this, events, resolve, reject);
-      if (lines.some((line) => line.length > LARGE_LINE_CHARACTERS))
-        this.#enqueue(() => this.#appendParts(request, waiting));
+      if (hasLargeLine(lines)) this.#steps.enqueue(() => this.#appendParts(request, waiting));
       else this.#channel.append(request, waiting);
       onAccepted?.();
     });
@@ -130,7 +126,7 @@ export class SqliteWriter implements SessionWriter {
 
   /** What the thread has not been asked for yet, though it was appended. */
   get before(): Promise<void> | undefined {
-    return this.#before;
+    return this.#steps.before;
   }
 
   #encode(bodies: readonly AppendBody[], runId: string | undefined, unwritten?: ReadonlySet<number>): EncodedEvents {
@@ -155,16 +151,7 @@ export class SqliteWriter implements SessionWriter {
     return request;
   }
 
-  /** Does what takes several turns of the event loop; whatever this writer appends meanwhile comes after it. `work` never rejects, and ends when its append is on its way. */
-  #enqueue(work: () => Promise<void>): void {
-    const turn = (this.#before ?? Promise.resolve()).then(work);
-    this.#before = turn;
-    void turn.then(() => {
-      if (this.#before === turn) this.#before = undefined;
-    });
-  }
-
-  /** Writes the lines of large events in steps, between which everybody else gets a turn, and then appends. */
+  /** Writes the lines of large events in steps, and then appends. */
   async #appendInSteps(
     bodies: readonly AppendBody[],
     runId: string | undefined,
@@ -173,23 +160,20 @@ export class SqliteWriter implements SessionWriter {
     reject: (error: unknown) => void,
   ): Promise<void> {
     if (this.#end !== undefined) throw this.#end;
-    const isLarge = (index: number): boolean => isLongerThan(bodies[index], LARGE_LINE_CHARACTERS);
-    const unwritten = new Set([...bodies.keys()].filter(isLarge));
-    const encoded = this.#encode(bodies, runId, unwritten);
-    const written = new Map<number, LargeLine>();
-    for (const index of unwritten) {
-      const steps = writeLargeLine(encoded.events[index] as StoredEvent);
-      const line = await inTurns(steps, () => this.#end === undefined);
-      if (line === undefined) throw this.#end;
-      written.set(index, line);
-    }
+    const append = await encodeInSteps(
+      bodies,
+      (unwritten) => this.#encode(bodies, runId, unwritten),
+      toLargeValue,
+      () => this.#end === undefined,
+    );
+    if (append === undefined) throw this.#end;
     if (bodies.length === 0) {
       onAccepted?.();
       resolve([]);
       return;
     }
-    const digests = [...encoded.digests, ...[...written.values()].flatMap((line) => line.digests)];
-    const request = this.#giveOut({ ...encoded, digests });
+    const { encoded, written } = append;
+    const request = this.#giveOut(encoded);
     onAccepted?.();
     await this.#appendParts(request, new PendingAppend(this, encoded.events, resolve, reject), written);
   }
@@ -200,39 +184,22 @@ export class SqliteWriter implements SessionWriter {
     waiting: Waiting,
     written: Map<number, LargeLine> = new Map(),
   ): Promise<void> {
-    const large = new Map<number, { parts: number; bytes: number }>();
+    const { key, epoch } = this;
+    const firstSeq = request.events[0]?.seq ?? 0;
     try {
-      for (const [index, line] of request.lines.entries()) {
-        const parts = written.get(index)?.parts ?? (line.length > LARGE_LINE_CHARACTERS ? cutLine(line) : undefined);
-        if (parts === undefined) continue;
-        const { seq } = request.events[index] as StoredEvent;
-        const stored = await this.#putParts(seq, parts);
-        // Its text is on the disk: it need not be in memory, too, while the others are stored.
-        written.delete(index);
-        if ("is" in stored) {
-          waiting.settle(stored);
-          return;
-        }
-        large.set(seq, stored);
+      const stored = await storeLargeLines(request.lines, written, async (index, part, text) => {
+        const result = await this.#channel.send({ kind: "put-part", key, epoch, seq: firstSeq + index, part, text });
+        return result.is === "done" ? undefined : result;
+      });
+      if ("refusal" in stored) waiting.settle(stored.refusal);
+      else if (stored.large.size === 0) this.#channel.append(request, waiting);
+      else {
+        const large = new Map(Array.from(stored.large, ([index, parts]) => [firstSeq + index, parts]));
+        this.#channel.append({ ...request, large }, waiting);
       }
     } catch (error) {
       waiting.fail(error as StoreError);
-      return;
     }
-    this.#channel.append(large.size === 0 ? request : { ...request, large }, waiting);
-  }
-
-  async #putParts(seq: number, texts: Iterable<string>): Promise<{ parts: number; bytes: number } | CommandResult> {
-    const { key, epoch } = this;
-    let parts = 0;
-    let bytes = 0;
-    for (const text of texts) {
-      const result = await this.#channel.send({ kind: "put-part", key, epoch, seq, part: parts, text });
-      if (result.is !== "done") return result;
-      parts += 1;
-      bytes += Buffer.byteLength(text);
-    }
-    return { parts, bytes };
   }
 
   #lose(result: CommandResult): FencedError | StoreError {
@@ -268,7 +235,7 @@ export class SqliteWriter implements SessionWriter {
     if (this.#end !== undefined) return;
     this.#isClosed = true;
     this.#hooks.onEnd(this);
-    await this.#before;
+    await this.#steps.before;
     // A store that failed cannot give a lease up; it will be over when its time is, or when this process is gone.
     await this.#channel.send({ kind: "close-writer", key: this.key, epoch: this.epoch }).catch(() => {});
   }

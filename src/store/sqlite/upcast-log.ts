@@ -1,7 +1,7 @@
 import { UPCASTS, upcastEvent } from "../../event/upcast.ts";
 import type { OldEvent, Upcast } from "../../event/upcast.ts";
 import type { StoredEvent } from "../../event/event.ts";
-import { cutLine } from "./large-line.ts";
+import { cutLine } from "../large-line.ts";
 import { packEvent, unpackRow } from "./packed-events.ts";
 import type { RowStart } from "./packed-events.ts";
 import { SegmentBuilder } from "./segment-builder.ts";

@@ -91,6 +91,14 @@ export function testRetention(kit: SessionStoreKitOptions): void {
       expect(await store.getBlob(await store.putBlob(new Uint8Array(0)))).toHaveLength(0);
     });
 
+    it("keeps a blob of many megabytes, also where it is put twice at once", async () => {
+      const store = await stores.open();
+      const bytes = new Uint8Array(Buffer.alloc(9_000_001, "a blob that comes in parts. "));
+      const [ref, again] = await Promise.all([store.putBlob(bytes), store.putBlob(bytes.slice())]);
+      expect(again).toEqual(ref);
+      expect(Buffer.from(await store.getBlob(ref)).equals(Buffer.from(bytes))).toBe(true);
+    });
+
     it("says so when a blob is not there", async () => {
       const store = await stores.open();
       const digest = `sha256:${"0".repeat(64)}`;

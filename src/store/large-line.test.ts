@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { JsonValue, StoredEvent } from "../../event/event.ts";
-import { findDigests } from "../blob-digest.ts";
+import type { JsonValue, StoredEvent } from "../event/event.ts";
+import { findDigests } from "./blob-digest.ts";
 import type { LargeLine } from "./large-line.ts";
 import { cutLine, writeLargeLine } from "./large-line.ts";
-import { packEvent } from "./packed-events.ts";
+import { packEvent, toLargeValue } from "./sqlite/packed-events.ts";
 
 const PART = 512 * 1024;
 
@@ -13,7 +13,7 @@ function eventOf(data: JsonValue): StoredEvent {
 }
 
 function write(event: StoredEvent): LargeLine {
-  const steps = writeLargeLine(event);
+  const steps = writeLargeLine(event, toLargeValue(event));
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;

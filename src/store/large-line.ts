@@ -1,8 +1,7 @@
-import type { JsonValue, StoredEvent } from "../../event/event.ts";
-import { isLongerThan } from "../../event/json-size.ts";
-import { findDigests } from "../blob-digest.ts";
-import { MAX_EVENT_BYTES, eventTooLarge } from "../encode-events.ts";
-import { countUnpackedBytes, toPacked } from "./packed-events.ts";
+import type { JsonValue, StoredEvent } from "../event/event.ts";
+import { isLongerThan } from "../event/json-size.ts";
+import { findDigests } from "./blob-digest.ts";
+import { MAX_EVENT_BYTES, eventTooLarge } from "./encode-events.ts";
 
 /** A line of more characters does not travel in one piece: its transaction would keep every other session waiting. */
 export const LARGE_LINE_CHARACTERS = 2 * 1024 * 1024;
@@ -30,18 +29,28 @@ const STEP_CHARACTERS = 128 * 1024;
 /** A blob's reference is one character longer: so far on both sides of a border there is only one that lies over it. */
 const EDGE_CHARACTERS = 81;
 
-/** A large event, packed and ready to be stored. */
+/** A large event, ready to be stored. */
 export interface LargeLine {
   readonly parts: readonly string[];
   readonly digests: readonly string[];
 }
 
+/** What a store writes of an event. */
+export interface LargeValue {
+  readonly value: JsonValue;
+  /** So many bytes of the event's JSON are not in it. */
+  readonly bytesLeftOut: number;
+}
+
 /**
- * A large event, packed, in parts that join to what `JSON.stringify` writes, made in steps of about a millisecond.
+ * What a store writes of a large event, in parts that join to what `JSON.stringify` writes, made in steps of about a millisecond.
  *
  * @throws ValidationError `event_too_large`
  */
-export function* writeLargeLine(event: StoredEvent): Generator<undefined, LargeLine> {
+export function* writeLargeLine(
+  { type }: StoredEvent,
+  { value, bytesLeftOut }: LargeValue,
+): Generator<undefined, LargeLine> {
   const parts: string[] = [];
   const digests: string[] = [];
   let bytes = 0;
@@ -52,7 +61,7 @@ export function* writeLargeLine(event: StoredEvent): Generator<undefined, LargeL
     digests.push(...findDigests(edge), ...findDigests(part));
     parts.push(part);
   };
-  for (const piece of writeJson(toPacked(event))) {
+  for (const piece of writeJson(value)) {
     // A piece of a long text is a part as it is: joined to others it would be copied once more.
     const isPart = piece.length >= STEP_CHARACTERS;
     if (gathered !== "" && (isPart || gathered.length >= STEP_CHARACTERS)) {
@@ -64,8 +73,8 @@ export function* writeLargeLine(event: StoredEvent): Generator<undefined, LargeL
     yield;
   }
   if (gathered !== "") add(gathered);
-  const all = bytes + countUnpackedBytes(event);
-  if (all > MAX_EVENT_BYTES) throw eventTooLarge(event.type, all);
+  const all = bytes + bytesLeftOut;
+  if (all > MAX_EVENT_BYTES) throw eventTooLarge(type, all);
   return { parts, digests };
 }
 
