@@ -99,7 +99,7 @@ it("L4: brings a database of the first format to this one, and reads there what 
   ]);
   const large = (await readAll(store)).at(-1);
   expect((large as { text?: string }).text === text).toBe(true);
-});
+}, 120_000);
 
 it("a step that fails leaves everything as it was", async () => {
   const schema = newSchema();
