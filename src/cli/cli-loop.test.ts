@@ -72,7 +72,7 @@ describe("skein loop", () => {
       "1",
     ]);
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/✗ failed \(no_valid_output\)/);
+    expect(stdout).toMatch(/✗ failed \(no output was valid\)/);
     expect(stdout).toMatch(/Nothing was accepted\. The best attempt \(#0, score 0\.99\):/);
     const refused = await skein(cwd, ["apply", "last"]);
     expect(refused.exitCode).toBe(1);

@@ -185,7 +185,7 @@ describe("replay and tail", () => {
     await tail.waitFor(/^second$/);
     await writer.append([{ type: "final", status: "failed", reason: "backend_failed", usage: {}, durationMs: 1 }]);
     expect(await tail.ended).toBe(0);
-    expect(tail.lines.at(-1)).toBe("✗ failed (backend_failed) in 1 ms");
+    expect(tail.lines.at(-1)).toBe("✗ failed (the backend failed) in 1 ms");
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { createIterableBackend } from "../backend/iterable/index.ts";
 import type { StoredEvent } from "../event/event.ts";
 import { AccessTokens, createApp } from "../server/index.ts";
@@ -7,6 +7,7 @@ import { openMemoryStore } from "../store/memory/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { createClient } from "./create-client.ts";
 import { HttpProblem } from "./http-problem.ts";
+import { SILENCE_MS } from "./read-event-stream.ts";
 
 let store: SessionStore;
 let app: SkeinApp;
@@ -140,4 +141,44 @@ it("sends its token, and does not try again what is refused", async () => {
   await expect(async () => {
     for await (const _event of client.follow("x")) continue;
   }).rejects.toMatchObject({ status: 401 });
+});
+
+it("L4: goes on by another connection where one is silent for too long, and by the same where it says something in time", async () => {
+  const run = await createClient({ url: "http://localhost", fetch: toApp }).start("count", { prompt: "1" });
+  await app.settled();
+  const wanted = await storedEvents(run.sessionId);
+  let say = (_text: string): void => {};
+  let connections = 0;
+  const half = async (input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> => {
+    if (!String(input).includes("/live") || connections++ > 0) return toApp(input, init);
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        say = (text) => controller.enqueue(new TextEncoder().encode(text));
+        say(`data: ${JSON.stringify(wanted[0])}\n\n`);
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const states: string[] = [];
+    const client = createClient({ url: "http://localhost", fetch: half });
+    const events = client.follow(run.sessionId, { until: "final", onConnection: (state) => states.push(state) });
+    const iterator = events[Symbol.asyncIterator]();
+    const seen = [(await iterator.next()).value as StoredEvent];
+    const next = iterator.next();
+    await vi.advanceTimersByTimeAsync(SILENCE_MS - 1);
+    say(": \n\n");
+    await vi.advanceTimersByTimeAsync(SILENCE_MS - 1);
+    expect(states).toEqual(["open"]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(states).toEqual(["open", "lost"]);
+    await vi.advanceTimersByTimeAsync(1000);
+    seen.push((await next).value as StoredEvent);
+    for (let one = await iterator.next(); one.done !== true; one = await iterator.next()) seen.push(one.value);
+    expect(seen).toEqual(wanted);
+    expect(states).toEqual(["open", "lost", "open"]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

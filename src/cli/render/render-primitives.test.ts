@@ -145,7 +145,7 @@ describe("TaskStreamRenderer", () => {
         durationMs: 10,
       }),
     ).toBe(
-      "✗ failed (backend_failed) in 10 ms\n  The agent left. [agent_exited]\n  and while cleaning up: Gone. [agent_exited]\n",
+      "✗ failed (the backend failed) in 10 ms\n  The agent left. [agent_exited]\n  and while cleaning up: Gone. [agent_exited]\n",
     );
   });
 });

@@ -1,5 +1,6 @@
 import type { ErrorDetail, FinalBody, RunStatus, StoredEvent, StoredEventOf } from "../../event/event.ts";
 import { formatDuration, formatUsage } from "../../view/format-figures.ts";
+import { describeReason } from "../../view/describe-reason.ts";
 import { toPlainLine, toPlainText } from "../../view/plain-text.ts";
 import { renderPlanStep, summarizeToolResult } from "../../view/activity.ts";
 import type { Style } from "./style.ts";
@@ -28,7 +29,8 @@ export function renderError(error: ErrorDetail): string {
 /** The last line of a run, and one for each failure. */
 export function renderFinal(final: FinalBody, style: Style): string[] {
   const usage = formatUsage(final.usage);
-  const reason = final.reason === final.status || final.status === "completed" ? "" : ` (${toPlainLine(final.reason)})`;
+  const why = final.status === "completed" ? "" : describeReason(final.reason, final.status);
+  const reason = why === "" ? "" : ` (${why})`;
   const lines = [
     `${renderStatus(final.status, style)}${reason} in ${formatDuration(final.durationMs)}${usage === "" ? "" : ` · ${usage}`}`,
   ];
