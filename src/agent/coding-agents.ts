@@ -138,7 +138,9 @@ const codex: CodingAgent = {
       CODEX_HOME: join(place.home, ".codex"),
       ...(place.mayDoAll ? { INITIAL_AGENT_MODE: "agent-full-access" } : {}),
     };
-    if (gateway === undefined || chosen === undefined) return { command: program, env, files: [] };
+    // It does not start where its folder is missing; a configuration that is there is left as it is.
+    if (gateway === undefined || chosen === undefined)
+      return { command: program, env, files: [{ path: ".codex/.keep", text: "" }] };
     const text = [
       `model = ${JSON.stringify(chosen.model)}`,
       'model_provider = "skein"',
