@@ -40,10 +40,19 @@ it("the commands in the documentation have the options that they are shown with"
     ...readFileSync(page, "utf8").matchAll(/(?:npx |`)skein ([a-z]+)([^`\n#]*)/g),
   ]);
   const help = new Map<string, string>();
+  const helpOf = (...words: string[]): string => {
+    const command = words.join(" ");
+    const known =
+      help.get(command) ??
+      execFileSync(process.execPath, ["dist/cli/main.js", ...words, "--help"], { encoding: "utf8" });
+    help.set(command, known);
+    return known;
+  };
   for (const [line, command = "", rest = ""] of shown) {
-    if (!help.has(command))
-      help.set(command, execFileSync(process.execPath, ["dist/cli/main.js", command, "--help"], { encoding: "utf8" }));
-    for (const [option] of rest.matchAll(/--[a-z-]+/g)) expect(help.get(command), line).toContain(`${option} `);
+    const [, below = ""] = /^ ([a-z]+)/.exec(rest) ?? [];
+    const isBelow = below !== "" && new RegExp(`^  ${below}\\b`, "m").test(helpOf(command));
+    const said = isBelow ? helpOf(command, below) : helpOf(command);
+    for (const [option] of rest.matchAll(/--[a-z-]+/g)) expect(said, line).toContain(`${option} `);
   }
   expect(help.size).toBeGreaterThan(5);
 });
