@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { ChangeSignal } from "../change-signal.ts";
 import { toChannel } from "./change-notifier.ts";
@@ -9,8 +10,6 @@ const IDLE_POLL_MS = 250;
 /** The net below the notifications, while they are known to arrive. */
 const LISTENING_POLL_MS = 2_000;
 const CONNECT_AGAIN_MS = 1_000;
-
-const HELLO = "hello";
 
 /** What is watched: its names, each with a key and a number that changes whenever it does, and the channel on which keys are told. */
 export interface Watched {
@@ -30,7 +29,7 @@ interface Followed {
 /**
  * Tells the tails of this process what other processes write. One watcher for any number of them: the database says which sessions have
  * grown, and a poll is the net below. Through a pooler in transaction mode no notification arrives, which is found out by one to
- * itself; the poll is then quicker. Runs only while somebody tails.
+ * itself, on another way than it listens on; the poll is then quicker. Runs only while somebody tails.
  */
 export class DatabaseWatcher {
   readonly changes = new ChangeSignal();
@@ -40,6 +39,8 @@ export class DatabaseWatcher {
   readonly #followed = new Map<string, Followed>();
   readonly #idsByKey = new Map<number, string>();
   #client: pg.Client | undefined;
+  /** What the connection that listens must hear to be known to hear. */
+  #hello = "";
   #isListening = false;
   #again: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -148,14 +149,17 @@ export class DatabaseWatcher {
     try {
       await client.connect();
       await client.query(`LISTEN ${channel}`);
-      await client.query("SELECT pg_notify($1, $2)", [channel, HELLO]);
+      if (this.#client !== client) return;
+      this.#hello = `hello ${randomUUID()}`;
+      // Sent by the connection that listens it would come back with the answer, also through a pooler that lets nothing else through.
+      await this.#database.query("control", "SELECT pg_notify($1, $2)", [channel, this.#hello]);
     } catch {
       end();
     }
   }
 
   #hear(payload: string): void {
-    if (payload === HELLO) {
+    if (payload === this.#hello) {
       this.#isListening = true;
       return;
     }
