@@ -90,6 +90,19 @@ describe("skein loop", () => {
     expect(events.at(-1)).toMatchObject({ type: "final", status: "completed" });
   });
 
+  it("K10: puts the checkpoint of each round into the store where it is to travel", async () => {
+    const cwd = await makeFolder(BROKEN);
+    const args = ["loop", "./pkg", "--continue", "--travel", "--check", "false", "--max-iterations", "1", "--json"];
+    const events = parse((await skein(cwd, args)).stdout);
+    expect(events.find(({ type }) => type === "loop.started")).toMatchObject({
+      lineage: { sessionContinuity: true, checkpoints: "every-round", checkpointsTravel: true },
+    });
+    const [checkpoint, ...others] = events.flatMap((event) => (event.type === "checkpoint.created" ? [event] : []));
+    expect(others).toEqual([]);
+    expect(checkpoint?.reason).toBeUndefined();
+    expect(checkpoint?.stored?.pieces).toHaveLength(1);
+  });
+
   it("L1: prints no event that is not stored, and L2, L7: a killed loop has one final after the next command", async () => {
     const cwd = await makeFolder(HOPELESS);
     const running = startSkein(cwd, ["loop", "./pkg", "--json"]);

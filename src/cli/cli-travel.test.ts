@@ -18,14 +18,17 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 const moduleAt = (...path: string[]): string =>
   JSON.stringify(pathToFileURL(join(import.meta.dirname, "..", ...path)).href);
 
-/** Three rounds of one conversation. The third never ends on the machine that is called first. */
+/** Three rounds of one conversation beside a file that no compression makes small. The third never ends on the machine that is called first. */
 const LOOP = `
+import { createHash } from "node:crypto";
 import { runLoop } from ${moduleAt("index.js")};
+const noise = Array.from({ length: 160_000 }, (_, at) => createHash("sha256").update(String(at)).digest());
 export const study = (context, sandboxClient) => runLoop({
   task: "study",
   driver: { name: "rounds", plan: (_task, history) => (history.length < 3 ? [history.length] : []), decide: () => "on" },
   agentRun: {
     profile: { name: "scripted", agent: "scripted" },
+    box: { files: [{ path: "noise", data: Buffer.concat(noise) }] },
     taskToPrompt: (round) => "write notes-" + round + ".txt " + round + "\\nremember w" + round + "\\nsay recalls:\\nrecall\\n"
       + (round === 2 ? (process.env.MACHINE === "first" ? "hang" : "read notes-0.txt\\nread notes-1.txt") : ""),
   },
@@ -62,8 +65,9 @@ async function expectMoved(store: SessionStore, sessionId: string): Promise<void
   for await (const event of store.read(sessionId)) events.push(event);
   expect(events.at(-1)).toMatchObject({ type: "final", status: "completed" });
   const stored = events.flatMap((event) => (event.type === "checkpoint.created" ? [event] : []));
+  // A piece has 4 MiB.
   expect(stored.map(({ stored: pieces, reason }) => [pieces?.pieces.length, reason])).toEqual(
-    [1, 1, 1].map((count) => [count, undefined]),
+    [2, 2, 2].map((count) => [count, undefined]),
   );
   expect(events.filter(({ type }) => type === "box.created")).toHaveLength(1);
   expect(events.find(({ type }) => type === "box.forked")).toMatchObject({ mode: "files", from: stored[0]?.boxId });

@@ -76,6 +76,7 @@ describe("wrong usage ends with 2, one sentence and its code, and writes nothing
       ["loop", ".", "--driver", "best-of-k", "--fork"],
       /share nothing, so --fork does not go with it/,
     ],
+    ["a loop that travels with nothing", ["loop", ".", "--travel"], /go on from nothing; add --continue, or --fork/],
     ["a duration without sense", ["run", "hello", "--timeout", "soon"], /such as 90s/],
     ["a speed without sense", ["replay", "x", "--speed", "0"], /above 0/],
     ["a status that there is not", ["ls", "--status", "fine"], /one of created, running/],

@@ -24,6 +24,7 @@ export interface LoopOptions extends CommonOptions, AgentOptions, TaskOptions {
   readonly concurrency?: number;
   readonly fork?: boolean;
   readonly continue?: boolean;
+  readonly travel?: boolean;
   readonly check?: string;
   readonly checkTimeout?: number;
   readonly maxCost?: number;
@@ -120,7 +121,7 @@ function absoluteData(line: CommandLine, common: CommonOptions): CommonOptions {
   return { ...common, data: toDataOption(line, common) };
 }
 
-function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): DriverChoice {
+function chooseDriver({ driver, k, fork, continue: continues, travel }: LoopOptions): DriverChoice {
   if (driver === "refine" && k !== undefined) {
     throw new ValidationError(
       "invalid_option",
@@ -131,6 +132,12 @@ function chooseDriver({ driver, k, fork, continue: continues }: LoopOptions): Dr
     throw new ValidationError(
       "invalid_option",
       `best-of-k makes independent attempts that share nothing, so --${fork === true ? "fork" : "continue"} does not go with it; use --driver fanout.`,
+    );
+  }
+  if (travel === true && fork !== true && continues !== true) {
+    throw new ValidationError(
+      "invalid_option",
+      "--travel stores what attempts go on from, and these go on from nothing; add --continue, or --fork with --driver fanout.",
     );
   }
   return { name: driver, k: k ?? DEFAULT_K, continues: continues === true, forks: fork === true };
@@ -156,9 +163,13 @@ async function chooseCheck({ workspace }: ResolvedTask, { check }: LoopOptions):
   return readPackageCheck(workspace);
 }
 
-function toLineage({ fork, continue: continues }: LoopOptions): LoopLineageOptions | undefined {
+function toLineage({ fork, continue: continues, travel }: LoopOptions): LoopLineageOptions | undefined {
   if (fork !== true && continues !== true) return undefined;
-  return { ...(continues === true ? { sessionContinuity: true } : {}), ...(fork === true ? { forkFanout: true } : {}) };
+  return {
+    ...(continues === true ? { sessionContinuity: true } : {}),
+    ...(fork === true ? { forkFanout: true } : {}),
+    ...(travel === true ? { checkpoints: "every-round", checkpointsTravel: true } : {}),
+  };
 }
 
 function toBudget({ maxCost, maxTokens, maxDuration }: LoopOptions): LoopBudget | undefined {

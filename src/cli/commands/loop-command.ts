@@ -25,6 +25,7 @@ export function addLoopCommand(program: Command, line: CommandLine): void {
     )
     .option("--continue", "an attempt goes on in the box and conversation of the one before")
     .option("--fork", "the attempts of a round fork the live box of their parent")
+    .option("--travel", "the checkpoint of each round goes into the store, so that another machine can resume the loop")
     .option(
       "--max-iterations <n>",
       `attempts in all (default: ${DEFAULT_ROUNDS}, or what the driver needs)`,
