@@ -1,12 +1,12 @@
 import type { FinalBody } from "../../event/event.ts";
-import { InterruptedRun } from "../interrupted-run.ts";
+import { OpenRunReading } from "../open-run-reading.ts";
 import type { OpenWriterOptions, RecoveredRun } from "../session-store.ts";
 import { sessionBusy, sessionUnknown } from "../store-faults.ts";
 import type { PostgresReader } from "./postgres-reader.ts";
 import type { OpenedWriter } from "./postgres-writer.ts";
 import { judgeOwner } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
-import type { InterruptedAt, SessionStatements } from "./session-statements.ts";
+import type { SessionStatements } from "./session-statements.ts";
 
 /**
  * The closing of a run that somebody else left open, or still writes. The log is read first, in pages, however long it is; the statement
@@ -17,37 +17,6 @@ import type { InterruptedAt, SessionStatements } from "./session-statements.ts";
 /** After so many times that a live writer was faster, it is fenced first and its run is closed after. */
 const MAX_OPTIMISTIC_TRIES = 3;
 
-/** Reads the open run of a session, and reads on where it has grown. */
-class OpenRunReading {
-  readonly #reader: PostgresReader;
-  #run = new InterruptedRun();
-  #runId: string | undefined;
-  #after = 0;
-
-  constructor(reader: PostgresReader) {
-    this.#reader = reader;
-  }
-
-  /** @returns undefined where no run is open */
-  async advance(row: SessionRow): Promise<InterruptedAt | undefined> {
-    const { openRun, epoch, lastSeq } = row.session;
-    if (openRun === undefined) return undefined;
-    if (openRun.runId !== this.#runId) {
-      this.#run = new InterruptedRun();
-      this.#runId = openRun.runId;
-      this.#after = openRun.startedSeq - 1;
-    }
-    while (this.#after < lastSeq) {
-      for (const event of await this.#reader.readPage(row, this.#after)) {
-        this.#run.add(event);
-        this.#after = event.seq;
-      }
-    }
-    // The reason is filled in by the statement, which is the first to know it.
-    return { seen: { epoch, lastSeq }, final: this.#run.toFinal("lease_over") };
-  }
-}
-
 /** Becomes the writer of a session and closes the run that is open in it. */
 export async function takeSession(
   reader: PostgresReader,
@@ -55,7 +24,7 @@ export async function takeSession(
   sessionId: string,
   { owner, leaseMs, takeOver }: Required<OpenWriterOptions>,
 ): Promise<OpenedWriter & { readonly toClose?: FinalBody }> {
-  const reading = new OpenRunReading(reader);
+  const reading = new OpenRunReading((row: SessionRow, after) => reader.readPage(row, after));
   for (let tries = 0; ; tries++) {
     const row = await reader.load(sessionId);
     if (!takeOver && judgeOwner(row) === "alive") throw sessionBusy(sessionId, row.owner ?? "another writer");
@@ -93,7 +62,7 @@ async function recoverRun(
   statements: SessionStatements,
   sessionId: string,
 ): Promise<RecoveredRun | undefined> {
-  const reading = new OpenRunReading(reader);
+  const reading = new OpenRunReading((row: SessionRow, after) => reader.readPage(row, after));
   for (;;) {
     const row = await reader.find(sessionId);
     if (row?.session.openRun === undefined || judgeOwner(row) === "alive") return undefined;

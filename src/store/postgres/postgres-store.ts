@@ -20,6 +20,7 @@ import { encodeOwner } from "../owner-identity.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { NO_RUN } from "../run-state.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
+import { toSessionQuery } from "../session-query.ts";
 import type {
   ImportedRecord,
   ImportedSession,
@@ -60,7 +61,6 @@ import type { PostgresDatabase } from "./postgres-database.ts";
 import { PostgresReader } from "./postgres-reader.ts";
 import { PostgresWriter } from "./postgres-writer.ts";
 import type { OpenedWriter } from "./postgres-writer.ts";
-import { toSessionQuery } from "./session-row.ts";
 import { SessionStatements } from "./session-statements.ts";
 import { TailReader } from "./tail-reader.ts";
 import { deleteSession, findUsers, sweepDeleted, sweepUnusedBlobs } from "./storage-statements.ts";
@@ -403,7 +403,7 @@ export class PostgresStore implements SessionStore {
 
   async #match(filter: SessionFilter & PruneFilter): Promise<Session[]> {
     const now = Date.now();
-    const { where, parameters } = toSessionQuery(filter, now);
+    const { where, parameters } = toSessionQuery(filter, now, (at, isTime) => `$${at}${isTime ? "::numeric" : ""}`);
     const sessions = (await this.#reader.sessions(where, parameters)).map(({ session }) => session);
     return takeLimit(
       sessions.filter((session) => isMatch(session, filter, now)),

@@ -1,7 +1,7 @@
 import { isProvablyDead } from "../../internal/process-identity.ts";
 import { parseOwner } from "../owner-identity.ts";
 import type { RunState } from "../run-state.ts";
-import type { PruneFilter, Session, SessionFilter } from "../session-store.ts";
+import type { Session } from "../session-store.ts";
 import { NOW } from "./postgres-database.ts";
 import type { Row } from "./postgres-database.ts";
 
@@ -80,29 +80,4 @@ export function deadEpoch(row: SessionRow): number {
 function isOwnerDead(row: SessionRow): boolean {
   const identity = parseOwner(row.ownerProcess);
   return identity !== undefined && isProvablyDead(identity);
-}
-
-/** What the database can decide of a filter, as the end of a query over `s`, newest first. Labels and the limit are the caller's. */
-export function toSessionQuery(
-  filter: SessionFilter & PruneFilter,
-  now: number,
-): { readonly where: string; readonly parameters: readonly unknown[] } {
-  const conditions: string[] = [];
-  const parameters: unknown[] = [];
-  const add = (condition: string, value: unknown): void => {
-    parameters.push(value);
-    conditions.push(condition.replace("?", `$${parameters.length}`));
-  };
-  if (filter.status !== undefined) add("s.status = ?", filter.status);
-  if (filter.kind !== undefined) add("s.kind = ?", filter.kind);
-  if (filter.parentId === null) conditions.push("s.parent_id IS NULL");
-  else if (filter.parentId !== undefined) add("s.parent_id = ?", filter.parentId);
-  if (filter.before !== undefined) add("s.created_at < ?::numeric", filter.before);
-  if (filter.olderThanMs !== undefined) add("s.updated_at <= ?::numeric", now - filter.olderThanMs);
-  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")} `;
-  const limit =
-    filter.limit === undefined || filter.label !== undefined || !Number.isFinite(filter.limit)
-      ? ""
-      : ` LIMIT ${Math.max(0, Math.floor(filter.limit))}`;
-  return { where: `${where}ORDER BY s.created_at DESC, s.id DESC${limit}`, parameters };
 }

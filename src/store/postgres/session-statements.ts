@@ -1,7 +1,8 @@
-import type { FinalBody, StoredEvent } from "../../event/event.ts";
+import type { StoredEvent } from "../../event/event.ts";
 import { createId } from "../../internal/ids.ts";
 import { killPoint } from "../../internal/kill-point.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
+import type { InterruptedAt } from "../open-run-reading.ts";
 import { encodeOwner } from "../owner-identity.ts";
 import { NO_RUN, foldRunState } from "../run-state.ts";
 import type { RunState } from "../run-state.ts";
@@ -12,18 +13,6 @@ import { isViolation } from "./postgres-failure.ts";
 import { PARTS_MARK } from "./segment-text.ts";
 import { deadEpoch } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
-
-/** What is known of the end of a log; a change of either means that somebody was faster. */
-export interface SeenPosition {
-  readonly epoch: number;
-  readonly lastSeq: number;
-}
-
-/** An open run, and the `final` that would close it. */
-export interface InterruptedAt {
-  readonly seen: SeenPosition;
-  readonly final: FinalBody;
-}
 
 export interface OpenWriterRequest {
   readonly owner: string;

@@ -1,10 +1,9 @@
 import type { FinalBody } from "../../event/event.ts";
-import { InterruptedRun } from "../interrupted-run.ts";
+import { OpenRunReading } from "../open-run-reading.ts";
 import type { RecoveredRun, OpenWriterOptions } from "../session-store.ts";
 import { sessionBusy, sessionUnknown } from "../store-faults.ts";
 import { judgeOwner, toRunState } from "./session-row.ts";
 import type { SessionRow } from "./session-row.ts";
-import type { SeenPosition } from "./sqlite-command.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
 import type { OpenedWriter } from "./sqlite-writer.ts";
 import type { WriterChannel } from "./writer-channel.ts";
@@ -18,42 +17,17 @@ import type { WriterChannel } from "./writer-channel.ts";
 /** After so many times that a live writer was faster, it is fenced first and its run is closed after. */
 const MAX_OPTIMISTIC_TRIES = 3;
 
-/** Reads the open run of a session, and reads on where it has grown. */
-class OpenRunReading {
-  readonly #reader: SqliteReader;
-  #run = new InterruptedRun();
-  #runId: string | undefined;
-  #after = 0;
-
-  constructor(reader: SqliteReader) {
-    this.#reader = reader;
-  }
-
-  /** @returns undefined where no run is open */
-  async advance(row: SessionRow): Promise<{ readonly seen: SeenPosition; readonly final: FinalBody } | undefined> {
-    const { id, openRun, epoch, lastSeq } = row.session;
-    if (openRun === undefined) return undefined;
-    if (openRun.runId !== this.#runId) {
-      this.#run = new InterruptedRun();
-      this.#runId = openRun.runId;
-      this.#after = openRun.startedSeq - 1;
-    }
-    while (this.#after < lastSeq) {
-      for (const event of this.#reader.readPage(id, this.#after)) {
-        if (event.seq > lastSeq) break;
-        this.#run.add(event);
-        this.#after = event.seq;
-      }
-      await nextTurn();
-    }
-    // The reason is filled in by the transaction, which is the first to know it.
-    return { seen: { epoch, lastSeq }, final: this.#run.toFinal("lease_over") };
-  }
-}
-
 /** Gives the event loop to others between two pages. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+function readOpenRun(reader: SqliteReader): OpenRunReading<SessionRow> {
+  return new OpenRunReading(async ({ session }, after) => {
+    const events = reader.readPage(session.id, after);
+    await nextTurn();
+    return events;
+  });
 }
 
 /** Becomes the writer of a session and closes the run that is open in it. */
@@ -63,7 +37,7 @@ export async function takeSession(
   sessionId: string,
   options: Required<OpenWriterOptions>,
 ): Promise<OpenedWriter & { readonly toClose?: FinalBody }> {
-  const reading = new OpenRunReading(reader);
+  const reading = readOpenRun(reader);
   for (let tries = 0; ; tries++) {
     const row = reader.load(sessionId);
     if (!options.takeOver && judgeOwner(row, Date.now()) === "alive")
@@ -112,7 +86,7 @@ async function recoverRun(
   channel: WriterChannel,
   sessionId: string,
 ): Promise<RecoveredRun | undefined> {
-  const reading = new OpenRunReading(reader);
+  const reading = readOpenRun(reader);
   for (;;) {
     const row = reader.find(sessionId);
     if (row?.session.openRun === undefined || judgeOwner(row, Date.now()) === "alive") return undefined;

@@ -1,5 +1,5 @@
-import type { FinalBody } from "../../event/event.ts";
 import type { InterruptionReason } from "../interrupted-run.ts";
+import type { InterruptedAt } from "../open-run-reading.ts";
 import type { RunState } from "../run-state.ts";
 import type { ImportedSession, NamedSession } from "../session-store.ts";
 import type { ByteStreamAnswer, ByteStreamRequest } from "./byte-stream-commands.ts";
@@ -71,12 +71,6 @@ export interface PutPartCommand {
   readonly text: string;
 }
 
-/** A position of a log that was read: the command holds only while nothing came after it. */
-export interface SeenPosition {
-  readonly epoch: number;
-  readonly lastSeq: number;
-}
-
 export interface OpenWriterCommand {
   readonly kind: "open-writer";
   readonly id: string;
@@ -87,7 +81,7 @@ export interface OpenWriterCommand {
    * How an open run would be closed. Without it (or where the log went on since) nothing is done and the answer is `changed`,
    * unless `fenceFirst` is set: the writer is opened then, and closes the run itself.
    */
-  readonly interrupted?: { readonly seen: SeenPosition; readonly final: FinalBody };
+  readonly interrupted?: InterruptedAt;
   readonly fenceFirst: boolean;
 }
 
@@ -110,11 +104,9 @@ export function isOpening(command: SqliteCommand): command is BeginCommand | Ope
   return command.kind === "begin" || command.kind === "open-writer";
 }
 
-export interface CloseRunCommand {
+export interface CloseRunCommand extends InterruptedAt {
   readonly kind: "close-run";
   readonly id: string;
-  readonly seen: SeenPosition;
-  readonly final: FinalBody;
 }
 
 export interface ForkCommand {

@@ -19,6 +19,7 @@ import {
 import { NO_RUN } from "../run-state.ts";
 import { countOwnEvents, orderPrune } from "../prune-order.ts";
 import { isMatch, takeLimit } from "../session-filter.ts";
+import { toSessionQuery } from "../session-query.ts";
 import type {
   ImportedRecord,
   ImportedSession,
@@ -51,7 +52,6 @@ import { PACKED_LINES } from "./packed-events.ts";
 import { SegmentBuilder, toSegment } from "./segment-builder.ts";
 import type { SegmentText } from "./sqlite-command.ts";
 import { nextTurn, recoverRuns, takeSession } from "./open-run.ts";
-import { toSessionQuery } from "./session-query.ts";
 import type { SqliteReader } from "./sqlite-reader.ts";
 import { SqliteByteStreams } from "./sqlite-byte-streams.ts";
 import { SqliteWriter } from "./sqlite-writer.ts";
@@ -322,7 +322,7 @@ export class SqliteStore implements SessionStore {
 
   #match(filter: SessionFilter & PruneFilter): Session[] {
     const now = Date.now();
-    const { where, parameters } = toSessionQuery(filter, now);
+    const { where, parameters } = toSessionQuery(filter, now, () => "?");
     const sessions = this.#reader.sessions(where, parameters).map(({ session }) => session);
     return takeLimit(
       sessions.filter((session) => isMatch(session, filter, now)),

@@ -130,6 +130,7 @@ export function testSessions(kit: SessionStoreKitOptions): void {
       expect(await ids({ label: "big" })).toEqual(["c"]);
       expect(await ids({ label: "color=red", limit: 1 })).toHaveLength(1);
       expect(await ids({ limit: 2 })).toEqual((await ids()).slice(0, 2));
+      expect(await ids({ limit: Number.POSITIVE_INFINITY })).toHaveLength(3);
       expect(await ids({ status: "running" })).toEqual([]);
       expect(await ids({ before: all[0]?.createdAt ?? 0 })).not.toContain(all[0]?.id);
       expect(await ids({ before: Date.now() + 1000 })).toHaveLength(3);
