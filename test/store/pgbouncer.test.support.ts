@@ -78,13 +78,14 @@ export async function startPooler(url: string): Promise<Pooler> {
         if (said.includes("process up")) resolve(true);
       });
     });
-    if (isUp) {
-      const close = (): void => {
-        child.kill("SIGKILL");
-        rmSync(folder, { recursive: true, force: true });
-      };
-      return { url: through.href, close };
+    const close = (): void => {
+      child.kill("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    };
+    if (isUp) return { url: through.href, close };
+    if (tries === 4) {
+      close();
+      throw new Error(`PgBouncer did not start: ${said}`);
     }
-    if (tries === 4) throw new Error(`PgBouncer did not start: ${said}`);
   }
 }
