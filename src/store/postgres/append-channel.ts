@@ -22,7 +22,7 @@ WITH live AS (
   INSERT INTO {s}.segment_parts (session, seq, part, text) SELECT key, $3::bigint, $4::integer, $5 FROM live
   ON CONFLICT (session, seq, part) DO UPDATE SET text = excluded.text RETURNING 1
 )
-SELECT set_config('synchronous_commit', 'off', true) FROM put`;
+SELECT set_config('synchronous_commit', 'on', true) FROM put`;
 
 /**
  * Group commit over all sessions of the process: what is asked for while statements are on their way gathers here, and is the next statement.
@@ -58,7 +58,7 @@ export class AppendChannel {
 
   /**
    * Stores a part of a large event ahead of the append that makes it part of the log, without keeping the appends of others waiting.
-   * It need not be flushed: what is flushed after it brings it to the disk.
+   * It is on the disk when its answer comes: a server that crashes and starts again between a part and its append must not have lost it.
    *
    * @returns false where the writer is not the session's any more
    */

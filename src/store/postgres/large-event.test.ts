@@ -3,7 +3,7 @@ import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import type { StoredEvent } from "../../event/event.ts";
 import type { SessionStore, SessionWriter } from "../session-store.ts";
 import { openPostgresStore } from "./index.ts";
-import { shareServer } from "./postgres-server.test.support.ts";
+import { shareServer, startServer } from "./postgres-server.test.support.ts";
 import { TcpProxy } from "./tcp-proxy.test.support.ts";
 
 // Tens of megabytes, on machines that have other things to do.
@@ -145,4 +145,26 @@ it("L8, L4: a large event and a large blob are stored once, though connections b
   const texts = (await readAll(store, "a")).slice(1).map((event) => (event as { text?: string }).text);
   expect(texts.map((stored) => stored?.slice(0, text.length) === text)).toEqual([true, true]);
   expect(texts.map((stored) => stored?.slice(text.length))).toEqual(["answersToLose", "requestsToLose"]);
+});
+
+it("L1, L4: a server that crashes in the middle of a large event and comes back has kept the parts that it answered for", async () => {
+  schema = `large_${process.pid}_${count++}`;
+  // By itself this one flushes hardly ever.
+  const server = await startServer(["-c", "wal_writer_delay=10s"]);
+  toClose.push({ close: () => server.stop() });
+  const store = await open(server.url);
+  const writer = await begin(store, "a");
+  const text = "0123456789".repeat(1_200_000);
+  const appended = writer.append([delta("before"), delta(text), delta("after")]);
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  client.on("error", () => {});
+  const sql = `SELECT count(*)::integer AS n FROM ${schema}.segment_parts`;
+  while (((await client.query<{ n: number }>(sql)).rows[0]?.n ?? 0) < 2) await new Promise(setImmediate);
+  await server.restart("SIGKILL");
+  await client.end().catch(() => {});
+  await appended;
+  const texts = (await readAll(store, "a")).slice(1).map((event) => (event as { text?: string }).text);
+  expect(texts.map((stored) => stored?.length)).toEqual([6, text.length, 5]);
+  expect(texts[1] === text).toBe(true);
 });
