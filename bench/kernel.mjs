@@ -12,10 +12,9 @@ import { openMemoryStore, runLoop } from "skein";
 import { openSqliteStore } from "skein/store/sqlite";
 
 const SIZES = [10, 1_000, 10_000];
-/** Of one loop, by store: each step on the disk waits for it. Both sides have made three loops when the clock starts, so that both are compiled. */
+/** Of one loop, by store: each step on the disk waits for it. Both sides have made five loops when the clock starts, so that both are compiled. */
 const PEER_STEPS = { memory: 1_000, process: 1_000, disk: 250 };
-const WARM_UP = 3;
-const REPEATS = 2;
+const WARM_UP = 5;
 
 const ROUNDS = 3;
 
@@ -112,7 +111,7 @@ async function measureSide(side, store) {
   const steps = PEER_STEPS[store];
   const run = (opened) => work(steps, opened);
   await measure(steps, run, { open: open[store], repeats: WARM_UP });
-  console.log(await measure(steps, run, { open: open[store], repeats: REPEATS }));
+  console.log(await measure(steps, run, { open: open[store] }));
 }
 
 function runSide(side, store) {
